@@ -1,1 +1,47 @@
-//! Stub.
+//! What the operator may tell an edge, and what an edge answers: values and their JSON, no I/O.
+//!
+//! Flow: operator ⇢ [`FromOperator`] lines ⇢ edge ⇢ [`FromEdge`] lines ⇢ operator, one JSON object a line, over one HTTP/2
+//! stream. The [`EdgeConfig`] of a `config` line is also what the mounted `ConfigMap` holds.
+//! Guarantees: [`EdgeConfig::validate`] names every reason for which an edge would refuse a configuration, so the
+//! operator can ask before it sends. A line of a newer contract parses here as long as it only adds fields.
+//! Assumptions: both sides speak [`CONTRACT`] or the one before it; the operator compiles for the lower of the two.
+//! Errors: a line that does not parse is a [`serde_json::Error`]; the stream that carried it is closed.
+
+mod channel;
+mod config;
+mod number;
+mod validate;
+
+pub use channel::{
+    Endpoints, FromEdge, FromOperator, Head, Hello, OriginState, PurgeOrder, ReferenceState, Scope, decode_line,
+    encode_line,
+};
+pub use config::{
+    Behavior, EdgeConfig, Header, HostHeader, Methods, Origin, OriginTarget, Protocol, QueryKey, Scheme, Site, Ttl,
+};
+pub use number::{Epoch, Sequence, SequenceNumber};
+pub use validate::Invalid;
+
+/// The version of this contract. It rises when a line or field changes its meaning; added optional fields do not raise it.
+pub const CONTRACT: u32 = 1;
+
+/// The path on the operator's channel port that an edge sends its request to.
+pub const CHANNEL_PATH: &str = "/v1/edge";
+
+/// The name in the operator's certificate, whatever address the edge dialled.
+pub const OPERATOR_NAME: &str = "operator.kubefront";
+
+/// The audience of the projected token by which an edge proves which pod it is.
+pub const TOKEN_AUDIENCE: &str = "operator.kubefront";
+
+/// How long either side waits between pings, in milliseconds.
+pub const PING_INTERVAL_MS: u64 = 2_000;
+
+/// A stream on which nothing has arrived for this long is dead, in milliseconds.
+pub const SILENCE_LIMIT_MS: u64 = 6_000;
+
+/// The longest line that either side accepts, in bytes; a configuration is at most 900 KiB.
+pub const LINE_LIMIT: usize = 1_280 * 1024;
+
+/// The largest compiled configuration, in bytes of JSON: a `ConfigMap` holds at most 1 MiB with everything else in it.
+pub const CONFIG_LIMIT: usize = 900 * 1024;

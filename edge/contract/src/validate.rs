@@ -1,0 +1,189 @@
+//! A configuration into the reasons for which an edge would refuse it.
+
+use std::collections::HashSet;
+
+use crate::{Behavior, CONTRACT, EdgeConfig, HostHeader, Origin, Site};
+
+/// One reason to refuse a configuration, by site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// `namespace/name` of the site; empty for the configuration as a whole.
+    pub site: String,
+    /// What is wrong, in words a user can act on.
+    pub message: String,
+}
+
+impl std::fmt::Display for Invalid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.site.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.site, self.message) }
+    }
+}
+
+impl EdgeConfig {
+    /// Every reason for which an edge must refuse this configuration; none means that it serves.
+    pub fn validate(&self) -> Vec<Invalid> {
+        let mut found = Vec::new();
+        if self.contract > CONTRACT {
+            found.push(Invalid {
+                site: String::new(),
+                message: format!("compiled for contract {}, this edge speaks up to {CONTRACT}", self.contract),
+            });
+        }
+        if self.sites.is_empty() {
+            found.push(Invalid { site: String::new(), message: "it holds no site".into() });
+        }
+        let mut ids = HashSet::new();
+        for site in &self.sites {
+            if !ids.insert(site.id.as_str()) {
+                found.push(Invalid { site: site.name.clone(), message: format!("the id {} is there twice", site.id) });
+            }
+            found.extend(site.faults().into_iter().map(|message| Invalid { site: site.name.clone(), message }));
+        }
+        found
+    }
+}
+
+impl Site {
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.id.is_empty() {
+            faults.push("the site has no id".into());
+        }
+        if self.protocols.is_empty() {
+            faults.push("no protocol is allowed to viewers".into());
+        }
+        let mut names = HashSet::new();
+        for origin in &self.origins {
+            if !names.insert(origin.name.as_str()) {
+                faults.push(format!("origin {} is there twice", origin.name));
+            }
+            faults.extend(origin_faults(origin));
+        }
+        if self.behaviors.last().is_none_or(|last| last.path_pattern != "*") {
+            faults.push("the last behavior does not match every path".into());
+        }
+        faults.extend(self.behaviors.iter().flat_map(|behavior| behavior_faults(behavior, &names)));
+        faults
+    }
+}
+
+fn origin_faults(origin: &Origin) -> Vec<String> {
+    let name = &origin.name;
+    let mut faults = Vec::new();
+    if origin.attempts == 0 {
+        faults.push(format!("origin {name}: attempts is 0"));
+    }
+    if origin.connect_timeout_ms == 0 || origin.response_timeout_ms == 0 {
+        faults.push(format!("origin {name}: a time-out is 0"));
+    }
+    if !origin.base_path.is_empty() && (!origin.base_path.starts_with('/') || origin.base_path.ends_with('/')) {
+        faults.push(format!("origin {name}: base path {:?} must start with / and not end with it", origin.base_path));
+    }
+    if matches!(&origin.host_header, HostHeader::Fixed(host) if !is_field_value(host) || host.is_empty()) {
+        faults.push(format!("origin {name}: its Host is not a field value"));
+    }
+    for header in &origin.headers {
+        if !is_token(&header.name) || !is_field_value(&header.value) {
+            faults.push(format!("origin {name}: header {:?} is not a legal field", header.name));
+        }
+    }
+    faults
+}
+
+fn behavior_faults(behavior: &Behavior, origins: &HashSet<&str>) -> Vec<String> {
+    let pattern = &behavior.path_pattern;
+    let mut faults = Vec::new();
+    if !origins.contains(behavior.origin.as_str()) {
+        faults.push(format!("behavior {pattern}: there is no origin {}", behavior.origin));
+    }
+    if behavior.ttl.min > behavior.ttl.default || behavior.ttl.default > behavior.ttl.max {
+        faults.push(format!("behavior {pattern}: ttl must hold min ≤ default ≤ max"));
+    }
+    faults
+}
+
+/// RFC 9110 §5.6.2.
+fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+/// RFC 9110 §5.5, visible ASCII and blanks only.
+fn is_field_value(value: &str) -> bool {
+    value.bytes().all(|b| b == b'\t' || (0x20..0x7f).contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Epoch, Header, Methods, OriginTarget, Protocol, QueryKey, Ttl};
+
+    fn config() -> EdgeConfig {
+        EdgeConfig {
+            contract: CONTRACT,
+            epoch: Epoch(1),
+            revision: 1,
+            sites: vec![Site {
+                id: "uid".into(),
+                name: "default/shop".into(),
+                generation: 1,
+                enabled: true,
+                aliases: vec![],
+                own_names: vec![],
+                protocols: vec![Protocol::HTTP1],
+                default_root_object: None,
+                origins: vec![Origin {
+                    name: "app".into(),
+                    target: Some(OriginTarget::Service { dns_name: "app.default.svc.cluster.local".into(), port: 80 }),
+                    base_path: String::new(),
+                    host_header: HostHeader::Fixed("app".into()),
+                    headers: vec![],
+                    connect_timeout_ms: 3_000,
+                    response_timeout_ms: 30_000,
+                    keep_alive_ms: 60_000,
+                    attempts: 3,
+                }],
+                behaviors: vec![Behavior {
+                    path_pattern: "*".into(),
+                    origin: "app".into(),
+                    methods: Methods::ReadOnly,
+                    ttl: Ttl { min: 0, default: 86_400, max: 31_536_000 },
+                    query_key: QueryKey::All,
+                }],
+            }],
+        }
+    }
+
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut EdgeConfig), expect: &str) {
+        let mut config = config();
+        change(&mut config);
+        let found: Vec<String> = config.validate().iter().map(ToString::to_string).collect();
+        assert_eq!(found, [expect]);
+    }
+
+    #[test]
+    fn a_sound_configuration_has_no_faults() {
+        assert_eq!(config().validate(), []);
+    }
+
+    #[test]
+    fn each_fault_is_named() {
+        check(|c| c.contract = CONTRACT + 1, "compiled for contract 2, this edge speaks up to 1");
+        check(|c| c.sites.clear(), "it holds no site");
+        check(|c| c.sites[0].protocols.clear(), "default/shop: no protocol is allowed to viewers");
+        check(|c| c.sites[0].behaviors[0].origin = "x".into(), "default/shop: behavior *: there is no origin x");
+        check(
+            |c| c.sites[0].behaviors[0].ttl.min = 90_000,
+            "default/shop: behavior *: ttl must hold min ≤ default ≤ max",
+        );
+        check(
+            |c| c.sites[0].behaviors[0].path_pattern = "/a".into(),
+            "default/shop: the last behavior does not match every path",
+        );
+        check(|c| c.sites[0].origins[0].attempts = 0, "default/shop: origin app: attempts is 0");
+        check(
+            |c| c.sites[0].origins[0].headers = vec![Header { name: "a b".into(), value: "c".into() }],
+            "default/shop: origin app: header \"a b\" is not a legal field",
+        );
+    }
+}
