@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// sources are what the cluster's programs are built from. They are part of this
+// command, so that a built command works wherever it lies, and always with the
+// cluster that it was written with.
+//
+//go:embed go.mod go.sum coredns/*.go kubelite/*.go pause/*.go
+var sources embed.FS
+
+var packages = []string{"./kubelite", "./coredns", "./pause", "helm.sh/helm/v3/cmd/helm"}
+
+// linkFlags make the programs say their true versions.
+func linkFlags() string {
+	flags := []string{"-s", "-w", "-X helm.sh/helm/v3/internal/version.version=" + helmVersion}
+	for _, p := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
+		for _, value := range []string{
+			"gitVersion=" + kubernetesVersion, "gitMajor=1", "gitMinor=34", "gitTreeState=clean", "gitCommit=kubefront", "buildDate=1970-01-01T00:00:00Z",
+		} {
+			flags = append(flags, "-X "+p+"."+value)
+		}
+	}
+	return strings.Join(flags, " ")
+}
+
+// sourcesHash changes whenever the built programs could.
+func sourcesHash() (string, error) {
+	hash := sha256.New()
+	fmt.Fprintln(hash, runtime.GOOS, runtime.GOARCH, linkFlags(), packages)
+	err := fs.WalkDir(sources, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := sources.ReadFile(path)
+		fmt.Fprintf(hash, "%s %d\n%s", path, len(content), content)
+		return err
+	})
+	return hex.EncodeToString(hash.Sum(nil))[:16], err
+}
+
+// cacheDirectory follows the XDG base directory specification.
+func cacheDirectory() (string, error) {
+	if dir := os.Getenv("KUBEFRONT_CACHE"); dir != "" {
+		absolute, err := filepath.Abs(dir)
+		return filepath.Join(absolute, "cluster"), err
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("%w: set KUBEFRONT_CACHE to a directory", err)
+	}
+	return filepath.Join(dir, "kubefront", "cluster"), nil
+}
+
+// ensurePrograms gives the directory of the built programs, after building them
+// if no build of these very sources is there. Two builds at once are one build:
+// the second waits. A directory appears under its name only when it is whole.
+func ensurePrograms(ctx context.Context, p *progress) (string, error) {
+	hash, err := sourcesHash()
+	if err != nil {
+		return "", err
+	}
+	cache, err := cacheDirectory()
+	if err != nil {
+		return "", err
+	}
+	built := filepath.Join(cache, hash)
+	if isBuilt(built) {
+		return filepath.Join(built, "bin"), nil
+	}
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return "", err
+	}
+	release, err := acquire(ctx, filepath.Join(cache, "lock"), "build", func(other holder) {
+		p.say("%s builds already; waiting for it", other)
+	})
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	if isBuilt(built) {
+		return filepath.Join(built, "bin"), nil
+	}
+	partial, err := os.MkdirTemp(cache, "."+hash+"-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(partial)
+	if err := buildPrograms(ctx, p, partial, filepath.Join(cache, "build.log")); err != nil {
+		return "", err
+	}
+	if err := os.Chmod(partial, 0o755); err != nil {
+		return "", err
+	}
+	if err := os.Rename(partial, built); err != nil {
+		return "", err
+	}
+	p.say("programs built: %s", filepath.Join(built, "bin"))
+	return filepath.Join(built, "bin"), nil
+}
+
+func isBuilt(dir string) bool {
+	_, err := os.Stat(dir)
+	return err == nil
+}
+
+// buildPrograms fills a directory with src/ and bin/.
+func buildPrograms(ctx context.Context, p *progress, dir, logPath string) error {
+	source, bin := filepath.Join(dir, "src"), filepath.Join(dir, "bin")
+	if err := errors.Join(os.CopyFS(source, sources), os.Mkdir(bin, 0o755)); err != nil {
+		return err
+	}
+	goCommand, err := findGo()
+	if err != nil {
+		return err
+	}
+	log, err := os.Create(logPath)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	p.say("building Kubernetes %s from source; the first time takes about ten minutes and a gigabyte of downloads (log: %s)", kubernetesVersion, logPath)
+	arguments := append([]string{"build", "-v", "-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", linkFlags(), "-o", bin + "/"}, packages...)
+	command := exec.CommandContext(ctx, goCommand, arguments...)
+	command.Dir = source
+	command.Env = append(os.Environ(),
+		"CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOTOOLCHAIN=local",
+		"GOGC=400", // the compiler collects less often: more memory, less time
+	)
+	lines := &lineCounter{file: log}
+	command.Stdout, command.Stderr = lines, lines
+	stop := heartbeat(p, &lines.count)
+	err = command.Run()
+	stop()
+	if ctx.Err() != nil {
+		return errors.New("the build was broken off; what it compiled is kept by Go, so the next one is shorter")
+	}
+	if err != nil {
+		return &failure{what: goCommand + " build", why: err, log: logPath, next: "the build needs Go 1.24 or later and, the first time, a Go module proxy (`go env GOPROXY`)"}
+	}
+	if err := os.Symlink("kubelite", filepath.Join(bin, "kubectl")); err != nil {
+		return err
+	}
+	return writeSystemImages(bin)
+}
+
+// findGo also looks where Go's own installer puts it: sudo forgets PATH.
+func findGo() (string, error) {
+	if path, err := exec.LookPath("go"); err == nil {
+		return path, nil
+	}
+	const usual = "/usr/local/go/bin/go"
+	if _, err := os.Stat(usual); err == nil {
+		return usual, nil
+	}
+	return "", errors.New("the cluster's programs are built with Go, and there is no `go` in PATH; see https://go.dev/doc/install")
+}
+
+// lineCounter counts what `go build -v` compiles, a line for each package.
+type lineCounter struct {
+	file  *os.File
+	count atomic.Int64
+}
+
+func (l *lineCounter) Write(b []byte) (int, error) {
+	l.count.Add(int64(strings.Count(string(b), "\n")))
+	return l.file.Write(b)
+}
+
+// heartbeat shows a person that a long build goes on.
+func heartbeat(p *progress, lines *atomic.Int64) (stop func()) {
+	ticker, done := time.NewTicker(20*time.Second), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-ticker.C:
+				p.say("still building: %d modules and packages so far", lines.Load())
+			}
+		}
+	}()
+	return func() {
+		ticker.Stop()
+		close(done)
+	}
+}
