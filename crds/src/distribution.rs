@@ -1,0 +1,133 @@
+//! The Distribution that users apply: its fields and its schema rules.
+
+mod behavior;
+mod location;
+mod origin;
+mod status;
+mod viewer;
+
+pub use behavior::{
+    Behavior, CacheKey, CachePolicy, DefaultBehavior, Methods, Policy, QueryStringMode, QueryStrings, Ttl,
+};
+pub use location::{Location, LocationCache, PodTemplate};
+pub use origin::{HostHeader, HostHeaderMode, IngressReference, Origin, OriginHeader, ServicePort, ServiceReference};
+pub use status::{
+    Address, AddressType, DistributionStatus, EdgesStatus, InvalidationCounters, LocationStatus, Member, PendingOrder,
+};
+pub use viewer::{ExternalTrafficPolicy, Protocol, ServiceType, Viewer, ViewerService};
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A Distribution is a CDN of its own: edge proxies at the locations it names, which serve its origins from their cache
+/// by its behaviors. `kubectl wait --for=condition=Ready dist/NAME` waits until every edge serves this very spec.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "cdn.kubefront.io",
+    version = "v1alpha1",
+    kind = "Distribution",
+    plural = "distributions",
+    shortname = "dist",
+    category = "cdn",
+    namespaced,
+    derive = "PartialEq",
+    doc = "A Distribution is a CDN of its own: edge proxies at the locations it names, which serve its origins from their cache by its behaviors. Its name is at most 30 characters, starts with a letter and holds no double hyphen, because its children are named after it.",
+    status = "DistributionStatus",
+    printcolumn(name = "Type", type_ = "string", json_path = ".spec.type"),
+    printcolumn(name = "Enabled", type_ = "boolean", json_path = ".spec.enabled"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Edges", type_ = "string", json_path = ".status.edges.summary"),
+    printcolumn(name = "Address", type_ = "string", json_path = ".status.addresses[0].value"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new(
+        "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 30 && !self.metadata.name.contains('--')"
+    )
+    .message("metadata.name must be at most 30 of a-z, 0-9 and -, start with a letter, end with a letter or digit and hold no double hyphen")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.type == oldSelf.type").message("type is immutable: create another Distribution").field_path(".type"),
+    validation = Rule::new("self.origins.exists(o, o.name == self.defaultBehavior.origin)")
+        .message("defaultBehavior.origin names no origin of this Distribution").field_path(".defaultBehavior.origin"),
+    validation = Rule::new("!has(self.behaviors) || self.behaviors.all(b, self.origins.exists(o, o.name == b.origin))")
+        .message("a behavior's origin names no origin of this Distribution").field_path(".behaviors")
+)]
+pub struct DistributionSpec {
+    /// What the Distribution serves: Web. It cannot be changed later. Default: Web.
+    #[serde(rename = "type", default)]
+    pub type_: DistributionType,
+
+    /// False: edges answer every request with 503 and ask no origin; pods, Services and configuration are kept.
+    /// Default: true.
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+
+    /// Host names to serve, in lower case; one leading `*.` stands for one or more labels. Without any, every `Host` is
+    /// served. Only one Distribution of the cluster can hold an alias: the one that had it first. Example:
+    /// `["shop.example.com", "*.shop.example.com"]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 100),
+        inner(
+            length(min = 1, max = 253),
+            regex(pattern = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        )
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub aliases: Vec<String>,
+
+    /// Changing it removes everything from every edge once: the declarative way to invalidate `/*`, for GitOps. Setting
+    /// it when the Distribution is created removes nothing. Example: `"2026-11-22.1"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub content_version: Option<String>,
+
+    /// How viewers reach the edges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub viewer: Option<Viewer>,
+
+    /// Named sets of edges. Without any there is one, `default`, with two replicas.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub locations: Vec<Location>,
+
+    /// Where content comes from. Exactly one of `service`, `ingress` and `url` each.
+    #[schemars(length(min = 1, max = 25))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub origins: Vec<Origin>,
+
+    /// The object served for `/`, without a leading slash. Example: `index.html`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 255),
+        regex(pattern = r"^[A-Za-z0-9._~!$&'()+,;=:@%-][A-Za-z0-9._~!$&'()+,;=:@%/-]*$")
+    )]
+    pub default_root_object: Option<String>,
+
+    /// Rules by path, in order: the first whose pattern matches decides. `defaultBehavior` decides for the rest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 75))]
+    #[x_kube(
+        merge_strategy = ListMerge::Atomic,
+        validation = Rule::new("self.all(b, self.exists_one(c, c.pathPattern == b.pathPattern))")
+            .message("two behaviors have the same pathPattern: the second would never be used")
+    )]
+    pub behaviors: Vec<Behavior>,
+
+    /// What happens to requests that no entry of `behaviors` matches.
+    pub default_behavior: DefaultBehavior,
+}
+
+fn enabled() -> bool {
+    true
+}
+
+/// What a Distribution serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DistributionType {
+    /// HTTP.
+    #[default]
+    Web,
+}

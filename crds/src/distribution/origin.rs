@@ -1,0 +1,154 @@
+//! Where content comes from: an origin's address, and how it is spoken to.
+
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{duration::Duration, schema::service_port};
+
+/// Where content comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("[has(self.service), has(self.ingress), has(self.url)].filter(given, given).size() == 1")
+        .message("give exactly one of service, ingress and url"),
+    validation = Rule::new("!has(self.connectTimeout) || (duration(self.connectTimeout) >= duration('1s') && duration(self.connectTimeout) <= duration('10s'))")
+        .message("connectTimeout must be from 1s to 10s").field_path(".connectTimeout"),
+    validation = Rule::new("!has(self.responseTimeout) || (duration(self.responseTimeout) >= duration('1s') && duration(self.responseTimeout) <= duration('180s'))")
+        .message("responseTimeout must be from 1s to 180s").field_path(".responseTimeout"),
+    validation = Rule::new("!has(self.keepAlive) || (duration(self.keepAlive) >= duration('1s') && duration(self.keepAlive) <= duration('300s'))")
+        .message("keepAlive must be from 1s to 300s").field_path(".keepAlive")
+)]
+pub struct Origin {
+    /// The name that behaviors refer to. Example: `app`.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+
+    /// A Service of the same namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceReference>,
+
+    /// An Ingress of the same namespace: the address of its load balancer, with its Host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<IngressReference>,
+
+    /// Any web server: a load balancer, a virtual machine, a server on premises. http or https, a host, an optional port
+    /// and base path; no user, query or fragment. Example: `https://legacy.example.com/base`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 2048),
+        regex(pattern = r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^?#\s\\]*)?$")
+    )]
+    pub url: Option<String>,
+
+    /// Put before every path that is asked of the origin. Example: `/public`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$"))]
+    pub path: Option<String>,
+
+    /// Which `Host` the origin is sent. Default: its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_header: Option<HostHeader>,
+
+    /// Header fields set on every request to the origin, over those of the viewer. At most 30.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 30))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub headers: Vec<OriginHeader>,
+
+    /// For one connection attempt, from 1s to 10s. Default: 3s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_timeout: Option<Duration>,
+
+    /// For the head of a response, and between two pieces of its body, from 1s to 180s. Default: 30s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_timeout: Option<Duration>,
+
+    /// How long an idle connection to the origin is kept, from 1s to 300s. Default: 60s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_alive: Option<Duration>,
+
+    /// Connection attempts, the first included, before the origin counts as unreachable. Default: 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3))]
+    pub attempts: Option<u32>,
+}
+
+/// A Service of the same namespace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceReference {
+    /// Its name.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+    /// A port of the Service, by number or name. Examples: `8080`, `http`.
+    #[schemars(schema_with = "service_port")]
+    #[x_kube(
+        validation = Rule::new("type(self) == int ? self >= 1 && self <= 65535 : string(self).matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(string(self)) <= 63")
+            .message("port must be a number from 1 to 65535 or the name of a port of the Service")
+    )]
+    pub port: ServicePort,
+}
+
+/// The port of a Service, by number or name.
+pub type ServicePort = IntOrString;
+
+/// An Ingress of the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IngressReference {
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// The Host to send. Default: the host of its first rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
+    pub host: Option<String>,
+}
+
+/// Which `Host` an origin is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("(self.mode == 'Fixed') == has(self.value)").message("value goes with mode Fixed, and only with it")
+)]
+pub struct HostHeader {
+    /// Origin: the origin's own name. Viewer: what the viewer asked for, which then is part of the cache key. Fixed: the
+    /// one in `value`.
+    pub mode: HostHeaderMode,
+    /// The Host to send with mode Fixed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 260), regex(pattern = r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$"))]
+    pub value: Option<String>,
+}
+
+/// Which `Host` an origin is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum HostHeaderMode {
+    /// The origin's own name.
+    Origin,
+    /// The viewer's.
+    Viewer,
+    /// A fixed one.
+    Fixed,
+}
+
+/// A header field set on every request to an origin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!(self.name.lowerAscii() in ['host', 'connection', 'content-length', 'transfer-encoding', 'te', 'trailer', 'upgrade', 'expect', 'keep-alive', 'proxy-connection', 'via', 'cdn-loop', 'range', 'if-range', 'if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'])")
+        .message("this field belongs to the edge; for Host use hostHeader").field_path(".name")
+)]
+pub struct OriginHeader {
+    /// The field's name, not case-sensitive.
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"))]
+    pub name: String,
+    /// The field's value.
+    #[schemars(length(max = 4096), regex(pattern = r"^([!-~]([ \t!-~]*[!-~])?)?$"))]
+    pub value: String,
+}
