@@ -64,6 +64,9 @@ func kubeControllerManager() program {
 		"--authorization-kubeconfig="+credential("controller-manager.kubeconfig"),
 		"--bind-address=127.0.0.1", "--leader-elect=false", "--profiling=false",
 		"--use-service-account-credentials=true",
+		// Its many controllers ask for a token each before they start; at the
+		// default rate that alone takes three seconds.
+		"--kube-api-qps=500", "--kube-api-burst=500",
 		"--root-ca-file="+credential("ca.crt"),
 		"--service-account-private-key-file="+credential("service-account.key"),
 		"--cluster-signing-cert-file="+credential("ca.crt"),

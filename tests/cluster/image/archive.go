@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 )
 
@@ -141,7 +142,7 @@ func Write(out io.Writer, spec Spec) (digest string, err error) {
 	if spec.Created.IsZero() {
 		spec.Created = time.Unix(0, 0)
 	}
-	entries, err := gather(spec.Files)
+	entries, err := gather(slices.Concat(spec.Files, accounts(spec)))
 	if err != nil {
 		return "", err
 	}

@@ -17,17 +17,21 @@ import (
 )
 
 // File is a file, or a directory with all that is in it, and where it goes.
+// Without a source, it is a file of the given text.
 type File struct {
 	Source string
+	Text   string
 	Path   string // absolute
 }
 
-// entry is one line of a layer. A directory has no source.
+// entry is one line of a layer.
 type entry struct {
-	path   string // absolute
-	source string
-	size   int64
-	mode   fs.FileMode
+	path      string // absolute
+	directory bool
+	source    string
+	text      string
+	size      int64
+	mode      fs.FileMode
 }
 
 // gather lists everything that goes into the layer, in order of path, with the
@@ -38,6 +42,12 @@ func gather(files []File) ([]entry, error) {
 	for _, file := range files {
 		if !path.IsAbs(file.Path) {
 			return nil, fmt.Errorf("%q is not an absolute path in the image", file.Path)
+		}
+		if file.Source == "" {
+			if err := place(found, entry{path: path.Clean(file.Path), text: file.Text, size: int64(len(file.Text)), mode: 0o644}); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		err := filepath.Walk(file.Source, func(source string, info fs.FileInfo, err error) error {
 			if err != nil {
@@ -67,29 +77,32 @@ func add(found map[string]entry, source, to string) error {
 	if err != nil {
 		return err
 	}
-	e := entry{path: path.Clean(to), mode: 0o755}
+	e := entry{path: path.Clean(to), source: source, size: info.Size(), mode: 0o644}
 	switch {
 	case info.IsDir():
-	case info.Mode().IsRegular():
-		e.source, e.size, e.mode = source, info.Size(), 0o644
-		if info.Mode()&0o111 != 0 {
-			e.mode = 0o755
-		}
-	default:
+		e = entry{path: e.path, directory: true}
+	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is neither a file nor a directory", source)
+	case info.Mode()&0o111 != 0:
+		e.mode = 0o755
 	}
-	other, taken := found[e.path]
-	if taken && other.source != e.source {
-		return fmt.Errorf("%s and %s would both be %s", other.source, source, e.path)
+	return place(found, e)
+}
+
+// place puts an entry into the layer, with the directories that lead to it. The
+// same file may be named twice, as a library of two binaries is.
+func place(found map[string]entry, e entry) error {
+	if e.directory {
+		e.mode = 0o755
+	}
+	if other, taken := found[e.path]; taken && other != e {
+		return fmt.Errorf("two files would be %s in the image", e.path)
 	}
 	found[e.path] = e
-	for parent := path.Dir(e.path); parent != "/"; parent = path.Dir(parent) {
-		if other, taken := found[parent]; taken && other.source != "" {
-			return fmt.Errorf("%s is a file, so there can be no %s", parent, e.path)
-		}
-		found[parent] = entry{path: parent, mode: 0o755}
+	if e.path == "/" {
+		return nil
 	}
-	return nil
+	return place(found, entry{path: path.Dir(e.path), directory: true})
 }
 
 func measureLayer(entries []entry, created time.Time) (descriptor, error) {
@@ -100,6 +113,7 @@ func measureLayer(entries []entry, created time.Time) (descriptor, error) {
 	return descriptor{MediaType: typeLayer, Digest: "sha256:" + hex.EncodeToString(hash.Sum(nil)), Size: count.bytes}, nil
 }
 
+// counter counts what is written to it.
 type counter struct{ bytes int64 }
 
 func (c *counter) Write(b []byte) (int, error) {
@@ -110,28 +124,30 @@ func (c *counter) Write(b []byte) (int, error) {
 func writeLayer(out io.Writer, entries []entry, created time.Time) error {
 	w := tar.NewWriter(out)
 	for _, e := range entries {
-		header := &tar.Header{Name: strings.TrimPrefix(e.path, "/"), Mode: int64(e.mode), ModTime: created, Format: tar.FormatPAX}
-		if e.source == "" {
-			if e.path == "/" {
-				continue
-			}
+		if e.path == "/" {
+			continue
+		}
+		header := &tar.Header{Typeflag: tar.TypeReg, Name: e.path[1:], Size: e.size, Mode: int64(e.mode), ModTime: created, Format: tar.FormatPAX}
+		if e.directory {
 			header.Typeflag = tar.TypeDir
 			header.Name += "/"
-		} else {
-			header.Typeflag = tar.TypeReg
-			header.Size = e.size
 		}
 		if err := w.WriteHeader(header); err != nil {
 			return fmt.Errorf("%s: %w", e.path, err)
 		}
-		if e.source == "" {
-			continue
-		}
-		if err := copyFile(w, e.source); err != nil {
+		if err := writeContent(w, e); err != nil {
 			return err
 		}
 	}
 	return w.Close()
+}
+
+func writeContent(out io.Writer, e entry) error {
+	if e.source != "" {
+		return copyFile(out, e.source)
+	}
+	_, err := io.WriteString(out, e.text)
+	return err
 }
 
 func copyFile(out io.Writer, source string) error {
