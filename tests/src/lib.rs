@@ -1,1 +1,3 @@
-//! Stub.
+//! What the tests on real parts share.
+
+pub mod origin;
