@@ -1,1 +1,41 @@
-//! Stub.
+//! A request, a response and a policy into what to do with them: every decision of the edge, as values.
+//!
+//! Flow: [`head`] and [`path`] make a viewer's request fit to be looked at, [`key`] names what it asks for, [`invalidation`] says whether a
+//! stored response may still be used, [`reuse`] what to do with it, [`forwarding`] what an origin is sent, [`storing`] whether its
+//! answer is kept, [`validation`] what a 304 does, [`cache_status`] how all of it is told.
+//! Guarantees: synchronous, no clock, no store, no socket, no panic on any input; the same arguments give the same verdict.
+//! Assumptions: `now` is a [`Moment`] of one process; header fields are those that `http` accepts.
+//! Errors: what an edge must refuse is a value with a status and a reason ([`Refusal`]); nothing else fails.
+//!
+//! The laws are RFC 9110, 9111, 9211 and 9213; above them stands the owner's [`Policy`]. Clauses are cited beside the lines that obey.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+pub mod cache_status;
+pub mod date;
+pub mod directives;
+pub mod forwarding;
+pub mod freshness;
+pub mod head;
+pub mod invalidation;
+pub mod key;
+pub mod path;
+pub mod pattern;
+pub mod policy;
+pub mod query;
+pub mod reuse;
+pub mod stored;
+pub mod storing;
+pub mod terms;
+pub mod validation;
+pub mod vary;
+
+pub use cache_status::CacheStatus;
+pub use freshness::{Moment, Received};
+pub use head::Refusal;
+pub use invalidation::{Admission, Label, Ledger};
+pub use key::CacheKey;
+pub use path::NormalPath;
+pub use policy::Policy;
+pub use reuse::Reuse;
+pub use stored::Stored;
+pub use storing::Storing;

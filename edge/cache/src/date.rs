@@ -1,0 +1,167 @@
+//! The text of an HTTP date into seconds, in all three forms.
+//!
+//! `httpdate` refuses what RFC 9111 §4.2 asks a cache to accept: other letter case, a weekday that does not fit.
+
+/// Seconds since 1970, UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date(pub i64);
+
+impl Date {
+    /// RFC 9110 §5.6.7. `received` settles the century of a two-digit year. Any zone but GMT is invalid (RFC 9111 §4.2).
+    pub fn parse(text: &str, received: Self) -> Option<Self> {
+        let text = text.trim_matches([' ', '\t']);
+        let (weekday, rest) = text.split_at_checked(text.find([',', ' '])?)?;
+        let Some(rest) = rest.strip_prefix(',') else { return asctime(weekday, rest) };
+        let mut words = rest.split(' ').filter(|word| !word.is_empty());
+        if weekday.len() == 3 { imf(weekday, &mut words) } else { rfc850(weekday, &mut words, received) }
+            .filter(|_| words.next().is_none())
+    }
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`
+fn imf<'a>(weekday: &str, words: &mut impl Iterator<Item = &'a str>) -> Option<Date> {
+    position(weekday, &WEEKDAYS, 3)?;
+    let (day, month, year) = (words.next()?, words.next()?, words.next()?);
+    let date = compose(four_digits(year)?, month, two_digits(day)?, words.next()?)?;
+    words.next().filter(|zone| zone.eq_ignore_ascii_case("GMT")).map(|_| date)
+}
+
+/// `Sunday, 06-Nov-94 08:49:37 GMT`
+fn rfc850<'a>(weekday: &str, words: &mut impl Iterator<Item = &'a str>, received: Date) -> Option<Date> {
+    position(weekday, &WEEKDAYS, usize::MAX)?;
+    let mut parts = words.next()?.split('-');
+    let (day, month, year) = (two_digits(parts.next()?)?, parts.next()?, two_digits(parts.next()?)?);
+    let time = words.next()?;
+    words.next().filter(|zone| parts.next().is_none() && zone.eq_ignore_ascii_case("GMT"))?;
+    // RFC 9110 §5.6.7: what seems to be more than 50 years ahead is the latest past year with these digits.
+    let this_year = year_of(received);
+    let mut year = this_year - this_year.rem_euclid(100) + year;
+    if year > this_year + 50 {
+        year -= 100;
+    } else if year <= this_year - 50 {
+        year += 100;
+    }
+    compose(year, month, day, time)
+}
+
+/// `Sun Nov  6 08:49:37 1994`
+fn asctime(weekday: &str, rest: &str) -> Option<Date> {
+    position(weekday, &WEEKDAYS, 3)?;
+    let mut words = rest.split(' ').filter(|word| !word.is_empty());
+    let (month, day, time, year) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    let day = if day.len() == 1 { digits(day)? } else { two_digits(day)? };
+    words.next().is_none().then(|| compose(four_digits(year)?, month, day, time)).flatten()
+}
+
+const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+fn position(word: &str, names: &[&str], length: usize) -> Option<usize> {
+    names.iter().position(|name| name.get(..length).unwrap_or(name).eq_ignore_ascii_case(word))
+}
+
+fn compose(year: i64, month: &str, day: i64, time: &str) -> Option<Date> {
+    let month = i64::try_from(position(month, &MONTHS, 3)?).ok()? + 1;
+    let mut parts = time.split(':');
+    let (hour, minute, second) = (two_digits(parts.next()?)?, two_digits(parts.next()?)?, two_digits(parts.next()?)?);
+    // A leap second is legal (RFC 9110 §5.6.7) and counts as the next one.
+    let legal =
+        parts.next().is_none() && hour < 24 && minute < 60 && second <= 60 && (1..=days_in(year, month)).contains(&day);
+    legal.then(|| Date(days_before(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second))
+}
+
+fn digits(text: &str) -> Option<i64> {
+    if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+fn two_digits(text: &str) -> Option<i64> {
+    if text.len() == 2 { digits(text) } else { None }
+}
+
+fn four_digits(text: &str) -> Option<i64> {
+    if text.len() == 4 { digits(text) } else { None }
+}
+
+fn days_in(year: i64, month: i64) -> i64 {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days from 1970-01-01 to a day of the Gregorian calendar. Years begin in March here, so that the leap day is the last.
+fn days_before(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+fn year_of(date: Date) -> i64 {
+    let days = date.0.div_euclid(86_400);
+    let guess = 1970 + days.div_euclid(366);
+    (guess..guess + 400).take_while(|year| days_before(*year, 1, 1) <= days).last().unwrap_or(guess)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Date = Date(1_795_348_800); // 2026-11-22T16:00:00Z
+
+    #[track_caller]
+    fn check(text: &str, expect: Option<i64>) {
+        assert_eq!(Date::parse(text, NOW), expect.map(Date), "{text}");
+    }
+
+    #[test]
+    fn all_three_forms_are_read() {
+        check("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777));
+        check("Sunday, 06-Nov-94 08:49:37 GMT", Some(784_111_777));
+        check("Sun Nov  6 08:49:37 1994", Some(784_111_777));
+        check("Thu, 01 Jan 1970 00:00:00 GMT", Some(0));
+        check("Tue, 29 Feb 2028 23:59:60 GMT", Some(1_835_481_600));
+    }
+
+    #[test]
+    fn letter_case_and_a_wrong_weekday_do_not_matter() {
+        check("sun, 06 NOV 1994 08:49:37 gmt", Some(784_111_777));
+        check("Mon, 06 Nov 1994 08:49:37 GMT", Some(784_111_777));
+    }
+
+    #[test]
+    fn a_two_digit_year_is_the_one_nearest_to_now() {
+        check("Friday, 01-Jan-76 00:00:00 GMT", Some(3_345_062_400));
+        check("Saturday, 01-Jan-77 00:00:00 GMT", Some(220_924_800));
+        check("Thursday, 01-Jan-26 00:00:00 GMT", Some(1_767_225_600));
+    }
+
+    #[test]
+    fn what_is_no_date_is_none() {
+        for text in [
+            "",
+            "0",
+            "-1",
+            "Sun",
+            "Sun,",
+            "Sun, 06 Nov 1994",
+            "Sun, 06 Nov 1994 08:49:37",
+            "Sun, 06 Nov 1994 08:49:37 UTC",
+            "Sun, 06 Nov 1994 08:49:37 +0000",
+            "Sun, 06 Nov 1994 24:00:00 GMT",
+            "Sun, 30 Feb 1994 08:49:37 GMT",
+            "Sun, 06 Nov 94 08:49:37 GMT",
+            "Sun, 6 Nov 1994 08:49:37 GMT",
+            "Xxx, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 GMT x",
+            "Sun, 06 Nov 1994 08:49:37.5 GMT",
+            "Sun Nov  6 08:49:37 1994 GMT",
+            "ü, ö",
+            "1994-11-06T08:49:37Z",
+        ] {
+            check(text, None);
+        }
+    }
+}

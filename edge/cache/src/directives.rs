@@ -1,0 +1,201 @@
+//! `Cache-Control` and `CDN-Cache-Control` fields into the directives they give.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, header::CACHE_CONTROL};
+use sfv::{BareItem, ListEntry, Parser};
+
+/// RFC 9213 §3.1.
+pub const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
+
+/// RFC 9111 §1.2.2: the number that stands for anything larger.
+pub const LONGEST: Duration = Duration::from_secs(1 << 31);
+
+/// A directive that may name fields (RFC 9111 §5.2.2.4, §5.2.2.7).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// It is not there.
+    #[default]
+    Absent,
+    /// It concerns these fields of the response.
+    Fields(Vec<HeaderName>),
+    /// It concerns the whole response.
+    Whole,
+}
+
+/// What response directives say. What is not listed here is ignored (§5.2.3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Directives {
+    /// `max-age`; an invalid value or unequal repeats are zero (§4.2.1: stale).
+    pub max_age: Option<Duration>,
+    /// `s-maxage`, likewise.
+    pub s_maxage: Option<Duration>,
+    /// `stale-while-revalidate` (RFC 5861 §3).
+    pub stale_while_revalidate: Option<Duration>,
+    /// `stale-if-error` (RFC 5861 §4).
+    pub stale_if_error: Option<Duration>,
+    /// `no-cache`.
+    pub no_cache: Scope,
+    /// `private`.
+    pub private: Scope,
+    /// Those without an argument.
+    pub flags: Flags,
+}
+
+/// Directives that are there or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "the RFC's own list of independent flags")]
+pub struct Flags {
+    /// §5.2.2.5
+    pub no_store: bool,
+    /// §5.2.2.2
+    pub must_revalidate: bool,
+    /// §5.2.2.8
+    pub proxy_revalidate: bool,
+    /// §5.2.2.3
+    pub must_understand: bool,
+    /// §5.2.2.9
+    pub public: bool,
+}
+
+/// The directives a shared CDN cache goes by, and whether they came from the targeted field.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Consulted {
+    /// The directives.
+    pub directives: Directives,
+    /// `Cache-Control` and `Expires` are then not looked at (RFC 9213 §2.2).
+    pub targeted: bool,
+}
+
+/// RFC 9213 §2.2: the targeted field when it is present, parsable and not empty, else `Cache-Control`.
+pub fn consulted(headers: &HeaderMap) -> Consulted {
+    if let Some(directives) = targeted(headers) {
+        return Consulted { directives, targeted: true };
+    }
+    let mut directives = Directives::default();
+    for value in headers.get_all(CACHE_CONTROL) {
+        read_list(&mut directives, value.as_bytes());
+    }
+    Consulted { directives, targeted: false }
+}
+
+/// RFC 9213 §2.1: a Dictionary; a member of the wrong type is ignored, parameters too.
+fn targeted(headers: &HeaderMap) -> Option<Directives> {
+    let lines: Vec<&[u8]> = headers.get_all(CDN_CACHE_CONTROL).iter().map(http::HeaderValue::as_bytes).collect();
+    let dictionary: sfv::Dictionary = Parser::new(&lines.join(&b", "[..])).parse().ok()?;
+    if dictionary.is_empty() {
+        return None;
+    }
+    let mut directives = Directives::default();
+    for (name, member) in &dictionary {
+        let ListEntry::Item(item) = member else { continue };
+        match &item.bare_item {
+            BareItem::Boolean(true) if !is_time(name.as_str()) => directives.give(name.as_str(), None),
+            BareItem::Integer(number) if is_time(name.as_str()) => {
+                directives.give(name.as_str(), Some(&i64::from(*number).to_string()));
+            }
+            BareItem::String(text) if is_scope(name.as_str()) => directives.give(name.as_str(), Some(text.as_str())),
+            _ => {}
+        }
+    }
+    Some(directives)
+}
+
+fn is_time(name: &str) -> bool {
+    matches!(name, "max-age" | "s-maxage" | "stale-while-revalidate" | "stale-if-error")
+}
+
+fn is_scope(name: &str) -> bool {
+    matches!(name, "no-cache" | "private")
+}
+
+impl Directives {
+    /// Takes one directive in. Its name is in lower case; an argument is without its quotes (§5.2: both forms are equal).
+    fn give(&mut self, name: &str, argument: Option<&str>) {
+        match name {
+            "max-age" => give_time(&mut self.max_age, argument),
+            "s-maxage" => give_time(&mut self.s_maxage, argument),
+            "stale-while-revalidate" => give_time(&mut self.stale_while_revalidate, argument),
+            "stale-if-error" => give_time(&mut self.stale_if_error, argument),
+            "no-cache" => give_scope(&mut self.no_cache, argument),
+            "private" => give_scope(&mut self.private, argument),
+            // An argument that a flag must not have does not make a prohibition weaker.
+            "no-store" => self.flags.no_store = true,
+            "must-revalidate" => self.flags.must_revalidate = true,
+            "proxy-revalidate" => self.flags.proxy_revalidate = true,
+            "must-understand" => self.flags.must_understand = true,
+            "public" => self.flags.public = true,
+            _ => {}
+        }
+    }
+}
+
+/// §4.2.1: what conflicts or is no number makes the response stale.
+fn give_time(slot: &mut Option<Duration>, argument: Option<&str>) {
+    let seconds = argument.and_then(delta_seconds).unwrap_or_default();
+    *slot = Some(if slot.is_some_and(|known| known != seconds) { Duration::ZERO } else { seconds });
+}
+
+/// §1.2.2: digits only; what is too large is 2^31.
+pub(crate) fn delta_seconds(text: &str) -> Option<Duration> {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    Some(text.parse().map_or(LONGEST, Duration::from_secs).min(LONGEST))
+}
+
+/// A list that does not name fields is taken as the unqualified directive: the safe side.
+fn give_scope(slot: &mut Scope, argument: Option<&str>) {
+    let names: Option<Vec<HeaderName>> = argument.and_then(|list| {
+        let names = list.split(',').map(|name| name.trim_matches([' ', '\t'])).filter(|name| !name.is_empty());
+        names.map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect()
+    });
+    match (names.filter(|names| !names.is_empty()), &mut *slot) {
+        (Some(more), Scope::Fields(known)) => known.extend(more),
+        (Some(names), Scope::Absent) => *slot = Scope::Fields(names),
+        (Some(_), Scope::Whole) => {}
+        (None, _) => *slot = Scope::Whole,
+    }
+}
+
+/// `#( token [ "=" ( token / quoted-string ) ] )`, RFC 9111 §5.2. What fits no rule is skipped up to the next comma.
+fn read_list(directives: &mut Directives, mut rest: &[u8]) {
+    while !rest.is_empty() {
+        let (name, after) = split_where(rest, |b| matches!(b, b'=' | b','));
+        let name = String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase();
+        let Some(value) = after.strip_prefix(b"=") else {
+            directives.give(&name, None);
+            rest = after.get(1..).unwrap_or_default();
+            continue;
+        };
+        let (argument, after) = if let Some(quoted) = value.trim_ascii_start().strip_prefix(b"\"") {
+            unquote(quoted)
+        } else {
+            let (token, after) = split_where(value, |b| b == b',');
+            (String::from_utf8_lossy(token.trim_ascii()).into_owned(), after)
+        };
+        // What follows a closing quote makes the argument something else than it seems: no number, no list of fields.
+        let (trailing, after) = split_where(after, |b| b == b',');
+        directives.give(&name, trailing.trim_ascii().is_empty().then_some(argument.as_str()));
+        rest = after.get(1..).unwrap_or_default();
+    }
+}
+
+fn split_where(bytes: &[u8], stop: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
+    let at = bytes.iter().position(|b| stop(*b)).unwrap_or(bytes.len());
+    bytes.split_at_checked(at).unwrap_or((bytes, &[]))
+}
+
+/// RFC 9110 §5.6.4, after the opening quote. Without a closing one the rest of the line is the string.
+fn unquote(quoted: &[u8]) -> (String, &[u8]) {
+    let mut text = Vec::new();
+    let mut bytes = quoted.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => break,
+            b'\\' => text.extend(bytes.next()),
+            _ => text.push(*byte),
+        }
+    }
+    (String::from_utf8_lossy(&text).into_owned(), bytes.as_slice())
+}

@@ -1,0 +1,173 @@
+//! A viewer's request into the one an origin is sent, and an origin's response fields into those a viewer gets.
+
+use std::net::IpAddr;
+
+use edge_contract::{HostHeader, Origin};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request};
+
+use crate::{NormalPath, Policy, directives::CDN_CACHE_CONTROL, validation::Conditional};
+
+/// RFC 8586.
+pub const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
+
+/// The field by which origins label responses with tags; it is for the edge alone.
+pub const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const PROXY_AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("proxy-authentication-info");
+
+/// RFC 9110 §7.6.1 and RFC 9111 §3.1: what concerns one connection only. What `Connection` names comes on top.
+const HOP_BY_HOP: [HeaderName; 10] = [
+    header::CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    PROXY_AUTHENTICATION_INFO,
+];
+
+/// The end-to-end fields, in either direction.
+pub fn end_to_end(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = headers.clone();
+    for line in headers.get_all(header::CONNECTION) {
+        for option in line.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii) {
+            if let Ok(name) = HeaderName::from_bytes(option) {
+                kept.remove(name);
+            }
+        }
+    }
+    for name in HOP_BY_HOP {
+        kept.remove(name);
+    }
+    kept
+}
+
+/// A request on its way to an origin.
+#[derive(Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// The viewer's request.
+    pub viewer: &'a request::Parts,
+    /// The viewer's host in normal form, with its port where it has one.
+    pub host: Option<&'a str>,
+    /// The address of the viewer's connection.
+    pub peer: IpAddr,
+    /// The id of the site, by which loops are found.
+    pub site: &'a str,
+    /// The origin that is asked.
+    pub origin: &'a Origin,
+}
+
+/// Which of the viewer's own fields go along (mode `Auto`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carry {
+    /// None: what is not part of the key must not shape a response that others get.
+    KeyedOnly,
+    /// All end-to-end fields: nothing of the answer is shared.
+    Everything,
+}
+
+impl Carry {
+    /// A request whose answer may be stored or shared carries what is keyed; every other one carries everything.
+    pub fn of(request: &request::Parts, policy: &Policy) -> Self {
+        let cached = policy.caches() && matches!(request.method.as_str(), "GET" | "HEAD");
+        if cached { Self::KeyedOnly } else { Self::Everything }
+    }
+}
+
+impl Outgoing<'_> {
+    /// The fields that the origin is sent. A condition is the edge's own; the viewer's goes along only with everything else.
+    pub fn headers(&self, carry: Carry, condition: Option<&Conditional>) -> HeaderMap {
+        let mut headers = match carry {
+            Carry::Everything => end_to_end(&self.viewer.headers),
+            // Without this field an origin may pick any coding (RFC 9110 §12.5.3), which not every viewer could read.
+            Carry::KeyedOnly => HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))]),
+        };
+        self.set_host(&mut headers);
+        self.set_forwarded_for(&mut headers);
+        self.append_hops(&mut headers);
+        set(&mut headers, header::IF_NONE_MATCH, condition.and_then(|c| c.if_none_match.clone()));
+        set(&mut headers, header::IF_MODIFIED_SINCE, condition.and_then(|c| c.if_modified_since.clone()));
+        for field in &self.origin.headers {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(&field.name), HeaderValue::try_from(&field.value)) {
+                headers.insert(name, value);
+            }
+        }
+        headers
+    }
+
+    /// Whether a viewer's `Authorization` goes along.
+    pub fn authorized(&self, carry: Carry) -> bool {
+        let replaced = self.origin.headers.iter().any(|field| field.name.eq_ignore_ascii_case("authorization"));
+        carry == Carry::Everything && !replaced && self.viewer.headers.contains_key(header::AUTHORIZATION)
+    }
+
+    fn set_host(&self, headers: &mut HeaderMap) {
+        let host = match &self.origin.host_header {
+            HostHeader::Fixed(host) => Some(host.as_str()),
+            HostHeader::Viewer => self.host,
+        };
+        headers.remove(header::HOST);
+        set(headers, header::HOST, host.and_then(|host| HeaderValue::try_from(host).ok()));
+    }
+
+    /// The peer's address alone: what a viewer wrote there is not to be believed.
+    fn set_forwarded_for(&self, headers: &mut HeaderMap) {
+        headers.remove(X_FORWARDED_FOR);
+        set(headers, X_FORWARDED_FOR, HeaderValue::try_from(self.peer.to_string()).ok());
+    }
+
+    /// RFC 9110 §7.6.3 and RFC 8586 §2, after what earlier hops wrote: loops are found by it even where nothing else is forwarded.
+    fn append_hops(&self, headers: &mut HeaderMap) {
+        for name in [header::VIA, CDN_LOOP] {
+            headers.remove(&name);
+            for value in self.viewer.headers.get_all(&name) {
+                headers.append(&name, value.clone());
+            }
+        }
+        if let Ok(value) = HeaderValue::try_from(format!("{} kubefront", protocol(self.viewer.version))) {
+            headers.append(header::VIA, value);
+        }
+        if let Ok(value) = HeaderValue::try_from(self.site) {
+            headers.append(CDN_LOOP, value);
+        }
+    }
+}
+
+/// The path and query that an origin is asked for: its base path, then the normal path, then what is keyed of the query.
+pub fn origin_target(origin: &Origin, path: &NormalPath, query: Option<&str>) -> String {
+    let mut target = format!("{}{}", origin.base_path, path.as_str());
+    if let Some(query) = query {
+        target.push('?');
+        target.push_str(query);
+    }
+    target
+}
+
+/// The fields of a response, fresh or stored, that a viewer gets. `Age`, `Via` and `Cache-Status` are the caller's to add.
+pub fn to_viewer(response: &HeaderMap) -> HeaderMap {
+    let mut headers = end_to_end(response);
+    headers.remove(CDN_CACHE_CONTROL);
+    headers.remove(SURROGATE_KEY);
+    headers
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
+    if let Some(value) = value {
+        headers.insert(name, value);
+    }
+}
+
+/// RFC 9110 §7.6.3: the protocol in which the message was received.
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        _ => "1.1",
+    }
+}

@@ -1,0 +1,238 @@
+//! The head of a viewer's request into what it asks for, or the status and reason it is refused with.
+
+use edge_contract::{Behavior, Methods};
+use http::{HeaderMap, Method, StatusCode, Version, header, request};
+use thiserror::Error;
+
+use crate::{
+    NormalPath,
+    forwarding::CDN_LOOP,
+    path::{self, PathError},
+};
+
+/// The longest target: 8 KiB.
+const TARGET_LIMIT: usize = 8 * 1024;
+/// The largest head, names, values and separators counted: 20 KiB.
+const HEAD_LIMIT: usize = 20 * 1024;
+/// The most fields.
+const FIELD_LIMIT: usize = 100;
+
+/// Why a request is refused. Its text is for logs and `detail`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// No `Host`, or more than one (RFC 9112 §3.2).
+    #[error("host-missing-or-repeated")]
+    HostCount,
+    /// `Host` is no host.
+    #[error("host-invalid")]
+    HostInvalid,
+    /// `Host` and the target's authority differ.
+    #[error("host-mismatch")]
+    HostMismatch,
+    /// `Transfer-Encoding` together with `Content-Length`, in HTTP/1.0 or in HTTP/2 (RFC 9112 §6.1).
+    #[error("framing-ambiguous")]
+    Framing,
+    /// `Content-Length` is a list, repeated or no number (RFC 9112 §6.3).
+    #[error("content-length-invalid")]
+    ContentLength,
+    /// A coding other than `chunked`, once.
+    #[error("transfer-coding-unknown")]
+    TransferCoding,
+    /// The target is no path: `*`, an authority.
+    #[error("target-form")]
+    TargetForm,
+    /// The path is refused.
+    #[error(transparent)]
+    Path(PathError),
+    /// The target is too long.
+    #[error("target-too-long")]
+    TargetTooLong,
+    /// The head is too large or has too many fields.
+    #[error("head-too-large")]
+    HeadTooLarge,
+    /// The request has been here (RFC 8586).
+    #[error("loop")]
+    Loop,
+    /// A body where the answer comes from a cache: nothing could give it a meaning.
+    #[error("body-not-allowed")]
+    BodyNotAllowed,
+    /// The behavior does not let this method through.
+    #[error("method-not-allowed")]
+    MethodNotAllowed,
+}
+
+impl Refusal {
+    /// The status that says so.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Loop => StatusCode::LOOP_DETECTED,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// Whether the connection (in HTTP/2: the stream) ends: after a head that does not fit, what follows cannot be trusted.
+    pub fn closes(self) -> bool {
+        !matches!(self, Self::Loop | Self::BodyNotAllowed | Self::MethodNotAllowed)
+    }
+}
+
+/// What a fit request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The host, in lower case, without port and trailing dot. Absent only in HTTP/1.0.
+    pub host: Option<String>,
+    /// The host as it may be sent on: in lower case, with its port.
+    pub authority: Option<String>,
+    /// The path in normal form, before the default root object.
+    pub path: NormalPath,
+    /// The query as it came.
+    pub query: Option<String>,
+}
+
+/// What every request must fulfil, before it is known whom it is for.
+///
+/// Bare line feeds, folded lines and control characters are the parser's to refuse; they cannot be in a `HeaderMap`.
+pub fn examine(request: &request::Parts) -> Result<Asked, Refusal> {
+    check_size(request)?;
+    check_framing(request)?;
+    let authority = authority_of(request)?;
+    let host = authority.as_deref().map(|authority| bare_host(authority).to_owned());
+    // RFC 9112 §3.2.3 and §3.2.4: neither an authority nor `*` names anything that is stored or routed here.
+    let target =
+        request.uri.path_and_query().filter(|_| request.method != Method::CONNECT).ok_or(Refusal::TargetForm)?;
+    let raw_path = if target.path().is_empty() { "/" } else { target.path() };
+    let path = NormalPath::parse(raw_path).map_err(|error| match error {
+        PathError::NotAbsolute => Refusal::TargetForm,
+        other => Refusal::Path(other),
+    })?;
+    Ok(Asked { host, authority, path, query: target.query().map(ToOwned::to_owned) })
+}
+
+/// What a request must fulfil where it is routed to. `has_body`: its framing announces content.
+pub fn admit(request: &request::Parts, has_body: bool, site: &str, behavior: &Behavior) -> Result<(), Refusal> {
+    if loops(&request.headers, site) {
+        return Err(Refusal::Loop);
+    }
+    if !allows(behavior.methods, &request.method) {
+        return Err(Refusal::MethodNotAllowed);
+    }
+    let cached = behavior.ttl.max > 0 && [Method::GET, Method::HEAD].contains(&request.method);
+    if cached && has_body {
+        return Err(Refusal::BodyNotAllowed);
+    }
+    Ok(())
+}
+
+/// The methods of a behavior, as `Allow` lists them.
+pub fn allowed(methods: Methods) -> &'static str {
+    match methods {
+        Methods::ReadOnly => "GET, HEAD",
+        Methods::ReadOptions => "GET, HEAD, OPTIONS",
+        Methods::All => "GET, HEAD, OPTIONS, PUT, POST, PATCH, DELETE",
+    }
+}
+
+fn allows(methods: Methods, method: &Method) -> bool {
+    match *method {
+        Method::GET | Method::HEAD => true,
+        Method::OPTIONS => methods != Methods::ReadOnly,
+        Method::CONNECT | Method::TRACE => false,
+        _ => methods == Methods::All,
+    }
+}
+
+/// RFC 8586 §2: our id among those of the CDNs passed; parameters do not count.
+fn loops(headers: &HeaderMap, site: &str) -> bool {
+    headers.get_all(CDN_LOOP).iter().any(|line| {
+        let ids = line.as_bytes().split(|b| *b == b',').filter_map(|member| member.split(|b| *b == b';').next());
+        ids.map(<[u8]>::trim_ascii).any(|id| id == site.as_bytes())
+    })
+}
+
+fn check_size(request: &request::Parts) -> Result<(), Refusal> {
+    let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if target > TARGET_LIMIT {
+        return Err(Refusal::TargetTooLong);
+    }
+    let mut cookies = 0;
+    let mut bytes = target;
+    for (name, value) in &request.headers {
+        cookies += usize::from(name == header::COOKIE);
+        bytes += name.as_str().len() + value.len() + 4;
+    }
+    // RFC 9113 §8.2.3: the crumbs of a cookie are one field.
+    let crumbs = if request.version == Version::HTTP_2 { cookies.saturating_sub(1) } else { 0 };
+    let fields = request.headers.len().saturating_sub(crumbs);
+    if bytes > HEAD_LIMIT || fields > FIELD_LIMIT { Err(Refusal::HeadTooLarge) } else { Ok(()) }
+}
+
+/// RFC 9112 §6.1 and §6.3.
+fn check_framing(request: &request::Parts) -> Result<(), Refusal> {
+    let headers = &request.headers;
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let length = lengths.next();
+    let digits = |value: &http::HeaderValue| !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
+    if lengths.next().is_some() || length.is_some_and(|value| !digits(value)) {
+        return Err(Refusal::ContentLength);
+    }
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(()) };
+    if length.is_some() || request.version != Version::HTTP_11 {
+        return Err(Refusal::Framing);
+    }
+    let chunked = coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    if chunked && codings.next().is_none() { Ok(()) } else { Err(Refusal::TransferCoding) }
+}
+
+/// RFC 9112 §3.2 and RFC 9113 §8.3.1: one valid `Host`, the same as the target's authority where both are there.
+fn authority_of(request: &request::Parts) -> Result<Option<String>, Refusal> {
+    let mut hosts = request.headers.get_all(header::HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(Refusal::HostCount);
+    }
+    let host =
+        host.map(|value| value.to_str().map_err(|_| Refusal::HostInvalid).and_then(valid_authority)).transpose()?;
+    let target = request.uri.authority().map(|authority| valid_authority(authority.as_str())).transpose()?;
+    match (host, target) {
+        (Some(host), Some(target)) if host != target => Err(Refusal::HostMismatch),
+        // RFC 9112 §3.2: an HTTP/1.1 request without Host is refused even when its target has an authority.
+        (None, Some(_)) if request.version == Version::HTTP_11 => Err(Refusal::HostCount),
+        (None, None) if request.version != Version::HTTP_10 => Err(Refusal::HostCount),
+        (host, target) => Ok(host.or(target)),
+    }
+}
+
+/// RFC 3986 §3.2.2: a name, an IPv4 address or a bracketed IPv6 one, and digits for a port. In lower case.
+fn valid_authority(text: &str) -> Result<String, Refusal> {
+    let text = text.trim_matches([' ', '\t']);
+    let (host, port) = split_port(text);
+    let legal_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|b| path::is_path_character(b) && !matches!(b, b'/' | b':' | b'@'))
+    };
+    let legal_host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => legal_name(host),
+    };
+    let legal_port = port.is_none_or(|port| port.is_empty() || port.parse::<u16>().is_ok() && !port.starts_with('+'));
+    if legal_host && legal_port { Ok(text.to_ascii_lowercase()) } else { Err(Refusal::HostInvalid) }
+}
+
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    let after_bracket = authority.rfind(']').map_or(0, |at| at + 1);
+    let colon = authority.get(after_bracket..).and_then(|rest| rest.find(':')).map(|at| at + after_bracket);
+    match colon.and_then(|at| authority.split_at_checked(at)) {
+        Some((host, port)) => (host, port.strip_prefix(':')),
+        None => (authority, None),
+    }
+}
+
+/// The host that aliases are compared with: without port and without the dot that ends a full name.
+fn bare_host(authority: &str) -> &str {
+    let host = split_port(authority).0;
+    host.strip_suffix('.').unwrap_or(host)
+}

@@ -1,0 +1,189 @@
+//! A request and what is stored under its key into what to do next.
+
+use std::time::Duration;
+
+use http::{HeaderMap, Method, StatusCode};
+
+use crate::{
+    Admission, Policy, Stored,
+    freshness::{self, Lifetime, Moment},
+    terms::Forbids,
+    validation::Conditional,
+};
+
+/// What to do with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reuse {
+    /// Answer with the stored response.
+    Fresh {
+        /// For the `Age` field.
+        age: Duration,
+        /// How much longer it stays fresh.
+        ttl: Duration,
+    },
+    /// Answer with the stored response now, and begin one validation in the background.
+    Stale(Stale),
+    /// Ask the origin whether it still holds; its 304 goes to [`crate::validation::freshen`], anything else replaces it.
+    Validate {
+        /// The fields to ask with.
+        condition: Conditional,
+        /// Why it must be asked.
+        why: Forward,
+    },
+    /// Ask the origin for it whole.
+    Forward(Forward),
+}
+
+/// A stale use that the origin or the owner allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// For the `Age` field.
+    pub age: Duration,
+    /// How long its freshness has been over.
+    pub overdue: Duration,
+    /// What allows it.
+    pub why: StaleUse,
+    /// The condition of the validation that makes it fresh again, if it has a validator.
+    pub condition: Option<Conditional>,
+}
+
+/// What allows to serve a stale response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StaleUse {
+    /// The origin's `stale-while-revalidate` (RFC 5861 §3).
+    WhileRevalidating,
+    /// No answer came from the origin: its `stale-if-error`, else the owner's `staleIfUnreachable`.
+    Unreachable,
+    /// It answered 500, 502, 503 or 504 and grants `stale-if-error` (RFC 5861 §4).
+    OnError,
+}
+
+/// Why a request goes to the origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forward {
+    /// The owner turned caching off here.
+    CachingOff,
+    /// The method is not answered from a store.
+    Method,
+    /// Nothing is stored under its key.
+    Absent,
+    /// What is stored answers other selecting fields.
+    VaryMiss,
+    /// An Invalidation or an unsafe request is newer than what is stored.
+    Purged,
+    /// The current policy does not allow its reuse.
+    Forbidden,
+    /// Its freshness is over.
+    Stale,
+    /// `no-cache`: every reuse is validated.
+    AlwaysValidate,
+}
+
+/// A request, as far as reuse depends on it.
+pub struct Request<'a> {
+    /// The viewer's method.
+    pub method: &'a Method,
+    /// Makes the fields that the origin would be sent; called only for a stored response with `Vary`.
+    pub forwarded: &'a dyn Fn() -> HeaderMap,
+}
+
+/// RFC 9111 §4. `found` is what the store has under the key, with what the [`crate::Ledger`] says of it.
+pub fn decide(request: &Request<'_>, found: Option<(&Stored, Admission)>, policy: &Policy, now: Moment) -> Reuse {
+    if ![Method::GET, Method::HEAD].contains(request.method) {
+        return Reuse::Forward(Forward::Method);
+    }
+    if !policy.caches() {
+        return Reuse::Forward(Forward::CachingOff);
+    }
+    let Some((stored, admission)) = found else { return Reuse::Forward(Forward::Absent) };
+    // First of all, and without a condition: an origin whose validators lie must not revive what was purged (rules 3, 8).
+    if !admission.is_admitted() {
+        return Reuse::Forward(Forward::Purged);
+    }
+    if !stored.selecting.matches(request.forwarded) {
+        return Reuse::Forward(Forward::VaryMiss);
+    }
+    match freshness::lifetime(&stored.terms, policy.ttl) {
+        Lifetime::Never(_) => Reuse::Forward(Forward::Forbidden),
+        Lifetime::AlwaysValidate => validate(stored, Forward::AlwaysValidate),
+        Lifetime::Lasts(lifetime) => by_age(stored, lifetime, now),
+    }
+}
+
+/// RFC 9111 §4.2: fresh while its lifetime is greater than its age.
+fn by_age(stored: &Stored, lifetime: Duration, now: Moment) -> Reuse {
+    let age = stored.age.current(now);
+    if lifetime > age {
+        return Reuse::Fresh { age, ttl: lifetime.saturating_sub(age) };
+    }
+    let overdue = age.saturating_sub(lifetime);
+    let granted = stored.terms.stale_while_revalidate.filter(|_| !forbids_stale(stored));
+    if granted.is_some_and(|granted| overdue < granted) {
+        let condition = Conditional::of(stored);
+        return Reuse::Stale(Stale { age, overdue, why: StaleUse::WhileRevalidating, condition });
+    }
+    validate(stored, Forward::Stale)
+}
+
+fn validate(stored: &Stored, why: Forward) -> Reuse {
+    Conditional::of(stored).map_or(Reuse::Forward(why), |condition| Reuse::Validate { condition, why })
+}
+
+/// RFC 9111 §4.2.4: what the origin says here stands above every stale-* and above the owner.
+fn forbids_stale(stored: &Stored) -> bool {
+    stored.terms.never_stale || stored.terms.forbids != Forbids::Nothing
+}
+
+/// What went wrong while the origin was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No response head: connection refused or reset, time-out, breaker open.
+    NoAnswer,
+    /// A response head with this status.
+    Status(StatusCode),
+}
+
+/// What to answer when the origin failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// The stored response, stale.
+    Stale(Stale),
+    /// 504: there is a stored response that must not be served without validation (RFC 9111 §5.2.2.2).
+    GatewayTimeout,
+    /// Nothing stands in: the origin's own answer, or 502 or 504 by what went wrong.
+    Nothing,
+}
+
+/// RFC 9111 §4.2.4 and RFC 5861 §4. Ask the ledger again for `admission`: an order may have come since.
+pub fn on_failure(
+    failure: Failure,
+    request: &Request<'_>,
+    found: Option<(&Stored, Admission)>,
+    policy: &Policy,
+    now: Moment,
+) -> Fallback {
+    let usable = found.filter(|(stored, admission)| {
+        admission.is_admitted() && policy.caches() && stored.selecting.matches(request.forwarded)
+    });
+    let Some((stored, _)) = usable.filter(|_| [Method::GET, Method::HEAD].contains(request.method)) else {
+        return Fallback::Nothing;
+    };
+    if forbids_stale(stored) {
+        return if failure == Failure::NoAnswer { Fallback::GatewayTimeout } else { Fallback::Nothing };
+    }
+    let Lifetime::Lasts(lifetime) = freshness::lifetime(&stored.terms, policy.ttl) else { return Fallback::Nothing };
+    let said = stored.terms.stale_if_error;
+    let (granted, why) = match failure {
+        Failure::NoAnswer => (said.unwrap_or(policy.stale_if_unreachable), StaleUse::Unreachable),
+        Failure::Status(status) if matches!(status.as_u16(), 500 | 502 | 503 | 504) => {
+            (said.unwrap_or_default(), StaleUse::OnError)
+        }
+        Failure::Status(_) => return Fallback::Nothing,
+    };
+    let age = stored.age.current(now);
+    let overdue = age.saturating_sub(lifetime);
+    if overdue >= granted {
+        return Fallback::Nothing;
+    }
+    Fallback::Stale(Stale { age, overdue, why, condition: Conditional::of(stored) })
+}

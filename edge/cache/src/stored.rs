@@ -1,0 +1,54 @@
+//! A response head and how it was received into what later verdicts need to know of it.
+
+use http::{HeaderMap, StatusCode, response};
+
+use crate::{
+    Label, forwarding,
+    freshness::{Age, Received},
+    terms::Terms,
+    vary::Selecting,
+};
+
+/// A stored response without its body, which is the store's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// The status that viewers get.
+    pub status: StatusCode,
+    /// The end-to-end fields as the origin sent them, without those that must not be stored. `Age` is not among them.
+    pub headers: HeaderMap,
+    /// What the origin allows.
+    pub terms: Terms,
+    /// How old it was on arrival.
+    pub age: Age,
+    /// When it was received, for `If-Modified-Since` where it has no date of its own.
+    pub received: Received,
+    /// What later requests must match.
+    pub selecting: Selecting,
+    /// Where the purge log stood when its origin read began (invalidation rule 3).
+    pub label: Label,
+}
+
+impl Stored {
+    /// Reads a response head. `forwarded` is the request as the origin got it.
+    pub fn new(response: &response::Parts, forwarded: &HeaderMap, received: Received, label: Label) -> Self {
+        Self::of(response.status, &response.headers, Selecting::of(&response.headers, forwarded), received, label)
+    }
+
+    /// The same, of fields that were put together from more than one response.
+    pub(crate) fn of(
+        status: StatusCode,
+        headers: &HeaderMap,
+        selecting: Selecting,
+        received: Received,
+        label: Label,
+    ) -> Self {
+        let terms = Terms::of(status, headers, received.date);
+        let mut kept = forwarding::end_to_end(headers);
+        kept.remove(http::header::AGE);
+        for name in &terms.withheld {
+            kept.remove(name);
+        }
+        let age = Age::on_arrival(headers, received);
+        Self { status, headers: kept, terms, age, received, selecting, label }
+    }
+}

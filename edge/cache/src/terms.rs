@@ -1,0 +1,118 @@
+//! A response head into what its origin allows a shared cache: read once when it arrives, judged at each reuse.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, StatusCode, header};
+
+use crate::{
+    date::Date,
+    directives::{self, Scope},
+};
+
+/// What an origin says about one response. Nothing of the owner's policy is in it, so that the policy may change meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent permissions, each named by its clause")]
+pub struct Terms {
+    /// `s-maxage`, `max-age` or `Expires` − `Date` (RFC 9111 §4.2.1).
+    pub explicit: Option<Duration>,
+    /// What it forbids as a whole.
+    pub forbids: Forbids,
+    /// Fields that must not be stored, or not be reused without validation: they are left out of what is stored.
+    pub withheld: Vec<HeaderName>,
+    /// `must-revalidate`, `proxy-revalidate` or `s-maxage`: no stale use, whatever else is said (§5.2.2.2, §5.2.2.8, §5.2.2.10).
+    pub never_stale: bool,
+    /// `public`, `must-revalidate` or `s-maxage`: may be stored though the request had `Authorization` (§3.5).
+    pub despite_authorization: bool,
+    /// `public`: any status may be stored (§3).
+    pub public: bool,
+    /// `must-understand` with a status that this cache does not know (§5.2.2.3).
+    pub not_understood: bool,
+    /// The status, which decides what may be assumed where nothing is said.
+    pub status: StatusCode,
+    /// How long it may be served stale while one validation runs (RFC 5861 §3).
+    pub stale_while_revalidate: Option<Duration>,
+    /// How long it may be served stale when validation fails (RFC 5861 §4).
+    pub stale_if_error: Option<Duration>,
+}
+
+/// What an origin forbids, unqualified; the strongest counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Forbids {
+    /// Nothing.
+    Nothing,
+    /// Reuse without validation: `no-cache`.
+    Reuse,
+    /// Storing: `no-store` or `private`.
+    Storing,
+}
+
+impl Terms {
+    /// Reads a response head. `received` is the wall clock when it arrived: it stands in for a missing `Date`.
+    pub fn of(status: StatusCode, headers: &HeaderMap, received: Date) -> Self {
+        let consulted = directives::consulted(headers);
+        let said = &consulted.directives;
+        let s_maxage = said.s_maxage.is_some();
+        let understood = is_understood(status);
+        // §5.2.2.3: with must-understand, a cache that knows the status ignores no-store.
+        let no_store = said.flags.no_store && !(said.flags.must_understand && understood);
+        let forbids = match () {
+            () if no_store || said.private == Scope::Whole => Forbids::Storing,
+            () if said.no_cache == Scope::Whole => Forbids::Reuse,
+            () => Forbids::Nothing,
+        };
+        let from_expires = || if consulted.targeted { None } else { expires(headers, received) };
+        Self {
+            explicit: said.s_maxage.or(said.max_age).or_else(from_expires),
+            forbids,
+            withheld: fields(&said.private).iter().chain(fields(&said.no_cache)).cloned().collect(),
+            never_stale: s_maxage || said.flags.must_revalidate || said.flags.proxy_revalidate,
+            despite_authorization: s_maxage || said.flags.must_revalidate || said.flags.public,
+            public: said.flags.public,
+            not_understood: said.flags.must_understand && !understood,
+            status,
+            stale_while_revalidate: said.stale_while_revalidate,
+            stale_if_error: said.stale_if_error,
+        }
+    }
+
+    /// RFC 9110 §15.1: whether a freshness lifetime may be assumed for this status where none is given.
+    pub fn heuristically_cacheable(&self) -> bool {
+        self.public || matches!(self.status.as_u16(), 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
+    }
+
+    /// Errors whose storing without a word of the origin is the owner's choice, and short.
+    pub fn is_brief_error(&self) -> bool {
+        matches!(self.status.as_u16(), 404 | 405 | 410 | 414 | 500..=504)
+    }
+}
+
+fn fields(scope: &Scope) -> &[HeaderName] {
+    if let Scope::Fields(names) = scope { names } else { &[] }
+}
+
+/// §5.3: an invalid date is one in the past. Unequal repeats are stale (§4.2.1).
+fn expires(headers: &HeaderMap, received: Date) -> Option<Duration> {
+    let mut values = headers.get_all(header::EXPIRES).iter();
+    let first = values.next()?;
+    if values.any(|other| other != first) {
+        return Some(Duration::ZERO);
+    }
+    let parsed = first.to_str().ok().and_then(|text| Date::parse(text, received));
+    let Some(expires) = parsed else { return Some(Duration::ZERO) };
+    let seconds = expires.0.saturating_sub(date_of(headers, received).0);
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)).min(directives::LONGEST))
+}
+
+/// RFC 9110 §6.6.1: the `Date` of a response, or the time of receipt.
+pub fn date_of(headers: &HeaderMap, received: Date) -> Date {
+    let text = headers.get(header::DATE).and_then(|value| value.to_str().ok());
+    text.and_then(|text| Date::parse(text, received)).unwrap_or(received)
+}
+
+/// The final statuses of RFC 9110 §15 whose caching rules this cache follows; 206 and 304 are not stored as they are.
+pub fn is_understood(status: StatusCode) -> bool {
+    matches!(
+        status.as_u16(),
+        200..=205 | 300..=303 | 305 | 307 | 308 | 400..=417 | 421 | 422 | 426 | 428 | 429 | 431 | 451 | 500..=505 | 511
+    )
+}
