@@ -1,4 +1,5 @@
-# Every verb that a person or CI runs. What is built lies outside the clone, so that a second clone finds it warm.
+# Every verb that a person or CI runs. What is compiled lies outside the clone, so that a second clone finds it warm;
+# images and the cluster command lie in target/, because they are this clone's own.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -6,9 +7,12 @@ MAKEFLAGS += --no-print-directory
 
 export KUBEFRONT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kubefront
 export CARGO_TARGET_DIR ?= $(KUBEFRONT_CACHE)/target
-export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin:$(KUBEFRONT_CACHE)/go/bin:/usr/sbin:/sbin
+export PATH := $(CURDIR)/target/bin:$(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin:$(KUBEFRONT_CACHE)/go/bin:/usr/sbin:/sbin
 
-.PHONY: help fmt lint test unit ci
+# How many nodes `cluster-up` starts.
+NODES ?= 1
+
+.PHONY: help fmt lint test unit walks demo demo-down generate images programs cluster cluster-up cluster-down audit ci
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -20,15 +24,55 @@ fmt: ## Format Rust and Go
 lint: ## Formatting, clippy with warnings as errors, go vet
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	$(if $(wildcard tests/cluster/go.mod),test -z "$$(gofmt -l tests/cluster | tee /dev/stderr)"; cd tests/cluster && go vet ./...)
+	test -z "$$(gofmt -l tests/cluster | tee /dev/stderr)"
+	cd tests/cluster && go vet ./... && go vet -tags cluster ./...
 
-test: unit ## Every test: units, Go, and the walks on a real cluster that is started and ended here
+test: ## Every test: units, Go, and the walks on a real cluster that is started and ended here
+	@.ci/prepare build cluster
+	@$(MAKE) unit
+	@$(MAKE) walks
 
-unit: ## The tests that need no cluster
-	cargo test --workspace --locked
-	$(if $(wildcard tests/cluster/go.mod),cd tests/cluster && go test ./...)
+unit: cluster ## The tests that need no cluster
+	cargo test --workspace --exclude tests --locked
+	cd tests/cluster && go test ./...
+
+walks: images ## The tests on a real cluster; uses one that is up, or starts and ends its own
+	.ci/with-cluster 2 cargo test --package tests --locked
+
+generate: programs ## Rewrite what is generated: CRDs, their copy in the chart, golden files
+	UPDATE=1 cargo test --quiet --package crds --package operator
+	cp crds/*.yaml charts/kubefront/crds/
+	PATH="$$(cluster build):$$PATH" UPDATE=1 cargo test --quiet --package tests --test chart
+
+images: cluster ## Build the images edge, operator and origin as OCI archives into target/images
+	@.ci/images
+
+cluster: # The command that runs test clusters and makes images, as target/bin/cluster
+	@cd tests/cluster && CGO_ENABLED=0 go build -o $(CURDIR)/target/bin/cluster .
+
+programs: cluster # Kubernetes and Helm, built from source once for all clones
+	@cluster build >/dev/null
+
+cluster-up: images ## Start a real Kubernetes here with the images loaded: NODES=1..3; needs root
+	@.ci/prepare cluster
+	@cluster up --nodes $(NODES)
+	@cluster load target/images/*.tar
+	@echo; echo 'Use it:  eval "$$(target/bin/cluster env)"; kubectl get nodes'
+
+cluster-down: cluster ## End it and leave nothing
+	@cluster down
+
+demo: ## From nothing to an invalidated page, each step with its command; CONTEXT=name uses your own cluster
+	@demo/run
+
+demo-down: ## Take away all that the demo made
+	@demo/down
+
+audit: ## Licences, advisories and bans of every dependency (cargo-deny; needs the network)
+	@test -x $(KUBEFRONT_CACHE)/tools/bin/cargo-deny || cargo install --locked --root $(KUBEFRONT_CACHE)/tools cargo-deny
+	$(KUBEFRONT_CACHE)/tools/bin/cargo-deny --all-features check
 
 ci: ## All that CI does: lint and test
 	@.ci/prepare build cluster
-	@$(MAKE) lint
+	@$(MAKE) --jobs 2 lint programs
 	@$(MAKE) test
