@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::{
     reuse::{Forward, Reuse, Stale, StaleUse},
-    storing::{Reason, Storing},
+    storing::Storing,
 };
 
 /// RFC 9211 §2.
@@ -63,7 +63,7 @@ impl CacheStatus {
     }
 
     fn new(outcome: Outcome) -> Self {
-        let detail = if let Outcome::Forwarded(why) = outcome { forward_detail(why) } else { None };
+        let detail = if let Outcome::Forwarded(why) = outcome { why.detail() } else { None };
         Self { outcome, ttl: None, forwarded_status: None, stored: false, collapsed: false, detail }
     }
 
@@ -71,7 +71,7 @@ impl CacheStatus {
     #[must_use]
     pub fn answered(self, status: StatusCode, storing: &Storing) -> Self {
         let stored = matches!(storing, Storing::Store(_));
-        let detail = if let Storing::Skip(reason) = storing { Some(skip_detail(*reason)) } else { self.detail };
+        let detail = if let Storing::Skip(reason) = storing { Some(reason.detail()) } else { self.detail };
         Self { forwarded_status: Some(status), stored, detail, ..self }
     }
 
@@ -101,7 +101,7 @@ impl fmt::Display for CacheStatus {
         f.write_str(NAME)?;
         match self.outcome {
             Outcome::Hit => f.write_str("; hit")?,
-            Outcome::Forwarded(why) => write!(f, "; fwd={}", forward_token(why))?,
+            Outcome::Forwarded(why) => write!(f, "; fwd={}", why.token())?,
         }
         if let Some(status) = self.forwarded_status {
             write!(f, "; fwd-status={}", status.as_u16())?;
@@ -116,41 +116,5 @@ impl fmt::Display for CacheStatus {
             f.write_str("; collapsed")?;
         }
         self.detail.map_or(Ok(()), |detail| write!(f, "; detail={detail}"))
-    }
-}
-
-/// RFC 9211 §2.2.
-fn forward_token(why: Forward) -> &'static str {
-    match why {
-        Forward::CachingOff => "bypass",
-        Forward::Method => "method",
-        Forward::Absent => "uri-miss",
-        Forward::VaryMiss => "vary-miss",
-        Forward::Purged | Forward::Forbidden => "miss",
-        Forward::Stale | Forward::AlwaysValidate => "stale",
-    }
-}
-
-fn forward_detail(why: Forward) -> Option<&'static str> {
-    match why {
-        Forward::Purged => Some("purged"),
-        Forward::Forbidden => Some("policy"),
-        Forward::AlwaysValidate => Some("no-cache"),
-        _ => None,
-    }
-}
-
-fn skip_detail(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Method => "method",
-        Reason::CachingOff => "caching-off",
-        Reason::Partial => "partial",
-        Reason::ConditionalRequest => "conditional-request",
-        Reason::SetCookie => "set-cookie",
-        Reason::Forbidden => "forbidden",
-        Reason::Authorization => "authorization",
-        Reason::VaryAny => "vary-any",
-        Reason::NotUnderstood => "not-understood",
-        Reason::NoFreshness => "no-freshness",
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! `httpdate` refuses what RFC 9111 §4.2 asks a cache to accept: other letter case, a weekday that does not fit.
 
+use std::fmt;
+
 /// Seconds since 1970, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(pub i64);
@@ -16,6 +18,24 @@ impl Date {
         if weekday.len() == 3 { imf(weekday, &mut words) } else { rfc850(weekday, &mut words, received) }
             .filter(|_| words.next().is_none())
     }
+}
+
+/// The form that is generated (RFC 9110 §5.6.7). Years outside four digits cannot be said; nothing the edge receives has them.
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, second) = (self.0.div_euclid(86_400), self.0.rem_euclid(86_400));
+        let year = year_of(*self);
+        let month = (1..=12).rev().find(|month| days_before(year, *month, 1) <= days).unwrap_or(1);
+        // 1970-01-01 was a Thursday.
+        let weekday = name_at(&WEEKDAYS, (days + 3).rem_euclid(7)).get(..3).unwrap_or_default();
+        let (day, month_name) = (days - days_before(year, month, 1) + 1, name_at(&MONTHS, month - 1));
+        let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+        write!(f, "{weekday}, {day:02} {month_name} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+    }
+}
+
+fn name_at(names: &[&'static str], index: i64) -> &'static str {
+    usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or_default()
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`
@@ -101,8 +121,15 @@ fn days_before(year: i64, month: i64, day: i64) -> i64 {
 
 fn year_of(date: Date) -> i64 {
     let days = date.0.div_euclid(86_400);
-    let guess = 1970 + days.div_euclid(366);
-    (guess..guess + 400).take_while(|year| days_before(*year, 1, 1) <= days).last().unwrap_or(guess)
+    // 400 years are 146,097 days: the guess is at most one year off.
+    let guess = 1970 + (days * 400).div_euclid(146_097);
+    if days_before(guess, 1, 1) > days {
+        guess - 1
+    } else if days_before(guess + 1, 1, 1) <= days {
+        guess + 1
+    } else {
+        guess
+    }
 }
 
 #[cfg(test)]
@@ -123,6 +150,16 @@ mod tests {
         check("Sun Nov  6 08:49:37 1994", Some(784_111_777));
         check("Thu, 01 Jan 1970 00:00:00 GMT", Some(0));
         check("Tue, 29 Feb 2028 23:59:60 GMT", Some(1_835_481_600));
+    }
+
+    #[test]
+    fn a_date_is_written_as_it_is_read() {
+        assert_eq!(Date(784_111_777).to_string(), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(Date(1_835_395_200).to_string(), "Tue, 29 Feb 2028 00:00:00 GMT");
+        for days in 0..40_000 {
+            let date = Date(days * 86_400 + days % 86_400);
+            assert_eq!(Date::parse(&date.to_string(), NOW), Some(date));
+        }
     }
 
     #[test]

@@ -162,6 +162,7 @@ fn give_scope(slot: &mut Scope, argument: Option<&str>) {
 fn read_list(directives: &mut Directives, mut rest: &[u8]) {
     while !rest.is_empty() {
         let (name, after) = split_where(rest, |b| matches!(b, b'=' | b','));
+        let spaced = name.ends_with(b" ") || after.starts_with(b"= ");
         let name = String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase();
         let Some(value) = after.strip_prefix(b"=") else {
             directives.give(&name, None);
@@ -174,9 +175,10 @@ fn read_list(directives: &mut Directives, mut rest: &[u8]) {
             let (token, after) = split_where(value, |b| b == b',');
             (String::from_utf8_lossy(token.trim_ascii()).into_owned(), after)
         };
-        // What follows a closing quote makes the argument something else than it seems: no number, no list of fields.
+        // Blanks around `=` or text after a closing quote make it something else than it seems: no number, no list of fields.
         let (trailing, after) = split_where(after, |b| b == b',');
-        directives.give(&name, trailing.trim_ascii().is_empty().then_some(argument.as_str()));
+        let sound = !spaced && trailing.trim_ascii().is_empty();
+        directives.give(&name, sound.then_some(argument.as_str()));
         rest = after.get(1..).unwrap_or_default();
     }
 }

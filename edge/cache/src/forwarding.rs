@@ -53,8 +53,8 @@ pub fn end_to_end(headers: &HeaderMap) -> HeaderMap {
 pub struct Outgoing<'a> {
     /// The viewer's request.
     pub viewer: &'a request::Parts,
-    /// The viewer's host in normal form, with its port where it has one.
-    pub host: Option<&'a str>,
+    /// The viewer's host with its port ([`crate::head::Asked::authority`]): sent, and then keyed, under `HostHeader::Viewer`.
+    pub authority: Option<&'a str>,
     /// The address of the viewer's connection.
     pub peer: IpAddr,
     /// The id of the site, by which loops are found.
@@ -90,7 +90,7 @@ impl Outgoing<'_> {
         };
         self.set_host(&mut headers);
         self.set_forwarded_for(&mut headers);
-        self.append_hops(&mut headers);
+        self.append_hops(carry, &mut headers);
         set(&mut headers, header::IF_NONE_MATCH, condition.and_then(|c| c.if_none_match.clone()));
         set(&mut headers, header::IF_MODIFIED_SINCE, condition.and_then(|c| c.if_modified_since.clone()));
         for field in &self.origin.headers {
@@ -110,7 +110,7 @@ impl Outgoing<'_> {
     fn set_host(&self, headers: &mut HeaderMap) {
         let host = match &self.origin.host_header {
             HostHeader::Fixed(host) => Some(host.as_str()),
-            HostHeader::Viewer => self.host,
+            HostHeader::Viewer => self.authority,
         };
         headers.remove(header::HOST);
         set(headers, header::HOST, host.and_then(|host| HeaderValue::try_from(host).ok()));
@@ -122,12 +122,12 @@ impl Outgoing<'_> {
         set(headers, X_FORWARDED_FOR, HeaderValue::try_from(self.peer.to_string()).ok());
     }
 
-    /// RFC 9110 §7.6.3 and RFC 8586 §2, after what earlier hops wrote: loops are found by it even where nothing else is forwarded.
-    fn append_hops(&self, headers: &mut HeaderMap) {
-        for name in [header::VIA, CDN_LOOP] {
-            headers.remove(&name);
-            for value in self.viewer.headers.get_all(&name) {
-                headers.append(&name, value.clone());
+    /// RFC 9110 §7.6.3 and RFC 8586 §2. `CDN-Loop` keeps what earlier hops wrote even where nothing else of the viewer's goes
+    /// along: a loop through other networks is found by nothing else.
+    fn append_hops(&self, carry: Carry, headers: &mut HeaderMap) {
+        if carry == Carry::KeyedOnly {
+            for value in self.viewer.headers.get_all(CDN_LOOP) {
+                headers.append(CDN_LOOP, value.clone());
             }
         }
         if let Ok(value) = HeaderValue::try_from(format!("{} kubefront", protocol(self.viewer.version))) {

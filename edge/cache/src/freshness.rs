@@ -105,8 +105,9 @@ pub fn lifetime(terms: &Terms, ttl: Ttl) -> Lifetime {
     if let Some(explicit) = terms.explicit {
         return Lifetime::Lasts(bounded(explicit));
     }
-    if terms.is_brief_error() && !terms.public {
-        let brief = BRIEFLY.min(default);
+    if terms.is_brief_error() {
+        // Not raised to `min`: what is wrong now should not be so for long.
+        let brief = BRIEFLY.min(default).min(max);
         let assumable = terms.heuristically_cacheable() || !brief.is_zero();
         return if assumable { Lifetime::Lasts(brief) } else { Lifetime::Never(Never::NoFreshness) };
     }

@@ -97,6 +97,9 @@ pub struct Asked {
 ///
 /// Bare line feeds, folded lines and control characters are the parser's to refuse; they cannot be in a `HeaderMap`.
 pub fn examine(request: &request::Parts) -> Result<Asked, Refusal> {
+    if request.uri.scheme_str().is_some_and(|scheme| !matches!(scheme, "http" | "https")) {
+        return Err(Refusal::TargetForm);
+    }
     check_size(request)?;
     check_framing(request)?;
     let authority = authority_of(request)?;
@@ -219,7 +222,10 @@ fn valid_authority(text: &str) -> Result<String, Refusal> {
         None => legal_name(host),
     };
     let legal_port = port.is_none_or(|port| port.is_empty() || port.parse::<u16>().is_ok() && !port.starts_with('+'));
-    if legal_host && legal_port { Ok(text.to_ascii_lowercase()) } else { Err(Refusal::HostInvalid) }
+    if !legal_host || !legal_port {
+        return Err(Refusal::HostInvalid);
+    }
+    Ok(text.strip_suffix(':').unwrap_or(text).to_ascii_lowercase())
 }
 
 fn split_port(authority: &str) -> (&str, Option<&str>) {

@@ -16,7 +16,7 @@ pub struct CacheKey {
 }
 
 impl CacheKey {
-    /// `host` is given only where the origin is sent the viewer's (`HostHeader::Viewer`), in normal form.
+    /// `host` is given only where the origin is sent the viewer's (`HostHeader::Viewer`), port and all, as it is sent.
     ///
     /// Unambiguous: site and host are preceded by their lengths, a path holds no `?` (so the first one begins the query).
     pub fn new(site: &str, host: Option<&str>, path: &NormalPath, query: Option<&str>) -> Self {
@@ -55,17 +55,18 @@ pub fn resolve_root(path: NormalPath, site: &Site) -> NormalPath {
     site.default_root_object.as_deref().and_then(|object| NormalPath::parse(object).ok()).unwrap_or(path)
 }
 
-/// A request's key under a behavior, and the query that is forwarded with it.
+/// A request's key under a behavior, and the query that is forwarded with it. `path` is the one after [`resolve_root`],
+/// `authority` the one of [`crate::head::Asked`].
 pub fn of_request(
     site: &Site,
     behavior: &Behavior,
-    host: Option<&str>,
+    authority: Option<&str>,
     path: &NormalPath,
     raw_query: Option<&str>,
 ) -> (CacheKey, Option<String>) {
     let query = query::keyed(raw_query, &behavior.query_key);
     let origin = site.origins.iter().find(|origin| origin.name == behavior.origin);
-    let keyed_host = origin.filter(|origin| origin.host_header == HostHeader::Viewer).and(host);
+    let keyed_host = origin.filter(|origin| origin.host_header == HostHeader::Viewer).and(authority);
     (CacheKey::new(&site.id, keyed_host, path, query.as_deref()), query)
 }
 

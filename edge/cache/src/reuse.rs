@@ -79,6 +79,30 @@ pub enum Forward {
     AlwaysValidate,
 }
 
+impl Forward {
+    /// RFC 9211 §2.2.
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::CachingOff => "bypass",
+            Self::Method => "method",
+            Self::Absent => "uri-miss",
+            Self::VaryMiss => "vary-miss",
+            Self::Purged | Self::Forbidden => "miss",
+            Self::Stale | Self::AlwaysValidate => "stale",
+        }
+    }
+
+    /// The word that `Cache-Status` gives as `detail`, where the token says too little.
+    pub fn detail(self) -> Option<&'static str> {
+        match self {
+            Self::Purged => Some("purged"),
+            Self::Forbidden => Some("policy"),
+            Self::AlwaysValidate => Some("no-cache"),
+            _ => None,
+        }
+    }
+}
+
 /// A request, as far as reuse depends on it.
 pub struct Request<'a> {
     /// The viewer's method.

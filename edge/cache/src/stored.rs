@@ -1,11 +1,11 @@
 //! A response head and how it was received into what later verdicts need to know of it.
 
-use http::{HeaderMap, StatusCode, response};
+use http::{HeaderMap, HeaderValue, StatusCode, header, response};
 
 use crate::{
     Label, forwarding,
     freshness::{Age, Received},
-    terms::Terms,
+    terms::{Terms, has_date},
     vary::Selecting,
 };
 
@@ -44,7 +44,13 @@ impl Stored {
     ) -> Self {
         let terms = Terms::of(status, headers, received.date);
         let mut kept = forwarding::end_to_end(headers);
-        kept.remove(http::header::AGE);
+        kept.remove(header::AGE);
+        // RFC 9110 §6.6.1: what is kept or passed on without a valid date gets the time of receipt.
+        if !has_date(&kept, received.date)
+            && let Ok(now) = HeaderValue::try_from(received.date.to_string())
+        {
+            kept.insert(header::DATE, now);
+        }
         for name in &terms.withheld {
             kept.remove(name);
         }

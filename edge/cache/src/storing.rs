@@ -1,7 +1,6 @@
 //! A response and the request it answers into whether it is kept, and as what.
 
 use http::{HeaderMap, Method, StatusCode, header, response};
-use thiserror::Error;
 
 use crate::{
     Label, Policy, Stored,
@@ -34,39 +33,47 @@ pub enum Storing {
     Skip(Reason),
 }
 
-/// Why a response is not kept. Its text is what `Cache-Status` prints as `detail`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+/// Why a response is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// Only answers to GET are stored.
-    #[error("method")]
     Method,
     /// The owner turned caching off.
-    #[error("caching-off")]
     CachingOff,
     /// 206 and 304 are parts of something else, 1xx is not final.
-    #[error("partial")]
     Partial,
     /// It answers a `Range` or condition that the edge did not write.
-    #[error("conditional-request")]
     ConditionalRequest,
     /// It sets a cookie, which belongs to one viewer.
-    #[error("set-cookie")]
     SetCookie,
     /// `no-store` or `private`.
-    #[error("forbidden")]
     Forbidden,
     /// The request was authorized and nothing allows to share the answer (RFC 9111 §3.5).
-    #[error("authorization")]
     Authorization,
     /// `Vary: *`: it would match no request.
-    #[error("vary-any")]
     VaryAny,
     /// An unknown status with `must-understand` (§5.2.2.3).
-    #[error("not-understood")]
     NotUnderstood,
     /// Neither its status nor its fields say how long it may be reused.
-    #[error("no-freshness")]
     NoFreshness,
+}
+
+impl Reason {
+    /// The word that `Cache-Status` gives as `detail`.
+    pub fn detail(self) -> &'static str {
+        match self {
+            Self::Method => "method",
+            Self::CachingOff => "caching-off",
+            Self::Partial => "partial",
+            Self::ConditionalRequest => "conditional-request",
+            Self::SetCookie => "set-cookie",
+            Self::Forbidden => "forbidden",
+            Self::Authorization => "authorization",
+            Self::VaryAny => "vary-any",
+            Self::NotUnderstood => "not-understood",
+            Self::NoFreshness => "no-freshness",
+        }
+    }
 }
 
 /// RFC 9111 §3, under the owner's policy.

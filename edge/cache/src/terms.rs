@@ -105,8 +105,18 @@ fn expires(headers: &HeaderMap, received: Date) -> Option<Duration> {
 
 /// RFC 9110 §6.6.1: the `Date` of a response, or the time of receipt.
 pub fn date_of(headers: &HeaderMap, received: Date) -> Date {
-    let text = headers.get(header::DATE).and_then(|value| value.to_str().ok());
-    text.and_then(|text| Date::parse(text, received)).unwrap_or(received)
+    valid_date(headers, received).unwrap_or(received)
+}
+
+/// Whether it has a `Date` that can be read.
+pub(crate) fn has_date(headers: &HeaderMap, received: Date) -> bool {
+    valid_date(headers, received).is_some()
+}
+
+fn valid_date(headers: &HeaderMap, received: Date) -> Option<Date> {
+    let mut values = headers.get_all(header::DATE).iter();
+    let first = values.next()?.to_str().ok()?;
+    Date::parse(first, received).filter(|_| values.next().is_none())
 }
 
 /// The final statuses of RFC 9110 §15 whose caching rules this cache follows; 206 and 304 are not stored as they are.

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, response};
 
-use crate::{Label, Stored, date::Date, forwarding, freshness::Received, terms::date_of};
+use crate::{Label, Stored, date::Date, forwarding, freshness::Received, terms::date_of, vary::Selecting};
 
 /// The fields that make a forwarded request conditional. Written by the edge alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,14 +37,23 @@ pub enum Freshened {
     OfAnother,
 }
 
-/// RFC 9111 §4.3.4 and §3.2. `label` is the one of the validation: what the purge log said when *it* began (rule 3).
+/// RFC 9111 §4.3.4 and §3.2. `forwarded` is the validating request as the origin got it, `label` its label: where the purge log
+/// stood when *it* began (rule 3).
 ///
 /// Whether the stored response may still be revived is the ledger's to say: [`crate::Ledger::revives`].
-pub fn freshen(stored: &Stored, not_modified: &response::Parts, received: Received, label: Label) -> Freshened {
+pub fn freshen(
+    stored: &Stored,
+    not_modified: &response::Parts,
+    forwarded: &HeaderMap,
+    received: Received,
+    label: Label,
+) -> Freshened {
     if !identifies(&stored.headers, &not_modified.headers) {
         return Freshened::OfAnother;
     }
     let mut fields = stored.headers.clone();
+    // A 304 without a date of its own is dated by its receipt, not by what it freshens.
+    fields.remove(header::DATE);
     let fresh = forwarding::end_to_end(&not_modified.headers);
     let news: Vec<&HeaderName> = fresh.keys().filter(|name| !KEPT_FROM_UPDATE.contains(name)).collect();
     for name in &news {
@@ -55,7 +64,8 @@ pub fn freshen(stored: &Stored, not_modified: &response::Parts, received: Receiv
             fields.append((*name).clone(), value.clone());
         }
     }
-    Freshened::Updated(Box::new(Stored::of(stored.status, &fields, stored.selecting.clone(), received, label)))
+    let selecting = Selecting::of(&fields, forwarded);
+    Freshened::Updated(Box::new(Stored::of(stored.status, &fields, selecting, received, label)))
 }
 
 /// §3.2: what describes the bytes at rest stays as it was. A cookie in a 304 is one viewer's, and is not stored either.
