@@ -118,3 +118,69 @@ impl fmt::Display for CacheStatus {
         self.detail.map_or(Ok(()), |detail| write!(f, "; detail={detail}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{storing::Reason, testing, testing::fields};
+
+    #[track_caller]
+    fn check(status: CacheStatus, expect: &str) {
+        assert_eq!(status.to_string(), expect);
+    }
+
+    fn stale(why: StaleUse) -> Stale {
+        Stale { age: Duration::from_secs(70), overdue: Duration::from_secs(10), why, condition: None }
+    }
+
+    #[test]
+    fn a_hit_says_how_long_it_stays_fresh() {
+        let fresh = Reuse::Fresh { age: Duration::from_secs(1), ttl: Duration::from_millis(30_900) };
+        check(CacheStatus::of(&fresh), "kubefront; hit; ttl=30");
+        check(CacheStatus::of(&fresh).collapsed(), "kubefront; hit; ttl=30; collapsed");
+        check(
+            CacheStatus::of(&Reuse::Stale(stale(StaleUse::WhileRevalidating))),
+            "kubefront; hit; ttl=-10; detail=stale-while-revalidate",
+        );
+        check(CacheStatus::stale(&stale(StaleUse::Unreachable)), "kubefront; hit; ttl=-10; detail=stale-unreachable");
+    }
+
+    #[test]
+    fn a_forward_says_why() {
+        let check = |why: Forward, expect: &str| check(CacheStatus::of(&Reuse::Forward(why)), expect);
+        check(Forward::CachingOff, "kubefront; fwd=bypass");
+        check(Forward::Method, "kubefront; fwd=method");
+        check(Forward::Absent, "kubefront; fwd=uri-miss");
+        check(Forward::VaryMiss, "kubefront; fwd=vary-miss");
+        check(Forward::Purged, "kubefront; fwd=miss; detail=purged");
+        check(Forward::Forbidden, "kubefront; fwd=miss; detail=policy");
+        check(Forward::Stale, "kubefront; fwd=stale");
+        check(Forward::AlwaysValidate, "kubefront; fwd=stale; detail=no-cache");
+    }
+
+    #[test]
+    fn an_answer_says_what_became_of_it() {
+        let absent = CacheStatus::of(&Reuse::Forward(Forward::Absent));
+        let stored = Storing::Store(Box::new(testing::stored(&[])));
+        check(absent.answered(StatusCode::OK, &stored), "kubefront; fwd=uri-miss; fwd-status=200; stored");
+        check(
+            absent.answered(StatusCode::OK, &stored).collapsed(),
+            "kubefront; fwd=uri-miss; fwd-status=200; stored; collapsed",
+        );
+        let skipped = Storing::Skip(Reason::SetCookie);
+        check(absent.answered(StatusCode::OK, &skipped), "kubefront; fwd=uri-miss; fwd-status=200; detail=set-cookie");
+        check(
+            CacheStatus::of(&Reuse::Forward(Forward::Stale)).validated(),
+            "kubefront; fwd=stale; fwd-status=304; stored",
+        );
+    }
+
+    #[test]
+    fn it_follows_what_caches_nearer_to_the_origin_said() {
+        let mut headers = fields(&["cache-status: inner; hit"]);
+        CacheStatus::of(&Reuse::Forward(Forward::Absent)).append_to(&mut headers);
+        assert_eq!(headers, fields(&["cache-status: inner; hit", "cache-status: kubefront; fwd=uri-miss"]));
+    }
+}

@@ -169,12 +169,11 @@ fn read_list(directives: &mut Directives, mut rest: &[u8]) {
             rest = after.get(1..).unwrap_or_default();
             continue;
         };
-        let (argument, after) = if let Some(quoted) = value.trim_ascii_start().strip_prefix(b"\"") {
-            unquote(quoted)
-        } else {
+        let quoted = value.trim_ascii_start().strip_prefix(b"\"").and_then(unquote);
+        let (argument, after) = quoted.unwrap_or_else(|| {
             let (token, after) = split_where(value, |b| b == b',');
             (String::from_utf8_lossy(token.trim_ascii()).into_owned(), after)
-        };
+        });
         // Blanks around `=` or text after a closing quote make it something else than it seems: no number, no list of fields.
         let (trailing, after) = split_where(after, |b| b == b',');
         let sound = !spaced && trailing.trim_ascii().is_empty();
@@ -188,16 +187,131 @@ fn split_where(bytes: &[u8], stop: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
     bytes.split_at_checked(at).unwrap_or((bytes, &[]))
 }
 
-/// RFC 9110 §5.6.4, after the opening quote. Without a closing one the rest of the line is the string.
-fn unquote(quoted: &[u8]) -> (String, &[u8]) {
+/// RFC 9110 §5.6.4, after the opening quote. Without a closing one it is no string, and hides nothing that follows.
+fn unquote(quoted: &[u8]) -> Option<(String, &[u8])> {
     let mut text = Vec::new();
     let mut bytes = quoted.iter();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => break,
-            b'\\' => text.extend(bytes.next()),
-            _ => text.push(*byte),
+    loop {
+        match bytes.next()? {
+            b'"' => return Some((String::from_utf8_lossy(&text).into_owned(), bytes.as_slice())),
+            b'\\' => text.push(*bytes.next()?),
+            byte => text.push(*byte),
         }
     }
-    (String::from_utf8_lossy(&text).into_owned(), bytes.as_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::fields;
+
+    #[track_caller]
+    fn check(lines: &[&str], expect: impl FnOnce(&mut Directives)) {
+        let mut directives = Directives::default();
+        expect(&mut directives);
+        assert_eq!(consulted(&fields(lines)).directives, directives, "{lines:?}");
+    }
+
+    fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    #[test]
+    fn directives_are_read_in_any_case_and_form() {
+        check(&["cache-control: Max-Age=60, S-MAXAGE=\"30\""], |d| {
+            (d.max_age, d.s_maxage) = (Some(seconds(60)), Some(seconds(30)));
+        });
+        check(&["cache-control: no-store", "cache-control: ,public ,, must-revalidate"], |d| {
+            d.flags = Flags { no_store: true, public: true, must_revalidate: true, ..Flags::default() };
+        });
+        check(&["cache-control: x=\"no-store, \\\" max-age=1\", max-age=2"], |d| d.max_age = Some(seconds(2)));
+        check(&["cache-control: no-store=1"], |d| d.flags.no_store = true);
+        check(&["cache-control: no-storex, xno-store, 'public'"], |_| {});
+    }
+
+    #[test]
+    fn digits_beyond_the_largest_number_are_the_largest_number() {
+        check(&["cache-control: max-age=2147483649"], |d| d.max_age = Some(LONGEST));
+        check(&["cache-control: max-age=99999999999999999999999999"], |d| d.max_age = Some(LONGEST));
+        check(&["cache-control: max-age=0010"], |d| d.max_age = Some(seconds(10)));
+    }
+
+    #[test]
+    fn an_invalid_time_makes_it_stale() {
+        for invalid in [
+            "max-age",
+            "max-age=",
+            "max-age=-1",
+            "max-age=1.5",
+            "max-age=1x",
+            "max-age='1'",
+            "max-age=\"1",
+            "max-age =1",
+            "max-age= 1",
+            "max-age=\"1\"x",
+            "max-age=\"1\" 1",
+        ] {
+            check(&[&format!("cache-control: {invalid}, public")], |d| {
+                d.max_age = Some(seconds(0));
+                d.flags.public = true;
+            });
+        }
+    }
+
+    #[test]
+    fn unequal_repeats_make_it_stale_and_equal_ones_do_not() {
+        check(&["cache-control: max-age=60, max-age=\"60\""], |d| d.max_age = Some(seconds(60)));
+        check(&["cache-control: max-age=60", "cache-control: max-age=61"], |d| d.max_age = Some(seconds(0)));
+        check(&["cache-control: max-age=1, max-age=2, max-age=2"], |d| d.max_age = Some(seconds(0)));
+    }
+
+    #[test]
+    fn a_qualified_prohibition_names_fields_and_a_broken_one_is_whole() {
+        let names = |list: &[&'static str]| Scope::Fields(list.iter().map(|n| HeaderName::from_static(n)).collect());
+        check(&["cache-control: private=\"Set-Cookie, x-a\", no-cache=x-b"], |d| {
+            (d.private, d.no_cache) = (names(&["set-cookie", "x-a"]), names(&["x-b"]));
+        });
+        check(&["cache-control: no-cache=\"a\", no-cache=b"], |d| d.no_cache = names(&["a", "b"]));
+        check(&["cache-control: no-cache=\"a\", no-cache"], |d| d.no_cache = Scope::Whole);
+        check(&["cache-control: no-cache, no-cache=\"a\""], |d| d.no_cache = Scope::Whole);
+        check(&["cache-control: private=\"\""], |d| d.private = Scope::Whole);
+        check(&["cache-control: private=\"a b\""], |d| d.private = Scope::Whole);
+    }
+
+    #[test]
+    fn the_targeted_field_takes_the_place_of_cache_control() {
+        let both = |targeted: &str| {
+            consulted(&fields(&["cache-control: no-store", &format!("cdn-cache-control: {targeted}")]))
+        };
+        assert_eq!(both("max-age=60").directives, Directives { max_age: Some(seconds(60)), ..Directives::default() });
+        assert!(both("max-age=60").targeted);
+        assert!(!both("max-age=60").directives.flags.no_store);
+        for unusable in ["", "Max-Age=60", "max-age=60,", "no-store x", "max-age=60;;"] {
+            assert!(!both(unusable).targeted, "{unusable}");
+            assert!(both(unusable).directives.flags.no_store, "{unusable}");
+        }
+    }
+
+    #[test]
+    fn a_targeted_member_of_the_wrong_type_is_ignored() {
+        check(
+            &[
+                "cdn-cache-control: max-age=\"60\", s-maxage=1.5, stale-if-error, public=?0, no-store=1, must-revalidate;x=1",
+            ],
+            |d| {
+                d.flags.must_revalidate = true;
+            },
+        );
+        check(&["cdn-cache-control: max-age=60;x, max-age=30, no-cache=\"a\", private"], |d| {
+            d.max_age = Some(seconds(30));
+            d.no_cache = Scope::Fields(vec![HeaderName::from_static("a")]);
+            d.private = Scope::Whole;
+        });
+        check(&["cdn-cache-control: max-age=-1"], |d| d.max_age = Some(seconds(0)));
+        check(&["cdn-cache-control: max-age=9999999999"], |d| d.max_age = Some(LONGEST));
+        check(&["cdn-cache-control: max-age=1", "cdn-cache-control: public"], |d| {
+            d.max_age = Some(seconds(1));
+            d.flags.public = true;
+        });
+    }
 }

@@ -171,3 +171,166 @@ fn protocol(version: Version) -> &'static str {
         _ => "1.1",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use edge_contract::{Header, OriginTarget, Scheme};
+
+    use super::*;
+    use crate::testing::{self, fields, policy};
+
+    fn origin(host_header: HostHeader, headers: &[(&str, &str)]) -> Origin {
+        Origin {
+            name: "app".to_owned(),
+            target: Some(OriginTarget::Address {
+                scheme: Scheme::Http,
+                host: "app".to_owned(),
+                port: 80,
+                server_name: None,
+            }),
+            base_path: "/base".to_owned(),
+            host_header,
+            headers: headers
+                .iter()
+                .map(|(name, value)| Header { name: (*name).to_owned(), value: (*value).to_owned() })
+                .collect(),
+            connect_timeout_ms: 1,
+            response_timeout_ms: 1,
+            keep_alive_ms: 1,
+            attempts: 1,
+        }
+    }
+
+    fn fixed() -> HostHeader {
+        HostHeader::Fixed("app.local".to_owned())
+    }
+
+    fn outgoing<'a>(viewer: &'a request::Parts, origin: &'a Origin) -> Outgoing<'a> {
+        let peer = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+        Outgoing { viewer, authority: Some("shop.example:8080"), peer, site: "uid", origin }
+    }
+
+    const VIEWER: [&str; 12] = [
+        "host: Shop.example:8080",
+        "cookie: a=b",
+        "authorization: x",
+        "accept-encoding: br",
+        "user-agent: u",
+        "range: bytes=0-1",
+        "if-none-match: \"v\"",
+        "x-forwarded-for: 10.0.0.1",
+        "x-forwarded-host: evil",
+        "via: 1.1 other",
+        "cdn-loop: other; a=b",
+        "connection: keep-alive, user-agent",
+    ];
+
+    #[test]
+    fn where_caching_is_on_the_origin_sees_nothing_of_the_viewer_that_is_not_keyed() {
+        let (viewer, origin) = (testing::request("GET", "/a", Version::HTTP_11, &VIEWER), origin(fixed(), &[]));
+        let condition = Conditional { if_none_match: Some(HeaderValue::from_static("\"s\"")), if_modified_since: None };
+        let expect = [
+            "accept-encoding: identity",
+            "host: app.local",
+            "x-forwarded-for: 192.0.2.7",
+            "via: 1.1 kubefront",
+            "cdn-loop: other; a=b",
+            "cdn-loop: uid",
+            "if-none-match: \"s\"",
+        ];
+        assert_eq!(outgoing(&viewer, &origin).headers(Carry::KeyedOnly, Some(&condition)), fields(&expect));
+    }
+
+    #[test]
+    fn where_caching_is_off_everything_end_to_end_goes_along() {
+        let (viewer, origin) = (testing::request("GET", "/a", Version::HTTP_2, &VIEWER), origin(fixed(), &[]));
+        let expect = [
+            "cookie: a=b",
+            "authorization: x",
+            "accept-encoding: br",
+            "range: bytes=0-1",
+            "if-none-match: \"v\"",
+            "x-forwarded-host: evil",
+            "host: app.local",
+            "x-forwarded-for: 192.0.2.7",
+            "via: 1.1 other",
+            "via: 2 kubefront",
+            "cdn-loop: other; a=b",
+            "cdn-loop: uid",
+        ];
+        assert_eq!(outgoing(&viewer, &origin).headers(Carry::Everything, None), fields(&expect));
+    }
+
+    #[test]
+    fn the_viewers_host_is_sent_with_its_port_where_it_is_keyed() {
+        let (viewer, origin) =
+            (testing::request("GET", "/a", Version::HTTP_11, &VIEWER), origin(HostHeader::Viewer, &[]));
+        for carry in [Carry::KeyedOnly, Carry::Everything] {
+            let headers = outgoing(&viewer, &origin).headers(carry, None);
+            assert_eq!(headers.get(header::HOST).map(HeaderValue::as_bytes), Some(&b"shop.example:8080"[..]));
+        }
+    }
+
+    #[test]
+    fn what_the_owner_configured_stands_over_the_viewers() {
+        let viewer = testing::request("GET", "/a", Version::HTTP_11, &VIEWER);
+        let owned = origin(fixed(), &[("authorization", "secret"), ("user-agent", "edge")]);
+        let headers = outgoing(&viewer, &owned).headers(Carry::Everything, None);
+        assert_eq!(headers.get_all(header::AUTHORIZATION).iter().collect::<Vec<_>>(), ["secret"]);
+        assert_eq!(headers.get(header::USER_AGENT).map(HeaderValue::as_bytes), Some(&b"edge"[..]));
+        assert!(!outgoing(&viewer, &owned).authorized(Carry::Everything));
+        let plain = origin(fixed(), &[]);
+        assert!(outgoing(&viewer, &plain).authorized(Carry::Everything));
+        assert!(!outgoing(&viewer, &plain).authorized(Carry::KeyedOnly));
+    }
+
+    #[test]
+    fn only_what_may_be_stored_is_asked_for_without_the_viewers_fields() {
+        let check = |method: &str, max: u64, expect: Carry| {
+            let request = testing::request(method, "/a", Version::HTTP_11, &[]);
+            assert_eq!(Carry::of(&request, &policy(0, 0, max)), expect, "{method} {max}");
+        };
+        check("GET", 1, Carry::KeyedOnly);
+        check("HEAD", 1, Carry::KeyedOnly);
+        check("GET", 0, Carry::Everything);
+        check("POST", 1, Carry::Everything);
+        check("OPTIONS", 1, Carry::Everything);
+    }
+
+    #[test]
+    fn fields_of_one_connection_go_no_further() {
+        let lines = [
+            "connection: close, X-Hop",
+            "connection: x-other",
+            "x-hop: 1",
+            "x-other: 2",
+            "keep-alive: 1",
+            "te: trailers",
+            "trailer: x",
+            "transfer-encoding: chunked",
+            "upgrade: h2c",
+            "proxy-connection: x",
+            "proxy-authorization: x",
+            "proxy-authenticate: x",
+            "proxy-authentication-info: x",
+            "x-kept: 3",
+        ];
+        assert_eq!(end_to_end(&fields(&lines)), fields(&["x-kept: 3"]));
+    }
+
+    #[test]
+    fn what_is_meant_for_the_edge_does_not_reach_viewers() {
+        let lines =
+            ["cdn-cache-control: max-age=1", "surrogate-key: a b", "cache-control: max-age=2", "connection: close"];
+        assert_eq!(to_viewer(&fields(&lines)), fields(&["cache-control: max-age=2"]));
+    }
+
+    #[test]
+    fn the_target_is_the_base_path_the_path_and_the_keyed_query() {
+        let path = NormalPath::parse("/a").expect("legal");
+        assert_eq!(origin_target(&origin(fixed(), &[]), &path, Some("x=1")), "/base/a?x=1");
+        assert_eq!(origin_target(&origin(fixed(), &[]), &path, None), "/base/a");
+    }
+}

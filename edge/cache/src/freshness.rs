@@ -117,3 +117,165 @@ pub fn lifetime(terms: &Terms, ttl: Ttl) -> Lifetime {
         Lifetime::Never(Never::NoFreshness)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{AT_ONCE, NOW, after, fields, policy};
+
+    fn lasts(seconds: u64) -> Lifetime {
+        Lifetime::Lasts(Duration::from_secs(seconds))
+    }
+
+    #[track_caller]
+    fn check_status(status: u16, lines: &[&str], bounds: (u64, u64, u64), expect: Lifetime) {
+        let status = StatusCode::from_u16(status).expect("a status");
+        let terms = Terms::of(status, &fields(lines), NOW);
+        let (min, default, max) = bounds;
+        assert_eq!(lifetime(&terms, policy(min, default, max).ttl), expect, "{status} {lines:?} within {bounds:?}");
+    }
+
+    #[track_caller]
+    fn check(lines: &[&str], bounds: (u64, u64, u64), expect: Lifetime) {
+        check_status(200, lines, bounds, expect);
+    }
+
+    const WIDE: (u64, u64, u64) = (0, 100, 1_000_000);
+    const NEUTRAL: (u64, u64, u64) = (0, 0, u64::MAX);
+
+    #[test]
+    fn s_maxage_goes_before_max_age_and_max_age_before_expires() {
+        let expires = "expires: Sun, 22 Nov 2026 16:00:30 GMT";
+        check(&["cache-control: s-maxage=10, max-age=20", expires], WIDE, lasts(10));
+        check(&["cache-control: max-age=20", expires], WIDE, lasts(20));
+        check(&["cache-control: public", expires], WIDE, lasts(30));
+        check(&[], WIDE, lasts(100));
+    }
+
+    #[test]
+    fn expires_counts_from_date_and_without_one_from_receipt() {
+        let expires = "expires: Sun, 22 Nov 2026 16:00:30 GMT";
+        check(&[expires, "date: Sun, 22 Nov 2026 15:59:30 GMT"], WIDE, lasts(60));
+        check(&[expires, "date: nonsense"], WIDE, lasts(30));
+        check(&["expires: 0"], WIDE, lasts(0));
+        check(&["expires: Sun, 22 Nov 2026 15:00:00 GMT"], WIDE, lasts(0));
+        check(&[expires, expires], WIDE, lasts(30));
+        check(&[expires, "expires: Sun, 22 Nov 2026 16:00:31 GMT"], WIDE, lasts(0));
+    }
+
+    #[test]
+    fn a_targeted_field_hides_cache_control_and_expires() {
+        let others = ["cache-control: max-age=5", "expires: Sun, 22 Nov 2026 16:00:30 GMT"];
+        let with = |line: &'static str| [others[0], others[1], line];
+        check(&with("cdn-cache-control: max-age=9"), WIDE, lasts(9));
+        check(&with("cdn-cache-control: public"), WIDE, lasts(100));
+        check(&with("cdn-cache-control: no-cache"), WIDE, Lifetime::AlwaysValidate);
+        check(&with("cdn-cache-control: ("), WIDE, lasts(5));
+    }
+
+    #[test]
+    fn explicit_lifetimes_are_kept_within_the_bounds() {
+        check(&["cache-control: max-age=5"], (10, 20, 30), lasts(10));
+        check(&["cache-control: max-age=15"], (10, 20, 30), lasts(15));
+        check(&["cache-control: max-age=50"], (10, 20, 30), lasts(30));
+        check(&["cache-control: max-age=0"], (0, 20, 30), lasts(0));
+        check(&[], (10, 20, 30), lasts(20));
+    }
+
+    #[test]
+    fn what_is_forbidden_is_so_unless_a_minimum_stands_over_it() {
+        for forbidding in ["no-store", "private", "no-store, max-age=60", "private, public, s-maxage=60"] {
+            let line = format!("cache-control: {forbidding}");
+            check(&[&line], WIDE, Lifetime::Never(Never::Forbidden));
+            check(&[&line], (10, 20, 30), lasts(10));
+        }
+        check(&["cache-control: no-cache, max-age=60"], WIDE, Lifetime::AlwaysValidate);
+        check(&["cache-control: no-cache, max-age=60"], (10, 20, 30), lasts(10));
+        check(&["cache-control: private=\"x\", no-cache=\"y\", max-age=60"], WIDE, lasts(60));
+    }
+
+    #[test]
+    fn must_understand_lifts_no_store_for_a_status_that_is_understood() {
+        let line = ["cache-control: no-store, must-understand, max-age=60"];
+        check(&line, WIDE, lasts(60));
+        check_status(299, &line, WIDE, Lifetime::Never(Never::Forbidden));
+    }
+
+    #[test]
+    fn a_lifetime_is_only_assumed_for_statuses_that_allow_it() {
+        check_status(301, &[], WIDE, lasts(100));
+        check_status(302, &[], WIDE, Lifetime::Never(Never::NoFreshness));
+        check_status(302, &["cache-control: public"], WIDE, lasts(100));
+        check_status(302, &["cache-control: max-age=7"], WIDE, lasts(7));
+        check_status(403, &[], WIDE, Lifetime::Never(Never::NoFreshness));
+    }
+
+    #[test]
+    fn errors_without_a_word_of_the_origin_are_kept_briefly() {
+        for status in [404, 405, 410, 414, 500, 501, 502, 503, 504] {
+            check_status(status, &[], WIDE, lasts(10));
+            check_status(status, &[], (60, 100, 200), lasts(10));
+            check_status(status, &[], (0, 3, 200), lasts(3));
+            check_status(status, &["cache-control: max-age=60"], WIDE, lasts(60));
+            check_status(status, &["cache-control: no-store"], WIDE, Lifetime::Never(Never::Forbidden));
+        }
+    }
+
+    #[test]
+    fn under_a_neutral_policy_nothing_is_assumed() {
+        check(&[], NEUTRAL, lasts(0));
+        check_status(404, &[], NEUTRAL, lasts(0));
+        for status in [500, 502, 503, 504] {
+            check_status(status, &[], NEUTRAL, Lifetime::Never(Never::NoFreshness));
+        }
+        check(&["cache-control: max-age=99999999999"], NEUTRAL, lasts(1 << 31));
+    }
+
+    #[test]
+    fn a_maximum_of_zero_turns_caching_off() {
+        check(&["cache-control: max-age=60"], (0, 0, 0), Lifetime::Never(Never::Off));
+    }
+
+    #[track_caller]
+    fn check_age(lines: &[&str], received: Received, later: u64, expect: u64) {
+        let age = Age::on_arrival(&fields(lines), received).current(after(later));
+        assert_eq!(age, Duration::from_secs(expect), "{lines:?}");
+    }
+
+    #[test]
+    fn the_age_counts_what_happened_before_under_way_and_since() {
+        let slow = Received { asked: Moment(AT_ONCE.answered.0.saturating_sub(Duration::from_secs(4))), ..AT_ONCE };
+        check_age(&[], AT_ONCE, 7, 7);
+        check_age(&[], slow, 7, 11);
+        check_age(&["age: 20"], slow, 7, 31);
+        check_age(&["date: Sun, 22 Nov 2026 15:59:00 GMT"], slow, 0, 60);
+        check_age(&["age: 70", "date: Sun, 22 Nov 2026 15:59:00 GMT"], slow, 0, 74);
+        check_age(&["date: Sun, 22 Nov 2026 17:00:00 GMT"], AT_ONCE, 0, 0);
+    }
+
+    #[test]
+    fn of_many_ages_the_first_counts_and_an_invalid_one_does_not() {
+        check_age(&["age: 20, 30"], AT_ONCE, 0, 20);
+        check_age(&["age: 20", "age: 30"], AT_ONCE, 0, 20);
+        check_age(&["age: 99999999999"], AT_ONCE, 0, 1 << 31);
+        for invalid in ["age: -5", "age: 1.5", "age: x, 30", "age:", "age: 20;a"] {
+            check_age(&[invalid], AT_ONCE, 0, 0);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_age_never_overflows_and_never_falls(age in any::<u64>(), date in any::<i64>(), asked in any::<u64>(), answered in any::<u64>(), gap in any::<u64>()) {
+            let moment = |seconds: u64| Moment(Duration::from_secs(seconds));
+            let received = Received { asked: moment(asked), answered: moment(answered), date: Date(date) };
+            let arrived = Age::on_arrival(&fields(&[&format!("age: {age}"), "date: Sun, 22 Nov 2026 16:00:00 GMT"]), received);
+            let soon = arrived.current(moment(answered));
+            let later = arrived.current(moment(answered.saturating_add(gap)));
+            prop_assert!(soon >= Duration::from_secs(age.min(1 << 31)));
+            prop_assert!(later >= soon);
+        }
+    }
+}

@@ -4,11 +4,7 @@ use edge_contract::{Behavior, Methods};
 use http::{HeaderMap, Method, StatusCode, Version, header, request};
 use thiserror::Error;
 
-use crate::{
-    NormalPath,
-    forwarding::CDN_LOOP,
-    path::{self, PathError},
-};
+use crate::{NormalPath, forwarding::CDN_LOOP, path::PathError};
 
 /// The longest target: 8 KiB.
 const TARGET_LIMIT: usize = 8 * 1024;
@@ -214,9 +210,9 @@ fn authority_of(request: &request::Parts) -> Result<Option<String>, Refusal> {
 fn valid_authority(text: &str) -> Result<String, Refusal> {
     let text = text.trim_matches([' ', '\t']);
     let (host, port) = split_port(text);
-    let legal_name = |name: &str| {
-        !name.is_empty() && name.bytes().all(|b| path::is_path_character(b) && !matches!(b, b'/' | b':' | b'@'))
-    };
+    // Of RFC 3986's names only what host names are made of: the rest (`,`, `%`, `'`) serves nobody but who probes parsers.
+    let legal_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
     let legal_host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => legal_name(host),
@@ -241,4 +237,183 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
 fn bare_host(authority: &str) -> &str {
     let host = split_port(authority).0;
     host.strip_suffix('.').unwrap_or(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_contract::{QueryKey, Ttl};
+
+    use super::*;
+    use crate::testing;
+
+    #[track_caller]
+    fn check(version: Version, target: &str, lines: &[&str], expect: Result<(Option<&str>, &str), Refusal>) {
+        let asked = examine(&testing::request("GET", target, version, lines));
+        let seen = asked.as_ref().map(|asked| (asked.host.as_deref(), asked.path.as_str())).map_err(|refusal| *refusal);
+        assert_eq!(seen, expect, "{target} {lines:?}");
+    }
+
+    #[track_caller]
+    fn check_host(lines: &[&str], expect: Result<&str, Refusal>) {
+        check(Version::HTTP_11, "/a", lines, expect.map(|host| (Some(host), "/a")));
+    }
+
+    #[test]
+    fn a_host_is_compared_without_port_case_and_trailing_dot() {
+        check_host(&["host: a.example"], Ok("a.example"));
+        check_host(&["host: A.Example:8080"], Ok("a.example"));
+        check_host(&["host: a.example."], Ok("a.example"));
+        check_host(&["host: a.example:"], Ok("a.example"));
+        check_host(&["host: my_host-1"], Ok("my_host-1"));
+        check_host(&["host: 192.0.2.1:80"], Ok("192.0.2.1"));
+        check_host(&["host: [2001:DB8::1]:80"], Ok("[2001:db8::1]"));
+    }
+
+    #[test]
+    fn exactly_one_valid_host_is_needed() {
+        check_host(&[], Err(Refusal::HostCount));
+        check_host(&["host: a", "host: a"], Err(Refusal::HostCount));
+        for invalid in ["", "a b", "a/b", "a@b", "a,b", "a:x", "a:99999", "a:+1", ":80", "[::1", "[x]", "::1", "\u{fc}"]
+        {
+            check_host(&[&format!("host: {invalid}")], Err(Refusal::HostInvalid));
+        }
+        check(Version::HTTP_10, "/a", &[], Ok((None, "/a")));
+        check(Version::HTTP_2, "/a", &[], Err(Refusal::HostCount));
+    }
+
+    #[test]
+    fn host_and_the_targets_authority_are_the_same() {
+        check(Version::HTTP_11, "http://a.example/x", &["host: a.example"], Ok((Some("a.example"), "/x")));
+        check(Version::HTTP_11, "http://a.example", &["host: a.example"], Ok((Some("a.example"), "/")));
+        check(Version::HTTP_11, "http://a.example/x", &["host: b.example"], Err(Refusal::HostMismatch));
+        check(Version::HTTP_11, "http://a.example/x", &["host: a.example:81"], Err(Refusal::HostMismatch));
+        check(Version::HTTP_11, "http://a.example/x", &[], Err(Refusal::HostCount));
+        check(Version::HTTP_2, "http://a.example/x", &[], Ok((Some("a.example"), "/x")));
+        check(Version::HTTP_2, "http://a.example/x", &["host: b"], Err(Refusal::HostMismatch));
+        check(Version::HTTP_11, "http://u@a.example/x", &["host: a.example"], Err(Refusal::HostInvalid));
+        check(Version::HTTP_11, "ftp://a.example/x", &["host: a.example"], Err(Refusal::TargetForm));
+    }
+
+    #[test]
+    fn a_path_is_normalised_or_refused() {
+        check(Version::HTTP_11, "/a/%2e%2E/b?x=/../y", &["host: a"], Ok((Some("a"), "/b")));
+        check(Version::HTTP_11, "/..", &["host: a"], Err(Refusal::Path(PathError::AboveRoot)));
+        check(Version::HTTP_11, "*", &["host: a"], Err(Refusal::TargetForm));
+        check(Version::HTTP_11, "a.example:80", &["host: a.example:80"], Err(Refusal::TargetForm));
+        let asked = examine(&testing::request("GET", "/a?x=1?y", Version::HTTP_11, &["host: A.b:1"])).expect("fit");
+        assert_eq!((asked.query.as_deref(), asked.authority.as_deref()), (Some("x=1?y"), Some("a.b:1")));
+    }
+
+    #[track_caller]
+    fn check_framing(version: Version, lines: &[&str], expect: Result<(), Refusal>) {
+        let lines: Vec<&str> = ["host: a"].iter().chain(lines).copied().collect();
+        assert_eq!(examine(&testing::request("POST", "/", version, &lines)).map(|_| ()), expect, "{lines:?}");
+    }
+
+    #[test]
+    fn a_body_has_one_length() {
+        let h1 = Version::HTTP_11;
+        check_framing(h1, &["content-length: 5"], Ok(()));
+        check_framing(h1, &["transfer-encoding: Chunked"], Ok(()));
+        for invalid in [
+            "content-length: 5, 5",
+            "content-length: +5",
+            "content-length:",
+            "content-length: -1",
+            "content-length: 0x5",
+        ] {
+            check_framing(h1, &[invalid], Err(Refusal::ContentLength));
+        }
+        check_framing(h1, &["content-length: 5", "content-length: 5"], Err(Refusal::ContentLength));
+        check_framing(h1, &["content-length: 5", "transfer-encoding: chunked"], Err(Refusal::Framing));
+        check_framing(Version::HTTP_10, &["transfer-encoding: chunked"], Err(Refusal::Framing));
+        check_framing(Version::HTTP_2, &["transfer-encoding: chunked"], Err(Refusal::Framing));
+        for coding in ["gzip, chunked", "chunked, chunked", "identity", "xchunked", "chunked;a=b", ""] {
+            check_framing(h1, &[&format!("transfer-encoding: {coding}")], Err(Refusal::TransferCoding));
+        }
+        check_framing(h1, &["transfer-encoding: chunked", "transfer-encoding: chunked"], Err(Refusal::TransferCoding));
+    }
+
+    #[test]
+    fn heads_are_bounded() {
+        let host = "host: a".to_owned();
+        let examined = |version, target: &str, lines: &[String]| {
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            examine(&testing::request("GET", target, version, &lines)).map(|_| ())
+        };
+        let h1 = Version::HTTP_11;
+        let path = |length: usize| format!("/{}", "a".repeat(length - 1));
+        assert_eq!(examined(h1, &path(8_192), std::slice::from_ref(&host)), Ok(()));
+        assert_eq!(examined(h1, &path(8_193), std::slice::from_ref(&host)), Err(Refusal::TargetTooLong));
+        let field = |length: usize| format!("x: {}", "a".repeat(length));
+        assert_eq!(examined(h1, "/", &[host.clone(), field(20_000)]), Ok(()));
+        assert_eq!(examined(h1, "/", &[host.clone(), field(20_480)]), Err(Refusal::HeadTooLarge));
+        let many = |name: &str, count: usize| -> Vec<String> {
+            (1..count).map(|n| format!("{name}: {n}")).chain([host.clone()]).collect()
+        };
+        assert_eq!(examined(h1, "/", &many("x", 100)), Ok(()));
+        assert_eq!(examined(h1, "/", &many("x", 101)), Err(Refusal::HeadTooLarge));
+        assert_eq!(examined(Version::HTTP_2, "/", &many("cookie", 150)), Ok(()));
+        assert_eq!(examined(h1, "/", &many("cookie", 150)), Err(Refusal::HeadTooLarge));
+    }
+
+    fn behavior(methods: Methods, max: u64) -> Behavior {
+        Behavior {
+            path_pattern: "*".to_owned(),
+            origin: "app".to_owned(),
+            methods,
+            ttl: Ttl { min: 0, default: 0, max },
+            query_key: QueryKey::All,
+        }
+    }
+
+    #[track_caller]
+    fn check_admission(method: &str, has_body: bool, behavior: &Behavior, lines: &[&str], expect: Result<(), Refusal>) {
+        let request = testing::request(method, "/", Version::HTTP_11, lines);
+        assert_eq!(admit(&request, has_body, "uid", behavior), expect, "{method} {lines:?}");
+    }
+
+    #[test]
+    fn a_request_that_has_been_here_is_a_loop() {
+        let all = behavior(Methods::All, 1);
+        check_admission("GET", false, &all, &["cdn-loop: other, uid; a=b"], Err(Refusal::Loop));
+        check_admission("GET", false, &all, &["cdn-loop: other", "cdn-loop: uid"], Err(Refusal::Loop));
+        check_admission("GET", false, &all, &["cdn-loop: other; x=uid, uid2"], Ok(()));
+    }
+
+    #[test]
+    fn a_body_has_no_place_where_answers_are_shared() {
+        check_admission("GET", true, &behavior(Methods::All, 1), &[], Err(Refusal::BodyNotAllowed));
+        check_admission("HEAD", true, &behavior(Methods::All, 1), &[], Err(Refusal::BodyNotAllowed));
+        check_admission("GET", true, &behavior(Methods::All, 0), &[], Ok(()));
+        check_admission("POST", true, &behavior(Methods::All, 1), &[], Ok(()));
+    }
+
+    #[test]
+    fn a_behavior_lets_its_methods_through() {
+        let check = |methods: Methods, passing: &[&str]| {
+            for method in
+                ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE", "PURGE", "get", "CONNECT", "TRACE"]
+            {
+                let expect = if passing.contains(&method) { Ok(()) } else { Err(Refusal::MethodNotAllowed) };
+                check_admission(method, false, &behavior(methods, 1), &[], expect);
+            }
+        };
+        check(Methods::ReadOnly, &["GET", "HEAD"]);
+        check(Methods::ReadOptions, &["GET", "HEAD", "OPTIONS"]);
+        check(Methods::All, &["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE", "PURGE", "get"]);
+    }
+
+    #[test]
+    fn each_refusal_has_its_status() {
+        let status = |refusal: Refusal| refusal.status().as_u16();
+        assert_eq!(status(Refusal::HostCount), 400);
+        assert_eq!(status(Refusal::Path(PathError::Nul)), 400);
+        assert_eq!(status(Refusal::TransferCoding), 501);
+        assert_eq!(status(Refusal::TargetTooLong), 414);
+        assert_eq!(status(Refusal::HeadTooLarge), 431);
+        assert_eq!(status(Refusal::Loop), 508);
+        assert_eq!(status(Refusal::MethodNotAllowed), 405);
+        assert!(Refusal::Framing.closes() && !Refusal::MethodNotAllowed.closes());
+    }
 }

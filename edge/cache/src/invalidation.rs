@@ -244,3 +244,6 @@ impl Ledger {
         self.stamp
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,8 @@ pub mod reuse;
 pub mod stored;
 pub mod storing;
 pub mod terms;
+#[cfg(test)]
+mod testing;
 pub mod validation;
 pub mod vary;
 

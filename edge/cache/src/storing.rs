@@ -129,3 +129,156 @@ pub fn invalidates_target(method: &Method, status: StatusCode) -> bool {
     let safe = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method);
     !safe && (status.is_success() || status.is_redirection())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{AT_ONCE, UNKNOWN, fields, judge, policy, response};
+
+    #[track_caller]
+    fn check(status: u16, lines: &[&str], expect: Option<Reason>) {
+        check_policy(status, lines, (0, 100, 1_000), expect);
+    }
+
+    #[track_caller]
+    fn check_policy(status: u16, lines: &[&str], (min, default, max): (u64, u64, u64), expect: Option<Reason>) {
+        let reason = match judge(&[], &response(status, lines), &policy(min, default, max)) {
+            Storing::Store(_) => None,
+            Storing::Skip(reason) => Some(reason),
+        };
+        assert_eq!(reason, expect, "{status} {lines:?}");
+    }
+
+    #[test]
+    fn an_ordinary_response_is_stored() {
+        check(200, &[], None);
+        check(200, &["cache-control: max-age=60"], None);
+        check(404, &[], None);
+        check(503, &[], None);
+    }
+
+    #[test]
+    fn a_response_with_no_store_or_private_is_not_stored() {
+        check(200, &["cache-control: no-store"], Some(Reason::Forbidden));
+        check(200, &["cache-control: private, max-age=60"], Some(Reason::Forbidden));
+        check_policy(200, &["cache-control: no-store"], (10, 20, 30), None);
+    }
+
+    #[test]
+    fn a_response_with_no_cache_is_stored_to_be_validated() {
+        check(200, &["cache-control: no-cache", "etag: \"a\""], None);
+        check(200, &["cache-control: max-age=0"], None);
+    }
+
+    #[test]
+    fn a_cookie_is_never_stored_whatever_the_minimum() {
+        check(200, &["set-cookie: a=b", "cache-control: public, max-age=60"], Some(Reason::SetCookie));
+        check_policy(200, &["set-cookie: a=b"], (10, 20, 30), Some(Reason::SetCookie));
+        check(200, &["set-cookie: a=b", "connection: set-cookie"], Some(Reason::SetCookie));
+    }
+
+    #[test]
+    fn parts_are_not_stored_as_wholes() {
+        check(206, &["cache-control: max-age=60"], Some(Reason::Partial));
+        check(304, &["cache-control: max-age=60"], Some(Reason::Partial));
+        check(103, &["cache-control: max-age=60"], Some(Reason::Partial));
+        let ranged = judge(&["range: bytes=0-1"], &response(200, &["cache-control: max-age=60"]), &policy(0, 1, 2));
+        assert_eq!(ranged, Storing::Skip(Reason::ConditionalRequest));
+    }
+
+    #[test]
+    fn a_status_is_stored_only_as_far_as_it_is_understood() {
+        check(302, &[], Some(Reason::NoFreshness));
+        check(302, &["cache-control: max-age=60"], None);
+        check(299, &[], Some(Reason::NoFreshness));
+        check(299, &["cache-control: public"], Some(Reason::NoFreshness));
+        check(299, &["cache-control: max-age=60"], None);
+        check(299, &["cache-control: max-age=60, must-understand"], Some(Reason::NotUnderstood));
+        check_policy(
+            299,
+            &["cache-control: no-store, must-understand, max-age=60"],
+            (10, 20, 30),
+            Some(Reason::NotUnderstood),
+        );
+        check(200, &["cache-control: no-store, must-understand, max-age=60"], None);
+    }
+
+    #[test]
+    fn a_response_that_varies_by_anything_is_not_stored() {
+        check(200, &["vary: *"], Some(Reason::VaryAny));
+        check(200, &["vary: accept, *"], Some(Reason::VaryAny));
+        check(200, &["vary: accept"], None);
+    }
+
+    #[test]
+    fn nothing_is_stored_where_caching_is_off() {
+        check_policy(200, &["cache-control: max-age=60"], (0, 0, 0), Some(Reason::CachingOff));
+    }
+
+    #[track_caller]
+    fn check_exchange(method: &Method, authorized: bool, line: &str, min: u64, expect: Option<Reason>) {
+        let exchange = Exchange { method, forwarded: &HeaderMap::new(), authorized, received: AT_ONCE, label: UNKNOWN };
+        let stored = decide(&exchange, &response(200, &[line]), &policy(min, min.max(100), 1_000));
+        assert_eq!(matches!(stored, Storing::Store(_)), expect.is_none(), "{line}");
+        if let Some(reason) = expect {
+            assert_eq!(stored, Storing::Skip(reason), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_answer_to_authorization_is_stored_only_by_the_origins_leave() {
+        for line in ["cache-control: max-age=60", "cache-control: proxy-revalidate, max-age=60", "x: y"] {
+            check_exchange(&Method::GET, true, line, 0, Some(Reason::Authorization));
+            check_exchange(&Method::GET, true, line, 10, Some(Reason::Authorization));
+        }
+        for leave in ["public", "must-revalidate", "s-maxage=60"] {
+            check_exchange(&Method::GET, true, &format!("cache-control: {leave}"), 0, None);
+        }
+        check_exchange(&Method::GET, true, "cache-control: public, no-store", 10, Some(Reason::Authorization));
+    }
+
+    #[test]
+    fn only_answers_to_get_are_stored() {
+        for method in [Method::HEAD, Method::POST, Method::OPTIONS] {
+            check_exchange(&method, false, "cache-control: public, max-age=60", 0, Some(Reason::Method));
+        }
+    }
+
+    #[test]
+    fn what_concerns_one_connection_or_one_reuse_is_left_out() {
+        let lines = [
+            "connection: close, x-hop",
+            "x-hop: 1",
+            "keep-alive: 5",
+            "age: 3",
+            "cache-control: no-cache=\"x-volatile\", max-age=9",
+            "x-volatile: 1",
+            "proxy-authenticate: x",
+            "x-kept: 1",
+        ];
+        let Storing::Store(stored) = judge(&[], &response(200, &lines), &policy(0, 1, 100)) else { panic!("storable") };
+        let expect = fields(&[
+            "cache-control: no-cache=\"x-volatile\", max-age=9",
+            "x-kept: 1",
+            "date: Sun, 22 Nov 2026 16:00:00 GMT",
+        ]);
+        assert_eq!(stored.headers, expect);
+    }
+
+    #[test]
+    fn a_successful_unsafe_request_invalidates_its_target() {
+        let check = |method: &str, status: u16, expect: bool| {
+            let method = Method::from_bytes(method.as_bytes()).expect("a method");
+            let status = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(invalidates_target(&method, status), expect, "{method} {status}");
+        };
+        check("PUT", 204, true);
+        check("DELETE", 200, true);
+        check("POST", 303, true);
+        check("PURGE", 200, true);
+        check("POST", 400, false);
+        check("POST", 500, false);
+        check("GET", 200, false);
+        check("OPTIONS", 200, false);
+    }
+}

@@ -200,3 +200,191 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderVal
 fn parse_date(value: &HeaderValue, received: Date) -> Option<Date> {
     Date::parse(value.to_str().ok()?, received)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Moment,
+        freshness::Age,
+        testing::{self, AT_ONCE, NOW, UNKNOWN, after, fields, response},
+    };
+
+    const MODIFIED: &str = "last-modified: Sun, 22 Nov 2026 10:00:00 GMT";
+    const LATER: Received =
+        Received { asked: Moment(after_arrival()), answered: Moment(after_arrival()), date: Date(NOW.0 + 100) };
+
+    const fn after_arrival() -> std::time::Duration {
+        std::time::Duration::from_secs(1_100)
+    }
+
+    #[track_caller]
+    fn check_condition(lines: &[&str], expect: Option<&[&str]>) {
+        let expect = expect.map(fields).map(|fields| Conditional {
+            if_none_match: fields.get(header::IF_NONE_MATCH).cloned(),
+            if_modified_since: fields.get(header::IF_MODIFIED_SINCE).cloned(),
+        });
+        assert_eq!(Conditional::of(&testing::stored(lines)), expect, "{lines:?}");
+    }
+
+    #[test]
+    fn a_stored_response_is_validated_by_the_validators_it_has() {
+        let since = "if-modified-since: Sun, 22 Nov 2026 10:00:00 GMT";
+        check_condition(&["etag: W/\"a\"", MODIFIED], Some(&["if-none-match: W/\"a\"", since]));
+        check_condition(&["etag: \"a\""], Some(&["if-none-match: \"a\""]));
+        check_condition(&[MODIFIED], Some(&[since]));
+        check_condition(&["etag: a", "last-modified: yesterday"], None);
+        check_condition(&["etag: \"a\"", "etag: \"b\""], None);
+        check_condition(&[], None);
+    }
+
+    #[track_caller]
+    fn check_identity(old: &[&str], new: &[&str], expect: bool) {
+        let freshened = freshen(&testing::stored(old), &response(304, new), &HeaderMap::new(), LATER, UNKNOWN);
+        assert_eq!(matches!(freshened, Freshened::Updated(_)), expect, "{old:?} by {new:?}");
+    }
+
+    #[test]
+    fn a_304_freshens_only_the_response_it_speaks_of() {
+        check_identity(&["etag: \"a\""], &["etag: \"a\""], true);
+        check_identity(&["etag: \"a\""], &["etag: \"b\""], false);
+        check_identity(&["etag: \"a\""], &["etag: W/\"a\""], true);
+        check_identity(&["etag: W/\"a\""], &["etag: \"a\""], false);
+        check_identity(&["etag: \"a\"", MODIFIED], &[MODIFIED], true);
+        check_identity(&["etag: \"a\"", MODIFIED], &["last-modified: Sun, 22 Nov 2026 11:00:00 GMT"], false);
+        check_identity(&["etag: \"a\""], &[MODIFIED], false);
+        check_identity(&[MODIFIED], &["etag: \"a\""], false);
+        check_identity(&["etag: \"a\""], &["etag: a"], false);
+        check_identity(&["etag: \"a\""], &[], true);
+    }
+
+    #[test]
+    fn the_fields_of_a_304_replace_those_that_are_stored() {
+        let old = [
+            "etag: \"a\"",
+            "content-length: 5",
+            "content-encoding: br",
+            "x-a: 1",
+            "x-a: 2",
+            "x-b: 1",
+            "age: 50",
+            "date: Sun, 22 Nov 2026 15:00:00 GMT",
+            "cache-control: max-age=60",
+        ];
+        let new = [
+            "x-a: 3",
+            "x-c: 4",
+            "content-length: 0",
+            "content-encoding: gzip",
+            "set-cookie: a=b",
+            "connection: x-hop",
+            "x-hop: 1",
+            "age: 7",
+            "cache-control: max-age=90",
+        ];
+        let freshened = freshen(&testing::stored(&old), &response(304, &new), &HeaderMap::new(), LATER, UNKNOWN);
+        let Freshened::Updated(stored) = freshened else { panic!("the same response") };
+        let expect = [
+            "etag: \"a\"",
+            "content-length: 5",
+            "content-encoding: br",
+            "x-a: 3",
+            "x-b: 1",
+            "x-c: 4",
+            "cache-control: max-age=90",
+            "date: Sun, 22 Nov 2026 16:01:40 GMT",
+        ];
+        assert_eq!(stored.headers, fields(&expect));
+        assert_eq!(stored.status, StatusCode::OK);
+        assert_eq!(stored.terms.explicit, Some(std::time::Duration::from_secs(90)));
+        assert_eq!(stored.age, Age::on_arrival(&fields(&["age: 7"]), LATER));
+    }
+
+    #[test]
+    fn a_freshened_response_carries_the_label_of_its_validation() {
+        let validation = Label { local: 9, ..UNKNOWN };
+        let freshened =
+            freshen(&testing::stored(&["vary: x"]), &response(304, &[]), &fields(&["x: 1"]), LATER, validation);
+        let Freshened::Updated(stored) = freshened else { panic!("the same response") };
+        assert_eq!(stored.label, validation);
+        assert!(stored.selecting.matches(|| fields(&["x: 1"])));
+        assert!(!stored.selecting.matches(|| fields(&["x: 2"])));
+    }
+
+    #[track_caller]
+    fn check_answer(viewer: &[&str], stored: &[&str], expect: Answer) {
+        assert_eq!(answer_condition(&Method::GET, &fields(viewer), &testing::stored(stored)), expect, "{viewer:?}");
+    }
+
+    #[test]
+    fn if_none_match_compares_weakly_and_goes_first() {
+        let stored = ["etag: W/\"a\"", MODIFIED];
+        let since = "if-modified-since: Sun, 22 Nov 2026 12:00:00 GMT";
+        check_answer(&["if-none-match: \"a\""], &stored, Answer::NotModified);
+        check_answer(&["if-none-match: \"x,y\" , W/\"a\""], &stored, Answer::NotModified);
+        check_answer(&["if-none-match: \"b\"", "if-none-match: \"a\""], &stored, Answer::NotModified);
+        check_answer(&["if-none-match: *"], &[], Answer::NotModified);
+        check_answer(&["if-none-match: \"b\"", since], &stored, Answer::Whole);
+        check_answer(&["if-none-match: a"], &stored, Answer::Whole);
+        check_answer(&["if-none-match: \"a\""], &[MODIFIED], Answer::Whole);
+    }
+
+    #[test]
+    fn if_modified_since_compares_dates() {
+        let since = |time: &str| format!("if-modified-since: Sun, 22 Nov 2026 {time} GMT");
+        check_answer(&[&since("10:00:00")], &[MODIFIED], Answer::NotModified);
+        check_answer(&[&since("09:59:59")], &[MODIFIED], Answer::Whole);
+        check_answer(&["if-modified-since: yesterday"], &[MODIFIED], Answer::Whole);
+        check_answer(&[&since("11:00:00"), &since("12:00:00")], &[MODIFIED], Answer::Whole);
+        check_answer(&[&since("15:00:00")], &["date: Sun, 22 Nov 2026 15:00:00 GMT"], Answer::NotModified);
+        check_answer(&[&since("15:59:59")], &[], Answer::Whole);
+        check_answer(&[], &[MODIFIED], Answer::Whole);
+    }
+
+    #[test]
+    fn conditions_concern_get_and_head_of_what_was_found() {
+        let viewer = fields(&["if-none-match: \"a\""]);
+        let stored = testing::stored(&["etag: \"a\""]);
+        assert_eq!(answer_condition(&Method::HEAD, &viewer, &stored), Answer::NotModified);
+        assert_eq!(answer_condition(&Method::POST, &viewer, &stored), Answer::Whole);
+        let missing = Stored::new(&response(404, &["etag: \"a\""]), &HeaderMap::new(), AT_ONCE, UNKNOWN);
+        assert_eq!(answer_condition(&Method::GET, &viewer, &missing), Answer::Whole);
+    }
+
+    #[test]
+    fn a_304_carries_no_description_of_content_it_does_not_have() {
+        let stored = [
+            "etag: \"a\"",
+            MODIFIED,
+            "content-type: a/b",
+            "content-length: 5",
+            "content-location: /x",
+            "cache-control: public",
+            "vary: x",
+            "access-control-allow-origin: *",
+        ];
+        let expect = [
+            "etag: \"a\"",
+            "content-location: /x",
+            "cache-control: public",
+            "vary: x",
+            "access-control-allow-origin: *",
+        ];
+        assert_eq!(not_modified_fields(&fields(&stored)), fields(&expect));
+        assert_eq!(not_modified_fields(&fields(&[MODIFIED])), fields(&[MODIFIED]));
+    }
+
+    #[test]
+    fn a_freshened_response_begins_a_new_age() {
+        let Freshened::Updated(stored) = freshen(
+            &testing::stored(&["cache-control: max-age=60"]),
+            &response(304, &[]),
+            &HeaderMap::new(),
+            LATER,
+            UNKNOWN,
+        ) else {
+            panic!("the same response")
+        };
+        assert_eq!(stored.age.current(after(130)), std::time::Duration::from_secs(30));
+    }
+}

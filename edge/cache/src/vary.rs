@@ -59,3 +59,53 @@ fn normalised(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
         combined.split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|m| !m.is_empty()).collect();
     Some(members.join(&b","[..]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::fields;
+
+    #[track_caller]
+    fn check(vary: &[&str], stored: &[&str], later: &[&str], expect: bool) {
+        let selecting = Selecting::of(&fields(vary), &fields(stored));
+        assert_eq!(selecting.matches(|| fields(later)), expect, "{vary:?} {stored:?} {later:?}");
+    }
+
+    #[test]
+    fn fields_that_vary_names_must_be_the_same() {
+        check(&["vary: accept"], &["accept: a"], &["accept: a", "x: y"], true);
+        check(&["vary: accept"], &["accept: a"], &["accept: b"], false);
+        check(&["vary: Accept , X", "vary: y"], &["accept: a", "y: 1"], &["accept: a", "y: 2"], false);
+        check(&["vary: accept"], &["accept: a"], &[], false);
+        check(&["vary: accept"], &[], &["accept: a"], false);
+        check(&["vary: accept"], &[], &["x: a"], true);
+        check(&["vary: x"], &["x:"], &[], false);
+    }
+
+    #[test]
+    fn whitespace_and_lines_of_lists_do_not_matter() {
+        check(
+            &["vary: accept-language"],
+            &["accept-language: de, en"],
+            &["accept-language: de", "accept-language: en"],
+            true,
+        );
+        check(&["vary: accept-language"], &["accept-language: de,en"], &["accept-language: de , en,"], true);
+        check(&["vary: accept-language"], &["accept-language: de,en"], &["accept-language: en,de"], false);
+        check(&["vary: x"], &["x: a, b"], &["x: a", "x: b"], true);
+        check(&["vary: x"], &["x: a,b"], &["x: a, b"], false);
+    }
+
+    #[test]
+    fn a_star_or_an_unreadable_member_matches_nothing() {
+        check(&["vary: *"], &[], &[], false);
+        check(&["vary: x, a b"], &[], &[], false);
+        check(&["vary:"], &[], &["x: y"], true);
+    }
+
+    #[test]
+    fn a_response_that_does_not_vary_needs_no_look_at_the_request() {
+        let selecting = Selecting::of(&HeaderMap::new(), &HeaderMap::new());
+        assert!(selecting.matches(|| unreachable!("nothing to compare")));
+    }
+}

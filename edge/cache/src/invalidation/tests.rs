@@ -1,0 +1,469 @@
+//! The cases of the protocol that one edge's ledger can get wrong, and the ledger against a list that remembers everything.
+
+use edge_contract::{Behavior, Methods, QueryKey, Scope, Site, Ttl};
+use proptest::prelude::*;
+
+use super::*;
+
+const E: Epoch = Epoch(7);
+const LATER: Epoch = Epoch(3); // epochs are random: a later one may be the smaller number
+
+fn site(query_key: QueryKey, root: Option<&str>) -> Site {
+    let ttl = Ttl { min: 0, default: 60, max: 60 };
+    let behavior = |pattern: &str, query_key| Behavior {
+        path_pattern: pattern.to_owned(),
+        origin: "app".to_owned(),
+        methods: Methods::ReadOnly,
+        ttl,
+        query_key,
+    };
+    Site {
+        id: "uid".to_owned(),
+        name: "default/shop".to_owned(),
+        generation: 1,
+        enabled: true,
+        aliases: vec![],
+        own_names: vec![],
+        protocols: vec![],
+        default_root_object: root.map(ToOwned::to_owned),
+        origins: vec![],
+        behaviors: vec![behavior("/all/*", QueryKey::All), behavior("*", query_key)],
+    }
+}
+
+fn exact(path: &str) -> Scope {
+    Scope::Exact(path.to_owned())
+}
+
+fn prefix(path: &str) -> Scope {
+    Scope::Prefix(path.to_owned())
+}
+
+fn order(epoch: Epoch, sequence: u64, scope: Scope) -> PurgeOrder {
+    PurgeOrder { epoch, sequence, uid: format!("uid-{sequence}"), scopes: vec![scope] }
+}
+
+fn head(epoch: Epoch, sequence: u64, floor: u64) -> Head {
+    Head { epoch, sequence, floor, flush: 0 }
+}
+
+fn apply(ledger: &mut Ledger, order: &PurgeOrder) -> Taken {
+    ledger.apply(order, &NormalScopes::of(&order.scopes, &site(QueryKey::All, None)))
+}
+
+/// A ledger at the very first head of its distribution.
+fn begun() -> Ledger {
+    let mut ledger = Ledger::default();
+    assert_eq!(ledger.take_head(head(E, 0, 0)), HeadTaken::Began);
+    ledger
+}
+
+#[track_caller]
+fn check(ledger: &Ledger, label: Label, target: &str, expect: Result<(), Refused>) {
+    let admission = ledger.admits(label, Stamp::default(), target);
+    let expect = expect.map_or_else(Admission::Refused, |()| Admission::Admitted(ledger.stamp()));
+    assert_eq!(admission, expect, "{target} at {label:?}");
+}
+
+#[test]
+fn f1_a_fill_that_began_before_the_order_is_not_used_after_it() {
+    let mut ledger = begun();
+    let before = ledger.label();
+    assert_eq!(apply(&mut ledger, &order(E, 1, exact("/a"))), Taken::Applied);
+    let after = ledger.label();
+    check(&ledger, before, "/a", Err(Refused::Purged));
+    check(&ledger, before, "/b", Ok(()));
+    check(&ledger, before, "/a?x", Ok(()));
+    check(&ledger, after, "/a", Ok(()));
+}
+
+#[test]
+fn f1_the_newest_matching_order_decides_whatever_came_later() {
+    let mut ledger = begun();
+    apply(&mut ledger, &order(E, 1, prefix("/img/")));
+    let between = ledger.label();
+    apply(&mut ledger, &order(E, 2, exact("/img/a")));
+    apply(&mut ledger, &order(E, 3, exact("/other")));
+    check(&ledger, between, "/img/a", Err(Refused::Purged));
+    check(&ledger, between, "/img/b", Ok(()));
+}
+
+#[test]
+fn f2_a_304_to_a_validation_that_began_before_the_order_revives_nothing() {
+    let mut ledger = begun();
+    let stored = ledger.label();
+    let validation = ledger.label();
+    assert!(ledger.revives(stored, Stamp::default(), validation, "/a").is_admitted());
+    apply(&mut ledger, &order(E, 1, exact("/a")));
+    assert!(!ledger.revives(stored, Stamp::default(), validation, "/a").is_admitted());
+    // Nor does one that began after it: the origin's word about what was purged is not believed (rule 8).
+    assert!(!ledger.revives(stored, Stamp::default(), ledger.label(), "/a").is_admitted());
+    // What was filled since is freshened only by a validation that began since.
+    let refilled = ledger.label();
+    assert!(!ledger.revives(refilled, Stamp::default(), validation, "/a").is_admitted());
+    assert!(ledger.revives(refilled, Stamp::default(), ledger.label(), "/a").is_admitted());
+}
+
+#[test]
+fn f6_what_was_read_before_the_first_head_is_below_every_number() {
+    let mut ledger = Ledger::default();
+    let unknown = ledger.label();
+    assert_eq!(unknown.log, None);
+    check(&ledger, unknown, "/a", Ok(()));
+    assert_eq!(apply(&mut ledger, &order(E, 1, exact("/a"))), Taken::OtherEpoch);
+    assert_eq!(ledger.sequence(), None);
+    assert_eq!(ledger.take_head(head(E, 1, 0)), HeadTaken::Began);
+    check(&ledger, unknown, "/a", Err(Refused::Purged));
+    check(&ledger, unknown, "/b", Ok(()));
+}
+
+#[test]
+fn f6_an_edge_that_joins_under_a_floor_keeps_nothing_it_read_before() {
+    let mut ledger = Ledger::default();
+    let unknown = ledger.label();
+    assert_eq!(ledger.take_head(head(E, 4, 4)), HeadTaken::Began);
+    check(&ledger, unknown, "/b", Err(Refused::TooOld));
+    check(&ledger, ledger.label(), "/b", Ok(()));
+}
+
+#[test]
+fn f6_a_first_head_without_its_orders_is_not_taken() {
+    let mut ledger = Ledger::default();
+    apply(&mut ledger, &order(E, 5, exact("/a")));
+    assert_eq!(ledger.take_head(head(E, 6, 4)), HeadTaken::Missing { expected: 6 });
+    assert_eq!(ledger.sequence(), None);
+    assert_eq!(ledger.pending_epoch(), Some(E));
+    apply(&mut ledger, &order(E, 6, exact("/b")));
+    assert_eq!(ledger.take_head(head(E, 6, 4)), HeadTaken::Began);
+    assert_eq!(ledger.sequence(), Some(Sequence { epoch: E, number: 6 }));
+    assert_eq!(ledger.order_uid(), Some("uid-6"));
+}
+
+#[test]
+fn f8_content_of_another_epoch_is_dropped() {
+    let mut ledger = begun();
+    let label = ledger.label();
+    apply(&mut ledger, &order(LATER, 2, exact("/a")));
+    check(&ledger, label, "/b", Ok(()));
+    assert_eq!(ledger.take_head(head(LATER, 2, 1)), HeadTaken::Began);
+    check(&ledger, label, "/b", Err(Refused::OtherEpoch));
+    check(&ledger, ledger.label(), "/a", Ok(()));
+    assert_eq!(ledger.sequence(), Some(Sequence { epoch: LATER, number: 2 }));
+}
+
+#[test]
+fn f8_another_object_at_a_number_is_a_mismatch_and_no_acknowledgement() {
+    let mut ledger = begun();
+    apply(&mut ledger, &order(E, 1, exact("/a")));
+    let other = PurgeOrder { uid: "other".to_owned(), ..order(E, 1, exact("/b")) };
+    assert_eq!(apply(&mut ledger, &other), Taken::UidMismatch { held: "uid-1".to_owned() });
+    assert_eq!(apply(&mut ledger, &order(E, 1, exact("/a"))), Taken::Repeated);
+    assert_eq!(ledger.sequence().map(|s| s.number), Some(1));
+}
+
+#[test]
+fn f9_an_edge_that_missed_compacted_orders_drops_everything_older() {
+    let mut ledger = begun();
+    for number in 1..=3 {
+        apply(&mut ledger, &order(E, number, exact("/x")));
+    }
+    let before = ledger.label();
+    assert_eq!(apply(&mut ledger, &order(E, 6, exact("/y"))), Taken::Gap { expected: 4 });
+    assert_eq!(ledger.label(), before);
+    assert_eq!(ledger.take_head(head(E, 6, 5)), HeadTaken::Advanced);
+    check(&ledger, before, "/never-named", Err(Refused::TooOld));
+    assert_eq!(ledger.sequence().map(|s| s.number), Some(6));
+}
+
+#[test]
+fn f9_a_floor_at_or_below_what_was_applied_empties_no_cache() {
+    let mut ledger = begun();
+    let before = ledger.label();
+    for number in 1..=3 {
+        apply(&mut ledger, &order(E, number, exact("/x")));
+    }
+    assert_eq!(ledger.take_head(head(E, 3, 3)), HeadTaken::Known);
+    check(&ledger, before, "/b", Ok(()));
+    check(&ledger, before, "/x", Err(Refused::Purged));
+}
+
+#[test]
+fn f9_a_gap_counts_once_what_is_missing_comes() {
+    let mut ledger = begun();
+    let before = ledger.label();
+    assert_eq!(apply(&mut ledger, &order(E, 2, exact("/b"))), Taken::Gap { expected: 1 });
+    check(&ledger, before, "/b", Err(Refused::Purged));
+    assert_eq!(ledger.take_head(head(E, 2, 0)), HeadTaken::Missing { expected: 1 });
+    assert_eq!(apply(&mut ledger, &order(E, 1, exact("/a"))), Taken::Applied);
+    assert_eq!(ledger.sequence().map(|s| s.number), Some(2));
+    assert_eq!(ledger.take_head(head(E, 2, 0)), HeadTaken::Known);
+}
+
+#[test]
+fn f11_everything_and_flush_drop_what_is_older_whatever_its_path() {
+    let mut ledger = begun();
+    let before = ledger.label();
+    assert_eq!(apply(&mut ledger, &order(E, 1, Scope::Everything)), Taken::Applied);
+    check(&ledger, before, "/b", Err(Refused::TooOld));
+    check(&ledger, ledger.label(), "/b", Ok(()));
+
+    let mut flushed = begun();
+    assert_eq!(flushed.take_head(Head { flush: 1, ..head(E, 1, 0) }), HeadTaken::Advanced);
+    check(&flushed, before, "/b", Err(Refused::TooOld));
+    assert_eq!(flushed.label().log.map(|s| s.number), Some(1));
+    check(&flushed, flushed.label(), "/b", Ok(()));
+    assert_eq!(flushed.order_uid(), None);
+}
+
+#[test]
+fn f13_a_waiter_is_judged_by_the_fill_it_waits_for_and_not_by_its_own_time() {
+    let mut ledger = begun();
+    let fill = ledger.label();
+    let checked_when_joining = ledger.stamp();
+    apply(&mut ledger, &order(E, 1, exact("/a")));
+    assert_eq!(ledger.admits(fill, checked_when_joining, "/a"), Admission::Refused(Refused::Purged));
+}
+
+#[test]
+fn a_response_checked_at_this_stamp_is_not_looked_up_again() {
+    let mut ledger = begun();
+    let label = ledger.label();
+    let Admission::Admitted(checked) = ledger.admits(label, Stamp::default(), "/a") else {
+        panic!("nothing was purged")
+    };
+    assert_eq!(checked, ledger.stamp());
+    ledger.take_head(head(E, 0, 0));
+    assert_eq!(checked, ledger.stamp(), "a head that says nothing new costs no hit a look");
+    apply(&mut ledger, &order(E, 1, exact("/a")));
+    assert_ne!(checked, ledger.stamp());
+}
+
+#[test]
+fn what_was_not_checked_before_orders_were_forgotten_is_refused() {
+    let mut ledger = begun();
+    let label = ledger.label();
+    apply(&mut ledger, &order(E, 1, exact("/a")));
+    let sweep = ledger.stamp();
+    let Admission::Admitted(checked) = ledger.admits(label, Stamp::default(), "/b") else {
+        panic!("/b was not purged")
+    };
+    ledger.forget(sweep);
+    assert!(ledger.is_empty());
+    assert!(ledger.admits(label, checked, "/b").is_admitted());
+    check(&ledger, label, "/b", Err(Refused::TooOld));
+    check(&ledger, ledger.label(), "/a", Ok(()));
+    assert_eq!(ledger.order_uid(), Some("uid-1"));
+    assert_eq!(apply(&mut ledger, &order(E, 1, exact("/a"))), Taken::Repeated);
+    assert_eq!(apply(&mut ledger, &order(E, 2, exact("/a"))), Taken::Applied);
+}
+
+#[test]
+fn an_unsafe_request_voids_reads_of_its_target_that_began_before_it() {
+    let mut ledger = Ledger::default();
+    let before = ledger.label();
+    ledger.overwritten("/a");
+    check(&ledger, before, "/a", Err(Refused::Overwritten));
+    check(&ledger, before, "/b", Ok(()));
+    check(&ledger, ledger.label(), "/a", Ok(()));
+    ledger.take_head(head(E, 0, 0));
+    check(&ledger, before, "/a", Err(Refused::Overwritten));
+}
+
+#[test]
+fn unsafe_requests_for_many_targets_take_bounded_memory() {
+    let mut ledger = begun();
+    let before = ledger.label();
+    for n in 0..20_000 {
+        ledger.overwritten(&format!("/{n}"));
+    }
+    assert!(ledger.len() <= 8_192, "{}", ledger.len());
+    check(&ledger, before, "/0", Err(Refused::TooOld));
+    check(&ledger, before, "/19999", Err(Refused::TooOld));
+    check(&ledger, ledger.label(), "/0", Ok(()));
+}
+
+#[track_caller]
+fn covers(site: &Site, scope: &Scope, expect: &[NormalScope]) {
+    assert_eq!(NormalScopes::of(std::slice::from_ref(scope), site).covers, expect, "{scope:?}");
+}
+
+#[test]
+fn paths_of_orders_are_normalised_as_those_of_requests() {
+    let all = site(QueryKey::All, None);
+    let one = |text: &str| [NormalScope::Exact(text.to_owned())];
+    covers(&all, &exact("/a/../%7eb/ü"), &one("/~b/%C3%BC"));
+    covers(&all, &exact("/dir/"), &one("/dir/"));
+    covers(&all, &exact("/a?x=1&y=ü"), &one("/a?x=1&y=%C3%BC"));
+    covers(&all, &exact("/"), &one("/"));
+    covers(&all, &exact("/../a"), &[]);
+    covers(&all, &exact("/a%00"), &[]);
+    covers(&all, &exact("no-slash"), &[]);
+}
+
+#[test]
+fn a_prefix_is_normalised_as_far_as_it_goes() {
+    let all = site(QueryKey::All, None);
+    let one = |text: &str| [NormalScope::Prefix(text.to_owned())];
+    covers(&all, &prefix("/img/./x/../%7ea"), &one("/img/~a"));
+    covers(&all, &prefix("/img/a.."), &one("/img/a.."));
+    covers(&all, &prefix("/img/.."), &one("/img/.."));
+    covers(&all, &prefix("/a%c3%b"), &one("/a%C3"));
+    covers(&all, &prefix("/a%"), &one("/a"));
+    covers(&all, &prefix("/a?pa%7"), &one("/a?pa%7"));
+    covers(&all, &prefix("/"), &one("/"));
+    covers(&all, &prefix("/../a"), &[]);
+    covers(&all, &prefix("/a\\b"), &[]);
+    covers(&all, &Scope::Everything, &[NormalScope::Everything]);
+}
+
+#[test]
+fn the_query_of_an_exact_path_goes_through_the_key_rules_of_its_behavior() {
+    let none = site(QueryKey::None, None);
+    covers(&none, &exact("/a?page=2"), &[NormalScope::Exact("/a".to_owned())]);
+    covers(&none, &exact("/all/a?page=2"), &[NormalScope::Exact("/all/a?page=2".to_owned())]);
+    let some = site(QueryKey::Include(vec!["page".to_owned()]), None);
+    covers(&some, &exact("/a?x=1&page=2"), &[NormalScope::Exact("/a?page=2".to_owned())]);
+}
+
+#[test]
+fn a_prefix_that_ends_in_a_query_covers_every_key_that_may_hold_it() {
+    let none = site(QueryKey::None, None);
+    let whole_path = [NormalScope::Exact("/a".to_owned()), NormalScope::Prefix("/a?".to_owned())];
+    covers(&none, &prefix("/a?pa"), &whole_path);
+    covers(&none, &prefix("/all/a?pa"), &[NormalScope::Prefix("/all/a?pa".to_owned())]);
+}
+
+#[test]
+fn the_root_and_its_default_object_are_one() {
+    let rooted = site(QueryKey::All, Some("/index.html"));
+    let both = [NormalScope::Exact("/".to_owned()), NormalScope::Exact("/index.html".to_owned())];
+    covers(&rooted, &exact("/"), &both);
+    covers(&rooted, &exact("/index.html"), &both);
+    let queries = [NormalScope::Exact("/?x".to_owned()), NormalScope::Exact("/index.html?x".to_owned())];
+    covers(&rooted, &exact("/?x"), &queries);
+}
+
+#[test]
+fn new_key_rules_do_not_bring_back_what_an_order_meant_under_the_old_ones() {
+    let mut ledger = begun();
+    let before = ledger.label();
+    let scoped = order(E, 1, exact("/a?page=2"));
+    // Under `None` the order meant /a; under `All` /a?page=2 is a key of its own, from before.
+    ledger.apply(&scoped, &NormalScopes::of(&scoped.scopes, &site(QueryKey::None, None)));
+    check(&ledger, before, "/a?page=2", Ok(()));
+    ledger.rules_changed();
+    check(&ledger, before, "/a?page=2", Err(Refused::TooOld));
+    check(&ledger, ledger.label(), "/a?page=2", Ok(()));
+}
+
+#[test]
+fn new_key_rules_cost_nothing_where_no_order_depended_on_them() {
+    let mut ledger = begun();
+    let before = ledger.label();
+    apply(&mut ledger, &order(E, 1, exact("/a")));
+    ledger.rules_changed();
+    check(&ledger, before, "/b", Ok(()));
+    assert!(rules_differ(&site(QueryKey::All, None), &site(QueryKey::None, None)));
+    assert!(rules_differ(&site(QueryKey::All, None), &site(QueryKey::All, Some("/i"))));
+    assert!(!rules_differ(&site(QueryKey::All, None), &Site { generation: 2, ..site(QueryKey::All, None) }));
+}
+
+/// What can happen to an edge's ledger.
+#[derive(Clone, Debug)]
+enum Step {
+    Order(Scope),
+    /// The operator raised the floor over numbers that nobody holds any more, and this edge never got them.
+    Compacted(u64),
+    Ping,
+    Overwritten(String),
+    Fill(String),
+    Sweep,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let scope = prop_oneof![
+        6 => "/[ab/]{0,3}".prop_map(Scope::Exact),
+        6 => "/[ab/]{0,3}".prop_map(Scope::Prefix),
+        1 => Just(Scope::Everything),
+    ];
+    prop_oneof![
+        8 => scope.prop_map(Step::Order),
+        1 => (1_u64..4).prop_map(Step::Compacted),
+        2 => Just(Step::Ping),
+        2 => "/[ab/]{0,3}".prop_map(Step::Overwritten),
+        8 => "/[ab/]{0,4}".prop_map(Step::Fill),
+        1 => Just(Step::Sweep),
+    ]
+}
+
+/// A list that forgets nothing and asks every entry.
+#[derive(Default)]
+struct Naive {
+    orders: Vec<(u64, NormalScope)>,
+    floors: Vec<u64>,
+    writes: Vec<String>,
+}
+
+impl Naive {
+    fn admits(&self, label: Label, target: &str) -> bool {
+        let number = label.log.map_or(0, |sequence| sequence.number);
+        let written = self.writes.iter().zip(1_u64..).any(|(path, n)| path == target && label.local < n);
+        !written
+            && self.floors.iter().all(|floor| number >= *floor)
+            && self.orders.iter().all(|(n, scope)| number >= *n || !scope.covers(target))
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #[test]
+    fn the_ledger_says_what_a_list_of_everything_says(steps in proptest::collection::vec(step(), 1..60), headed in any::<bool>()) {
+        let all = site(QueryKey::All, None);
+        let mut ledger = if headed { begun() } else { Ledger::default() };
+        let mut naive = Naive::default();
+        let mut counter = 0;
+        let mut floor = 0;
+        // What is stored: label, target, last check.
+        let mut store: Vec<(Label, String, Stamp)> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Order(scope) => {
+                    counter += 1;
+                    let order = order(E, counter, scope);
+                    let scopes = NormalScopes::of(&order.scopes, &all);
+                    naive.orders.extend(scopes.covers.iter().map(|scope| (counter, scope.clone())));
+                    ledger.apply(&order, &scopes);
+                    ledger.take_head(head(E, counter, floor));
+                }
+                Step::Compacted(numbers) => {
+                    counter += numbers;
+                    floor = counter;
+                    naive.floors.push(floor);
+                    ledger.take_head(head(E, counter, floor));
+                }
+                Step::Ping => { ledger.take_head(head(E, counter, floor)); }
+                Step::Overwritten(target) => {
+                    naive.writes.push(target.clone());
+                    ledger.overwritten(&target);
+                }
+                Step::Fill(target) => store.push((ledger.label(), target, Stamp::default())),
+                Step::Sweep => {
+                    let stamp = ledger.stamp();
+                    for (label, target, checked) in &mut store {
+                        if let Admission::Admitted(now) = ledger.admits(*label, *checked, target) {
+                            *checked = now;
+                        }
+                    }
+                    ledger.forget(stamp);
+                }
+            }
+            for (label, target, checked) in &mut store {
+                let admission = ledger.admits(*label, *checked, target);
+                prop_assert_eq!(admission.is_admitted(), naive.admits(*label, target), "{} {:?}", target, label);
+                if let Admission::Admitted(now) = admission {
+                    *checked = now;
+                }
+            }
+        }
+    }
+}
