@@ -43,6 +43,9 @@ fn tidy(schema: &mut Value, in_list: bool) {
             fields.remove(name);
         }
     }
+    if let Some(Value::String(text)) = fields.get_mut("description") {
+        *text = unwrapped(text);
+    }
     if fields.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
         fields.insert("format".into(), json!("int64"));
     }
@@ -59,6 +62,11 @@ fn tidy(schema: &mut Value, in_list: bool) {
             _ => {}
         }
     }
+}
+
+/// A doc comment without the line breaks of the source: `kubectl explain` wraps by itself. Paragraphs stay.
+fn unwrapped(text: &str) -> String {
+    text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect::<Vec<_>>().join("\n\n")
 }
 
 /// A Kubernetes quantity: `256Mi`, or a plain number of bytes.

@@ -1,0 +1,458 @@
+//! The rules that the API server enforces by itself: each law is one object that it takes or refuses.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    Api, Client,
+    api::{DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams},
+    runtime::wait::{await_condition, conditions::is_crd_established},
+};
+use serde_json::{Value, json};
+use tests::cluster::{apply, in_namespace};
+
+/// A Distribution that is fine.
+fn distribution() -> Value {
+    json!({
+        "apiVersion": "cdn.kubefront.io/v1alpha1", "kind": "Distribution", "metadata": { "name": "shop" },
+        "spec": {
+            "origins": [{ "name": "app", "service": { "name": "app", "port": 80 } }],
+            "defaultBehavior": { "origin": "app" },
+        },
+    })
+}
+
+/// An Invalidation that is fine.
+fn invalidation() -> Value {
+    json!({
+        "apiVersion": "cdn.kubefront.io/v1alpha1", "kind": "Invalidation", "metadata": { "name": "fresh" },
+        "spec": { "distributionRef": { "name": "shop" }, "paths": ["/index.html"] },
+    })
+}
+
+/// Installs the definitions as the chart does; repeating is harmless.
+async fn install(client: &Client) {
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    for definition in crds::schema::definitions() {
+        let name = definition.metadata.name.clone().expect("a definition has a name");
+        api.patch(&name, &PatchParams::apply("test").force(), &Patch::Apply(&definition)).await.expect("installs");
+        await_condition(api.clone(), &name, is_crd_established()).await.expect("is established");
+    }
+}
+
+fn api(client: &Client, namespace: &str, object: &Value) -> Api<DynamicObject> {
+    let kind = object["kind"].as_str().expect("a kind");
+    let gvk = GroupVersionKind::gvk("cdn.kubefront.io", "v1alpha1", kind);
+    Api::namespaced_with(client.clone(), namespace, &kube::api::ApiResource::from_gvk(&gvk))
+}
+
+/// What the API server says to an object: nothing, or why it refuses.
+async fn answer(client: &Client, namespace: &str, object: &Value) -> Result<DynamicObject, String> {
+    let dry = PostParams { dry_run: true, field_manager: None };
+    let typed: DynamicObject = serde_json::from_value(object.clone()).expect("an object");
+    api(client, namespace, object).create(&dry, &typed).await.map_err(|error| error.to_string())
+}
+
+/// One law: how the sound object is changed, and what a refusal must say (nothing: it is accepted).
+struct Law(&'static str, fn(&mut Value), Option<&'static str>);
+
+async fn hold(client: &Client, namespace: &str, sound: fn() -> Value, laws: &[Law]) {
+    let mut broken = Vec::new();
+    for Law(name, change, refusal) in laws {
+        let mut object = sound();
+        change(&mut object);
+        match (answer(client, namespace, &object).await, refusal) {
+            (Ok(_), None) => {}
+            (Err(message), Some(expect)) if message.contains(expect) => {}
+            (Ok(_), Some(expect)) => broken.push(format!("{name}: taken, should be refused: {expect}")),
+            (Err(message), expect) => broken.push(format!("{name}: expected {expect:?}, got {message}")),
+        }
+    }
+    assert!(broken.is_empty(), "{} laws are broken:\n{}", broken.len(), broken.join("\n"));
+}
+
+fn origin(object: &mut Value) -> &mut Value {
+    &mut object["spec"]["origins"][0]
+}
+
+fn ttl(object: &mut Value, ttl: Value) {
+    object["spec"]["defaultBehavior"]["cache"] = json!({ "ttl": ttl });
+}
+
+#[tokio::test]
+async fn distributions_are_taken_or_refused_by_their_own_laws() {
+    in_namespace("laws", |client, namespace| async move {
+        install(&client).await;
+        hold(&client, &namespace, distribution, &DISTRIBUTION_LAWS).await;
+    })
+    .await;
+}
+
+const DISTRIBUTION_LAWS: [Law; 62] = [
+    Law("accepts_the_smallest", |_| (), None),
+    Law("rejects_an_unknown_type", |o| o["spec"]["type"] = json!("Live"), Some("Unsupported value")),
+    Law(
+        "rejects_a_name_with_a_double_hyphen",
+        |o| o["metadata"]["name"] = json!("a--b"),
+        Some("metadata.name must be"),
+    ),
+    Law(
+        "rejects_a_name_that_starts_with_a_digit",
+        |o| o["metadata"]["name"] = json!("1a"),
+        Some("metadata.name must be"),
+    ),
+    Law("rejects_a_name_with_a_dot", |o| o["metadata"]["name"] = json!("a.b"), Some("metadata.name must be")),
+    Law("accepts_a_name_of_30_characters", |o| o["metadata"]["name"] = json!("a".repeat(30)), None),
+    Law(
+        "rejects_a_name_of_31_characters",
+        |o| o["metadata"]["name"] = json!("a".repeat(31)),
+        Some("metadata.name must be"),
+    ),
+    Law("rejects_no_origin", |o| o["spec"]["origins"] = json!([]), Some("should have at least 1 items")),
+    Law(
+        "rejects_an_origin_of_no_kind",
+        |o| *origin(o) = json!({ "name": "app" }),
+        Some("exactly one of service, ingress and url"),
+    ),
+    Law(
+        "rejects_an_origin_of_two_kinds",
+        |o| origin(o)["url"] = json!("http://a"),
+        Some("exactly one of service, ingress and url"),
+    ),
+    Law(
+        "accepts_an_origin_by_url",
+        |o| *origin(o) = json!({ "name": "app", "url": "https://a.example.com:8443/base" }),
+        None,
+    ),
+    Law("accepts_an_origin_by_ingress", |o| *origin(o) = json!({ "name": "app", "ingress": { "name": "web" } }), None),
+    Law("rejects_a_url_of_another_scheme", |o| *origin(o) = json!({ "name": "app", "url": "ftp://a" }), Some("url")),
+    Law("rejects_a_url_without_a_host", |o| *origin(o) = json!({ "name": "app", "url": "http:///a" }), Some("url")),
+    Law("rejects_a_url_with_a_user", |o| *origin(o) = json!({ "name": "app", "url": "http://u:p@a/" }), Some("url")),
+    Law("rejects_a_url_with_a_query", |o| *origin(o) = json!({ "name": "app", "url": "http://a/?b" }), Some("url")),
+    Law("accepts_a_port_by_name", |o| origin(o)["service"]["port"] = json!("http"), None),
+    Law("rejects_port_0", |o| origin(o)["service"]["port"] = json!(0), Some("port must be a number from 1 to 65535")),
+    Law(
+        "rejects_port_65536",
+        |o| origin(o)["service"]["port"] = json!(65536),
+        Some("port must be a number from 1 to 65535"),
+    ),
+    Law(
+        "rejects_a_port_name_that_is_none",
+        |o| origin(o)["service"]["port"] = json!("Http"),
+        Some("port must be a number"),
+    ),
+    Law(
+        "rejects_two_origins_of_one_name",
+        |o| {
+            let first = origin(o).clone();
+            o["spec"]["origins"] = json!([first, first]);
+        },
+        Some("Duplicate value"),
+    ),
+    Law(
+        "rejects_26_origins",
+        |o| {
+            o["spec"]["origins"] = (0..26)
+                .map(|n| json!({ "name": if n == 0 { "app".to_owned() } else { format!("o{n}") }, "url": "http://a" }))
+                .collect();
+        },
+        Some("must have at most 25 items"),
+    ),
+    Law(
+        "rejects_a_behavior_of_no_origin",
+        |o| o["spec"]["behaviors"] = json!([{ "pathPattern": "/a", "origin": "b" }]),
+        Some("a behavior's origin names no origin"),
+    ),
+    Law(
+        "rejects_a_default_behavior_of_no_origin",
+        |o| o["spec"]["defaultBehavior"]["origin"] = json!("b"),
+        Some("defaultBehavior.origin names no origin"),
+    ),
+    Law(
+        "rejects_no_default_behavior",
+        |o| {
+            o["spec"].as_object_mut().expect("a spec").remove("defaultBehavior");
+        },
+        Some("defaultBehavior: Required"),
+    ),
+    Law(
+        "rejects_two_behaviors_of_one_pattern",
+        |o| {
+            o["spec"]["behaviors"] =
+                json!([{ "pathPattern": "/a", "origin": "app" }, { "pathPattern": "/a", "origin": "app" }])
+        },
+        Some("same pathPattern"),
+    ),
+    Law(
+        "rejects_76_behaviors",
+        |o| {
+            o["spec"]["behaviors"] =
+                (0..76).map(|n| json!({ "pathPattern": format!("/{n}"), "origin": "app" })).collect()
+        },
+        Some("must have at most 75 items"),
+    ),
+    Law(
+        "accepts_75_behaviors",
+        |o| {
+            o["spec"]["behaviors"] =
+                (0..75).map(|n| json!({ "pathPattern": format!("/{n}"), "origin": "app" })).collect()
+        },
+        None,
+    ),
+    Law(
+        "accepts_wildcards_in_a_pattern",
+        |o| o["spec"]["behaviors"] = json!([{ "pathPattern": "*.jp?g", "origin": "app" }]),
+        None,
+    ),
+    Law(
+        "rejects_a_pattern_with_a_space",
+        |o| o["spec"]["behaviors"] = json!([{ "pathPattern": "/a b", "origin": "app" }]),
+        Some("pathPattern"),
+    ),
+    Law(
+        "rejects_a_pattern_of_256_characters",
+        |o| o["spec"]["behaviors"] = json!([{ "pathPattern": "a".repeat(256), "origin": "app" }]),
+        Some("pathPattern"),
+    ),
+    Law("accepts_ttls_in_order", |o| ttl(o, json!({ "min": "1s", "default": "1m", "max": "1h30m" })), None),
+    Law(
+        "rejects_min_above_max",
+        |o| ttl(o, json!({ "min": "2h", "max": "1h" })),
+        Some("ttl.min must not be above ttl.max"),
+    ),
+    Law(
+        "rejects_min_above_default",
+        |o| ttl(o, json!({ "min": "2h", "default": "1h" })),
+        Some("ttl.min must not be above ttl.default"),
+    ),
+    Law(
+        "rejects_default_above_max",
+        |o| ttl(o, json!({ "default": "61m", "max": "1h" })),
+        Some("ttl.default must not be above ttl.max"),
+    ),
+    Law("compares_only_the_ttls_that_are_set", |o| ttl(o, json!({ "max": "1s" })), None),
+    Law("rejects_a_duration_without_a_unit", |o| ttl(o, json!({ "max": "10" })), Some("ttl.max")),
+    Law(
+        "rejects_names_with_query_mode_all",
+        |o| {
+            o["spec"]["defaultBehavior"]["cache"] =
+                json!({ "key": { "queryStrings": { "mode": "All", "names": ["a"] } } })
+        },
+        Some("names goes with mode"),
+    ),
+    Law(
+        "rejects_query_mode_include_without_names",
+        |o| o["spec"]["defaultBehavior"]["cache"] = json!({ "key": { "queryStrings": { "mode": "Include" } } }),
+        Some("names goes with mode"),
+    ),
+    Law(
+        "rejects_unknown_methods",
+        |o| o["spec"]["defaultBehavior"]["methods"] = json!("GET"),
+        Some("Unsupported value"),
+    ),
+    Law("accepts_aliases", |o| o["spec"]["aliases"] = json!(["shop.example.com", "*.shop.example.com"]), None),
+    Law("rejects_an_alias_in_upper_case", |o| o["spec"]["aliases"] = json!(["Shop.example.com"]), Some("aliases")),
+    Law(
+        "rejects_an_alias_with_a_wildcard_inside",
+        |o| o["spec"]["aliases"] = json!(["a.*.example.com"]),
+        Some("aliases"),
+    ),
+    Law("rejects_an_alias_with_a_port", |o| o["spec"]["aliases"] = json!(["a.example.com:80"]), Some("aliases")),
+    Law(
+        "rejects_the_same_alias_twice",
+        |o| o["spec"]["aliases"] = json!(["a.example.com", "a.example.com"]),
+        Some("Duplicate value"),
+    ),
+    Law("rejects_http3", |o| o["spec"]["viewer"] = json!({ "protocols": ["HTTP3"] }), Some("Unsupported value")),
+    Law(
+        "rejects_a_location_with_a_double_hyphen",
+        |o| o["spec"]["locations"] = json!([{ "name": "a--b" }]),
+        Some("no double hyphen"),
+    ),
+    Law(
+        "rejects_a_location_name_of_21_characters",
+        |o| o["spec"]["locations"] = json!([{ "name": "a".repeat(21) }]),
+        Some("Too long"),
+    ),
+    Law(
+        "rejects_two_locations_of_one_name",
+        |o| o["spec"]["locations"] = json!([{ "name": "a" }, { "name": "a" }]),
+        Some("Duplicate value"),
+    ),
+    Law("rejects_0_replicas", |o| o["spec"]["locations"] = json!([{ "name": "a", "replicas": 0 }]), Some("replicas")),
+    Law(
+        "accepts_a_cache_of_64Mi",
+        |o| o["spec"]["locations"] = json!([{ "name": "a", "cache": { "memory": "64Mi" } }]),
+        None,
+    ),
+    Law(
+        "rejects_a_cache_below_1Mi",
+        |o| o["spec"]["locations"] = json!([{ "name": "a", "cache": { "memory": "1000" } }]),
+        Some("cache.memory must be"),
+    ),
+    Law(
+        "rejects_a_cache_that_is_no_quantity",
+        |o| o["spec"]["locations"] = json!([{ "name": "a", "cache": { "memory": "much" } }]),
+        Some("cache.memory must be"),
+    ),
+    Law(
+        "rejects_a_connect_time_out_above_10s",
+        |o| origin(o)["connectTimeout"] = json!("11s"),
+        Some("connectTimeout must be from 1s to 10s"),
+    ),
+    Law(
+        "rejects_a_response_time_out_above_180s",
+        |o| origin(o)["responseTimeout"] = json!("181s"),
+        Some("responseTimeout must be from 1s to 180s"),
+    ),
+    Law("rejects_4_attempts", |o| origin(o)["attempts"] = json!(4), Some("attempts")),
+    Law(
+        "rejects_a_fixed_host_without_a_value",
+        |o| origin(o)["hostHeader"] = json!({ "mode": "Fixed" }),
+        Some("value goes with mode Fixed"),
+    ),
+    Law(
+        "rejects_a_value_with_the_viewers_host",
+        |o| origin(o)["hostHeader"] = json!({ "mode": "Viewer", "value": "a" }),
+        Some("value goes with mode Fixed"),
+    ),
+    Law(
+        "rejects_a_header_of_the_edges_own",
+        |o| origin(o)["headers"] = json!([{ "name": "Host", "value": "a" }]),
+        Some("belongs to the edge"),
+    ),
+    Law(
+        "rejects_a_header_value_with_a_line_break",
+        |o| origin(o)["headers"] = json!([{ "name": "X-A", "value": "a\r\nb: c" }]),
+        Some("value"),
+    ),
+    Law(
+        "rejects_a_root_object_with_a_leading_slash",
+        |o| o["spec"]["defaultRootObject"] = json!("/index.html"),
+        Some("defaultRootObject"),
+    ),
+    Law(
+        "rejects_a_load_balancer_class_without_a_load_balancer",
+        |o| o["spec"]["viewer"] = json!({ "service": { "loadBalancerClass": "a" } }),
+        Some("needs type LoadBalancer"),
+    ),
+];
+
+#[tokio::test]
+async fn invalidations_are_taken_or_refused_by_their_own_laws() {
+    in_namespace("laws", |client, namespace| async move {
+        install(&client).await;
+        hold(&client, &namespace, invalidation, &INVALIDATION_LAWS).await;
+    })
+    .await;
+}
+
+const INVALIDATION_LAWS: [Law; 16] = [
+    Law("accepts_a_path", |_| (), None),
+    Law("accepts_everything", |o| o["spec"]["paths"] = json!(["/*"]), None),
+    Law("accepts_a_query", |o| o["spec"]["paths"] = json!(["/a?b=c"]), None),
+    Law("rejects_no_path", |o| o["spec"]["paths"] = json!([]), Some("should have at least 1 items")),
+    Law("rejects_a_path_without_a_leading_slash", |o| o["spec"]["paths"] = json!(["a"]), Some("paths[0]")),
+    Law("rejects_a_star_that_is_not_last", |o| o["spec"]["paths"] = json!(["/a*b"]), Some("paths[0]")),
+    Law("rejects_two_stars", |o| o["spec"]["paths"] = json!(["/a**"]), Some("paths[0]")),
+    Law("rejects_a_path_with_a_space", |o| o["spec"]["paths"] = json!(["/a b"]), Some("paths[0]")),
+    Law("accepts_3000_paths", |o| o["spec"]["paths"] = (0..3000).map(|n| json!(format!("/{n}"))).collect(), None),
+    Law(
+        "rejects_3001_paths",
+        |o| o["spec"]["paths"] = (0..3001).map(|n| json!(format!("/{n}"))).collect(),
+        Some("must have at most 3000 items"),
+    ),
+    Law("accepts_15_wildcards", |o| o["spec"]["paths"] = (0..15).map(|n| json!(format!("/{n}/*"))).collect(), None),
+    Law(
+        "rejects_16_wildcards",
+        |o| o["spec"]["paths"] = (0..16).map(|n| json!(format!("/{n}/*"))).collect(),
+        Some("at most 15 paths may end in *"),
+    ),
+    Law(
+        "rejects_a_path_of_4001_characters",
+        |o| o["spec"]["paths"] = json!([format!("/{}", "a".repeat(4000))]),
+        Some("paths[0]"),
+    ),
+    Law(
+        "rejects_no_distribution",
+        |o| {
+            o["spec"].as_object_mut().expect("a spec").remove("distributionRef");
+        },
+        Some("distributionRef: Required"),
+    ),
+    Law(
+        "rejects_a_time_to_live_with_a_fixed_name",
+        |o| o["spec"]["ttlSecondsAfterFinished"] = json!(60),
+        Some("needs a generated name"),
+    ),
+    Law(
+        "accepts_a_time_to_live_with_a_generated_name",
+        |o| {
+            o["metadata"] = json!({ "generateName": "a-" });
+            o["spec"]["ttlSecondsAfterFinished"] = json!(60);
+        },
+        None,
+    ),
+];
+
+/// One law of change: what a stored object may become.
+async fn change(client: &Client, namespace: &str, object: &Value, patch: Value) -> Result<DynamicObject, String> {
+    let name = object["metadata"]["name"].as_str().expect("a name");
+    let dry = PatchParams { dry_run: true, ..PatchParams::default() };
+    api(client, namespace, object).patch(name, &dry, &Patch::Merge(&patch)).await.map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn an_invalidation_is_immutable_but_for_its_time_to_live() {
+    in_namespace("laws", |client, namespace| async move {
+        install(&client).await;
+        let stored = invalidation();
+        apply(&client, &namespace, &stored.to_string()).await;
+        let other_paths = change(&client, &namespace, &stored, json!({ "spec": { "paths": ["/b"] } })).await;
+        assert!(other_paths.expect_err("refused").contains("an Invalidation is immutable"));
+        let other_distribution = json!({ "spec": { "distributionRef": { "name": "other" } } });
+        let refused = change(&client, &namespace, &stored, other_distribution).await;
+        assert!(refused.expect_err("refused").contains("an Invalidation is immutable"));
+        let labels = json!({ "metadata": { "labels": { "a": "b" } } });
+        change(&client, &namespace, &stored, labels).await.expect("labels may change");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_object_that_no_operator_has_seen_is_in_progress_and_has_its_defaults() {
+    in_namespace("laws", |client, namespace| async move {
+        install(&client).await;
+        let made = answer(&client, &namespace, &distribution()).await.expect("taken").data;
+        assert_eq!(made["status"], json!({ "observedGeneration": -1 }));
+        assert_eq!(made["spec"]["type"], "Web");
+        assert_eq!(made["spec"]["enabled"], true);
+        assert_eq!(made["spec"]["defaultBehavior"]["methods"], "ReadOnly");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn defaults_are_not_written_into_list_items() {
+    in_namespace("laws", |client, namespace| async move {
+        install(&client).await;
+        let mut object = distribution();
+        let behaviors = json!([{ "pathPattern": "/a", "origin": "app" }]);
+        object["spec"]["behaviors"] = behaviors.clone();
+        let made = answer(&client, &namespace, &object).await.expect("taken").data;
+        assert_eq!(made["spec"]["behaviors"], behaviors, "GitOps tools would see a drift");
+        assert_eq!(made["spec"]["origins"], object["spec"]["origins"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_field_that_is_not_in_the_schema_is_refused_to_server_side_apply() {
+    in_namespace("laws", |client, namespace| async move {
+        install(&client).await;
+        let mut object = distribution();
+        object["spec"]["tags"] = json!({ "header": "Surrogate-Key" });
+        let params = PatchParams::apply("test").validation_strict();
+        let refused = api(&client, &namespace, &object).patch("shop", &params, &Patch::Apply(&object)).await;
+        assert!(refused.expect_err("refused").to_string().contains("field not declared in schema"));
+    })
+    .await;
+}
