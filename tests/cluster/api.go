@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -37,9 +38,13 @@ func newAPIClient(h home, user string) (*apiClient, error) {
 	roots.AppendCertsFromPEM(authority)
 	return &apiClient{http: &http.Client{
 		Timeout: 5 * time.Second,
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{
-			RootCAs: roots, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13,
-		}},
+		Transport: &http.Transport{
+			// A node whose interface is not up yet does not answer at all.
+			DialContext: (&net.Dialer{Timeout: 300 * time.Millisecond}).DialContext,
+			TLSClientConfig: &tls.Config{
+				RootCAs: roots, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13,
+			},
+		},
 	}}, nil
 }
 

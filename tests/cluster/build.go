@@ -24,6 +24,9 @@ import (
 //go:embed go.mod go.sum coredns/*.go kubelite/*.go pause/*.go
 var sources embed.FS
 
+// The tag keeps the programs that take minutes to compile out of `go test ./...`.
+const programsTag = "kubernetes"
+
 var packages = []string{"./kubelite", "./coredns", "./pause", "helm.sh/helm/v3/cmd/helm"}
 
 // linkFlags make the programs say their true versions.
@@ -86,13 +89,13 @@ func ensurePrograms(ctx context.Context, p *progress) (string, error) {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", err
 	}
-	release, err := acquire(ctx, filepath.Join(cache, "lock"), "build", func(other holder) {
+	held, err := acquire(ctx, filepath.Join(cache, "lock"), "build", func(other holder) {
 		p.say("%s builds already; waiting for it", other)
 	})
 	if err != nil {
 		return "", err
 	}
-	defer release()
+	defer held.release()
 	if isBuilt(built) {
 		return filepath.Join(built, "bin"), nil
 	}
@@ -135,7 +138,7 @@ func buildPrograms(ctx context.Context, p *progress, dir, logPath string) error 
 	}
 	defer log.Close()
 	p.say("building Kubernetes %s from source; the first time takes about ten minutes and a gigabyte of downloads (log: %s)", kubernetesVersion, logPath)
-	arguments := append([]string{"build", "-v", "-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", linkFlags(), "-o", bin + "/"}, packages...)
+	arguments := append([]string{"build", "-v", "-trimpath", "-buildvcs=false", "-mod=readonly", "-tags", programsTag, "-ldflags", linkFlags(), "-o", bin + "/"}, packages...)
 	command := exec.CommandContext(ctx, goCommand, arguments...)
 	command.Dir = source
 	command.Env = append(os.Environ(),

@@ -28,6 +28,7 @@ const (
 	hostInterface = "kubefront0"
 	groupName     = "kubefront-cluster"
 	ownerFile     = "/run/kubefront-cluster.owner"
+	lockFile      = "/run/kubefront-cluster.lock"
 	defaultHome   = "/run/kubefront-cluster"
 )
 
@@ -61,14 +62,5 @@ func (h home) path(names ...string) string {
 func (h home) credentials(name string) string  { return h.path("credentials", name) }
 func (h home) kubeconfig() string              { return h.path("kubeconfig") }
 func (h home) stateFile() string               { return h.path("state.json") }
-func (h home) lockFile() string                { return h.path("lock") }
 func (h home) log(node, program string) string { return h.path("log", node, program+".log") }
 func (h home) givenUp(node string) string      { return h.path("log", node, "given-up") }
-func (h home) require(names ...string) error {
-	for _, name := range names {
-		if _, err := os.Stat(h.path(name)); err != nil {
-			return err
-		}
-	}
-	return nil
-}

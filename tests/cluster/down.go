@@ -26,10 +26,7 @@ func down(ctx context.Context, h home, force bool) error {
 		return err
 	}
 	nothing := len(findGroups()) == 0 && !hostInterfaceExists()
-	if err := h.make(); err != nil {
-		return err
-	}
-	release, err := acquire(ctx, h.lockFile(), "down", func(other holder) {
+	held, err := acquire(ctx, lockFile, "down", func(other holder) {
 		// An `up` would only build what is taken down next.
 		if other.Command == "up" {
 			p.say("stopping %s", other)
@@ -41,7 +38,7 @@ func down(ctx context.Context, h home, force bool) error {
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer held.release()
 	if err := dismantle(h); err != nil {
 		return err
 	}
@@ -83,9 +80,10 @@ func checkOwner(h home) error {
 	}
 }
 
+// mustBeRoot says what root is needed for: whoever is asked for it may want to know.
 func mustBeRoot(command string) error {
 	if os.Geteuid() == 0 {
 		return nil
 	}
-	return fmt.Errorf("`cluster %s` must be root: it makes namespaces, mounts, control groups and a network interface (try sudo)", command)
+	return fmt.Errorf("`cluster %s` must be root: a node is made of namespaces, mounts, control groups and network interfaces, and the cluster's keys are root's (try sudo)", command)
 }

@@ -47,6 +47,9 @@ func load(ctx context.Context, h home, archives []string) error {
 		return err
 	}
 	p := newProgress()
+	if _, err := (waiter{home: h, nodes: s.Nodes}).broken(); err != nil {
+		return &failure{what: "the cluster is not healthy", why: err, next: "`cluster up --fresh`"}
+	}
 	for _, archive := range archives {
 		names, err := image.ArchiveNames(archive)
 		if err != nil {
@@ -79,9 +82,6 @@ func importEverywhere(ctx context.Context, h home, nodes []nodeState, archive st
 // importInto hands the archive over as standard input: the node does not see
 // the host's temporary directories.
 func importInto(ctx context.Context, node nodeState, archive string) error {
-	if !node.alive() {
-		return errors.New("the node has ended")
-	}
 	file, err := os.Open(archive)
 	if err != nil {
 		return err

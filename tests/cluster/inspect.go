@@ -21,6 +21,9 @@ func printEnvironment(h home, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if !s.Complete {
+		fmt.Fprintln(os.Stderr, "cluster: the start of this cluster was not completed; see `cluster status`")
+	}
 	fmt.Fprintf(out, "export KUBECONFIG=%s\n", shellQuote(h.kubeconfig()))
 	fmt.Fprintf(out, "export PATH=%s:\"$PATH\"\n", shellQuote(s.Programs))
 	return nil
@@ -32,6 +35,9 @@ func shellQuote(s string) string {
 
 // printStatus is `cluster status`. Its exit status says whether the cluster is healthy.
 func printStatus(ctx context.Context, h home, out io.Writer) error {
+	if err := mustBeRoot("status"); err != nil {
+		return err
+	}
 	s, err := h.readState()
 	if err != nil {
 		return err

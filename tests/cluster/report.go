@@ -33,7 +33,10 @@ type failure struct {
 	next string
 }
 
-const quotedLines = 12
+const (
+	quotedLines = 12
+	quotedWidth = 240
+)
 
 func (f *failure) Error() string {
 	var b strings.Builder
@@ -70,7 +73,11 @@ func lastLines(path string, count int) []string {
 	scanner := bufio.NewScanner(file)
 	scanner.Buffer(nil, 1<<20)
 	for scanner.Scan() {
-		lines = append(lines, scanner.Text())
+		line := scanner.Text()
+		if len(line) > quotedWidth {
+			line = line[:quotedWidth] + "…"
+		}
+		lines = append(lines, line)
 		if len(lines) > count {
 			lines = lines[1:]
 		}

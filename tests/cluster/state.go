@@ -96,8 +96,7 @@ func (h home) make() error {
 	return nil
 }
 
-// clear removes everything but the logs of the last run and the lock, which
-// the caller holds.
+// clear removes everything but the logs of the last run.
 func (h home) clear() error {
 	return errors.Join(
 		os.RemoveAll(h.path("credentials")),

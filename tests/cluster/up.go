@@ -45,13 +45,13 @@ func up(ctx context.Context, h home, options upOptions) error {
 	if err := h.make(); err != nil {
 		return err
 	}
-	release, err := acquire(ctx, h.lockFile(), "up", func(other holder) {
+	held, err := acquire(ctx, lockFile, "up", func(other holder) {
 		p.say("waiting for %s to end", other)
 	})
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer held.release()
 	if done, err := reuse(ctx, h, p, programs, options); done || err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -21,19 +20,19 @@ func poll(ctx context.Context, ask func(context.Context) error) error {
 		if err == nil {
 			return nil
 		}
-		if ctx.Err() == nil || last == nil {
+		if ctx.Err() == nil {
 			last = err
 		}
 		select {
 		case <-ctx.Done():
+			if last == nil {
+				return context.Cause(ctx)
+			}
 			return fmt.Errorf("%w; last answer: %w", context.Cause(ctx), last)
 		case <-time.After(pollPause):
 		}
 	}
 }
-
-// errHopeless ends a wait early.
-var errHopeless = errors.New("waiting longer would not help")
 
 // waiter waits for the parts of a starting cluster.
 type waiter struct {
@@ -53,7 +52,7 @@ func (w waiter) until(ctx context.Context, what, log string, ask func(context.Co
 	err := poll(ctx, func(ctx context.Context) error {
 		if program, err := w.broken(); err != nil {
 			log = program
-			stop(err)
+			stop(err) // waiting longer would not help
 			return err
 		}
 		return ask(ctx)
@@ -69,10 +68,10 @@ func (w waiter) until(ctx context.Context, what, log string, ask func(context.Co
 func (w waiter) broken() (log string, err error) {
 	for _, node := range w.nodes {
 		if program, err := os.ReadFile(w.home.givenUp(node.Name)); err == nil {
-			return w.home.log(node.Name, string(program)), fmt.Errorf("%s on %s keeps ending; %w", program, node.Name, errHopeless)
+			return w.home.log(node.Name, string(program)), fmt.Errorf("%s on %s keeps ending", program, node.Name)
 		}
 		if !node.alive() {
-			return w.home.log(node.Name, "node"), fmt.Errorf("%s has ended; %w", node.Name, errHopeless)
+			return w.home.log(node.Name, "node"), fmt.Errorf("%s has ended", node.Name)
 		}
 	}
 	return "", nil

@@ -1,3 +1,5 @@
+//go:build kubernetes
+
 // Command coredns is CoreDNS with the plugins that a cluster's own names need
 // and no others: without `forward` it never asks a name server outside.
 package main

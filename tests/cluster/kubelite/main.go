@@ -1,3 +1,5 @@
+//go:build kubernetes
+
 // Command kubelite is every program of a Kubernetes node in one binary, chosen
 // by the name it is called by (`kubectl …`) or by its first argument
 // (`kubelite kubelet …`). They share nearly all their code, so one binary is
