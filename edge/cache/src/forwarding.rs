@@ -176,32 +176,8 @@ fn protocol(version: Version) -> &'static str {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
-    use edge_contract::{Header, OriginTarget, Scheme};
-
     use super::*;
-    use crate::testing::{self, fields, policy};
-
-    fn origin(host_header: HostHeader, headers: &[(&str, &str)]) -> Origin {
-        Origin {
-            name: "app".to_owned(),
-            target: Some(OriginTarget::Address {
-                scheme: Scheme::Http,
-                host: "app".to_owned(),
-                port: 80,
-                server_name: None,
-            }),
-            base_path: "/base".to_owned(),
-            host_header,
-            headers: headers
-                .iter()
-                .map(|(name, value)| Header { name: (*name).to_owned(), value: (*value).to_owned() })
-                .collect(),
-            connect_timeout_ms: 1,
-            response_timeout_ms: 1,
-            keep_alive_ms: 1,
-            attempts: 1,
-        }
-    }
+    use crate::testing::{self, fields, origin, policy};
 
     fn fixed() -> HostHeader {
         HostHeader::Fixed("app.local".to_owned())

@@ -4,7 +4,12 @@ use edge_contract::{Behavior, Methods};
 use http::{HeaderMap, Method, StatusCode, Version, header, request};
 use thiserror::Error;
 
-use crate::{NormalPath, forwarding::CDN_LOOP, path::PathError};
+use crate::{
+    NormalPath,
+    answer::{self, Coding, Length},
+    forwarding::CDN_LOOP,
+    path::PathError,
+};
 
 /// The longest target: 8 KiB.
 const TARGET_LIMIT: usize = 8 * 1024;
@@ -171,20 +176,17 @@ fn check_size(request: &request::Parts) -> Result<(), Refusal> {
 
 /// RFC 9112 §6.1 and §6.3.
 fn check_framing(request: &request::Parts) -> Result<(), Refusal> {
-    let headers = &request.headers;
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    let length = lengths.next();
-    let digits = |value: &http::HeaderValue| !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
-    if lengths.next().is_some() || length.is_some_and(|value| !digits(value)) {
-        return Err(Refusal::ContentLength);
+    let has_length = match answer::content_length(&request.headers) {
+        Length::Invalid => return Err(Refusal::ContentLength),
+        Length::Known => true,
+        Length::Absent => false,
+    };
+    match answer::transfer_coding(&request.headers) {
+        Coding::Absent => Ok(()),
+        _ if has_length || request.version != Version::HTTP_11 => Err(Refusal::Framing),
+        Coding::Unknown => Err(Refusal::TransferCoding),
+        Coding::Chunked => Ok(()),
     }
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let Some(coding) = codings.next() else { return Ok(()) };
-    if length.is_some() || request.version != Version::HTTP_11 {
-        return Err(Refusal::Framing);
-    }
-    let chunked = coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
-    if chunked && codings.next().is_none() { Ok(()) } else { Err(Refusal::TransferCoding) }
 }
 
 /// RFC 9112 §3.2 and RFC 9113 §8.3.1: one valid `Host`, the same as the target's authority where both are there.
@@ -241,7 +243,7 @@ fn bare_host(authority: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use edge_contract::{QueryKey, Ttl};
+    use edge_contract::QueryKey;
 
     use super::*;
     use crate::testing;
@@ -358,13 +360,7 @@ mod tests {
     }
 
     fn behavior(methods: Methods, max: u64) -> Behavior {
-        Behavior {
-            path_pattern: "*".to_owned(),
-            origin: "app".to_owned(),
-            methods,
-            ttl: Ttl { min: 0, default: 0, max },
-            query_key: QueryKey::All,
-        }
+        testing::behavior("*", QueryKey::All, methods, max)
     }
 
     #[track_caller]

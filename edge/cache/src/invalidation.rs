@@ -213,7 +213,8 @@ impl Ledger {
         self.local.mark(target, stamp);
     }
 
-    /// The behaviors' key rules or the default root object changed ([`rules_differ`]).
+    /// The behaviors' key rules or the default root object changed ([`rules_differ`]). To be told before the first request is keyed
+    /// by the new ones, with no order taken in between.
     ///
     /// An order whose path was normalised under the old rules may mean other keys under the new ones, so what is older than it
     /// is dropped as a whole. Rare: only exact paths with a query, and `/`, depend on rules at all.

@@ -74,7 +74,51 @@ pub fn of_request(
 mod tests {
     use proptest::prelude::*;
 
+    use edge_contract::{Methods, QueryKey};
+
     use super::*;
+    use crate::testing;
+
+    fn path(text: &str) -> NormalPath {
+        NormalPath::parse(text).expect("legal")
+    }
+
+    #[test]
+    fn the_default_root_object_stands_for_the_root_only() {
+        let site = testing::site(Some("/index.html"), vec![]);
+        assert_eq!(resolve_root(path("/"), &site), path("/index.html"));
+        assert_eq!(resolve_root(path("/dir/"), &site), path("/dir/"));
+        assert_eq!(resolve_root(path("/"), &testing::site(None, vec![])), path("/"));
+    }
+
+    #[test]
+    fn what_is_keyed_of_the_query_is_what_is_forwarded() {
+        let site = testing::site(None, vec![]);
+        let keyed = |rule: QueryKey| {
+            of_request(&site, &testing::behavior("*", rule, Methods::All, 1), None, &path("/a"), Some("x=1&y=2"))
+        };
+        for (rule, expect) in [
+            (QueryKey::All, Some("x=1&y=2")),
+            (QueryKey::None, None),
+            (QueryKey::Include(vec!["y".to_owned()]), Some("y=2")),
+            (QueryKey::Exclude(vec!["y".to_owned()]), Some("x=1")),
+        ] {
+            let (key, query) = keyed(rule);
+            assert_eq!(query.as_deref(), expect);
+            assert_eq!(key, CacheKey::new("uid", None, &path("/a"), expect));
+        }
+    }
+
+    #[test]
+    fn the_host_is_keyed_only_where_the_origin_is_sent_it() {
+        let behavior = testing::behavior("*", QueryKey::All, Methods::All, 1);
+        let mut site = testing::site(None, vec![]);
+        let key = |site: &Site, host| of_request(site, &behavior, Some(host), &path("/a"), None).0;
+        assert_eq!(key(&site, "a"), key(&site, "b"));
+        site.origins = vec![testing::origin(HostHeader::Viewer, &[])];
+        assert_ne!(key(&site, "a"), key(&site, "b"));
+        assert_ne!(key(&site, "a"), key(&site, "a:81"));
+    }
 
     #[test]
     fn the_target_is_path_and_query() {

@@ -1,8 +1,9 @@
 //! A request, a response and a policy into what to do with them: every decision of the edge, as values.
 //!
 //! Flow: [`head`] and [`path`] make a viewer's request fit to be looked at, [`key`] names what it asks for, [`invalidation`] says whether a
-//! stored response may still be used, [`reuse`] what to do with it, [`forwarding`] what an origin is sent, [`storing`] whether its
-//! answer is kept, [`validation`] what a 304 does, [`cache_status`] how all of it is told.
+//! stored response may still be used, [`reuse`] what to do with it, [`forwarding`] what an origin is sent, [`answer`] whether its
+//! response can be trusted, [`storing`] whether it is kept, [`validation`] what a 304 does, [`overwriting`] what a write makes void,
+//! [`cache_status`] how all of it is told.
 //! Guarantees: synchronous, no clock, no store, no socket, no panic on any input; the same arguments give the same verdict.
 //! Assumptions: `now` is a [`Moment`] of one process; header fields are those that `http` accepts.
 //! Errors: what an edge must refuse is a value with a status and a reason ([`Refusal`]); nothing else fails.
@@ -10,6 +11,7 @@
 //! The laws are RFC 9110, 9111, 9211 and 9213; above them stands the owner's [`Policy`]. Clauses are cited beside the lines that obey.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+pub mod answer;
 pub mod cache_status;
 pub mod date;
 pub mod directives;
@@ -18,6 +20,7 @@ pub mod freshness;
 pub mod head;
 pub mod invalidation;
 pub mod key;
+pub mod overwriting;
 pub mod path;
 pub mod pattern;
 pub mod policy;

@@ -124,12 +124,6 @@ fn refusal(stored: &Stored, authorized: bool, policy: &Policy) -> Option<Reason>
     }
 }
 
-/// RFC 9111 §4.4: whether this answer makes what is stored of its target useless: an unsafe or unknown method that did not fail.
-pub fn invalidates_target(method: &Method, status: StatusCode) -> bool {
-    let safe = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method);
-    !safe && (status.is_success() || status.is_redirection())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,22 +257,5 @@ mod tests {
             "date: Sun, 22 Nov 2026 16:00:00 GMT",
         ]);
         assert_eq!(stored.headers, expect);
-    }
-
-    #[test]
-    fn a_successful_unsafe_request_invalidates_its_target() {
-        let check = |method: &str, status: u16, expect: bool| {
-            let method = Method::from_bytes(method.as_bytes()).expect("a method");
-            let status = StatusCode::from_u16(status).expect("a status");
-            assert_eq!(invalidates_target(&method, status), expect, "{method} {status}");
-        };
-        check("PUT", 204, true);
-        check("DELETE", 200, true);
-        check("POST", 303, true);
-        check("PURGE", 200, true);
-        check("POST", 400, false);
-        check("POST", 500, false);
-        check("GET", 200, false);
-        check("OPTIONS", 200, false);
     }
 }

@@ -1,7 +1,8 @@
-//! Header lines into the parts and stored responses that tests judge.
+//! Header lines and a few settings into the requests, responses and sites that tests judge.
 
 use std::time::Duration;
 
+use edge_contract::{Behavior, Header, HostHeader, Methods, Origin, QueryKey, Site, Ttl};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, request, response};
 
 use crate::{
@@ -54,7 +55,7 @@ pub(crate) fn request(method: &str, target: &str, version: Version, lines: &[&st
 
 /// Bounds in seconds, and no stale use.
 pub(crate) fn policy(min: u64, default: u64, max: u64) -> Policy {
-    Policy { ttl: edge_contract::Ttl { min, default, max }, stale_if_unreachable: Duration::ZERO }
+    Policy { ttl: Ttl { min, default, max }, stale_if_unreachable: Duration::ZERO }
 }
 
 /// What a GET that forwarded these fields makes of a response.
@@ -72,4 +73,44 @@ pub(crate) fn judge(forwarded: &[&str], response: &response::Parts, policy: &Pol
 /// A stored 200 with these fields, whatever a policy would say.
 pub(crate) fn stored(lines: &[&str]) -> Stored {
     Stored::new(&response(200, lines), &HeaderMap::new(), AT_ONCE, UNKNOWN)
+}
+
+pub(crate) fn behavior(pattern: &str, query_key: QueryKey, methods: Methods, max: u64) -> Behavior {
+    Behavior {
+        path_pattern: pattern.to_owned(),
+        origin: "app".to_owned(),
+        methods,
+        ttl: Ttl { min: 0, default: 0, max },
+        query_key,
+    }
+}
+
+pub(crate) fn origin(host_header: HostHeader, headers: &[(&str, &str)]) -> Origin {
+    let header = |(name, value): &(&str, &str)| Header { name: (*name).to_owned(), value: (*value).to_owned() };
+    Origin {
+        name: "app".to_owned(),
+        target: None,
+        base_path: "/base".to_owned(),
+        host_header,
+        headers: headers.iter().map(header).collect(),
+        connect_timeout_ms: 1,
+        response_timeout_ms: 1,
+        keep_alive_ms: 1,
+        attempts: 1,
+    }
+}
+
+pub(crate) fn site(root: Option<&str>, behaviors: Vec<Behavior>) -> Site {
+    Site {
+        id: "uid".to_owned(),
+        name: "default/shop".to_owned(),
+        generation: 1,
+        enabled: true,
+        aliases: vec![],
+        own_names: vec![],
+        protocols: vec![],
+        default_root_object: root.map(ToOwned::to_owned),
+        origins: vec![origin(HostHeader::Fixed("app.local".to_owned()), &[])],
+        behaviors,
+    }
 }

@@ -1,34 +1,17 @@
 //! The cases of the protocol that one edge's ledger can get wrong, and the ledger against a list that remembers everything.
 
-use edge_contract::{Behavior, Methods, QueryKey, Scope, Site, Ttl};
+use edge_contract::{Methods, QueryKey, Scope, Site};
 use proptest::prelude::*;
 
 use super::*;
+use crate::testing;
 
 const E: Epoch = Epoch(7);
 const LATER: Epoch = Epoch(3); // epochs are random: a later one may be the smaller number
 
 fn site(query_key: QueryKey, root: Option<&str>) -> Site {
-    let ttl = Ttl { min: 0, default: 60, max: 60 };
-    let behavior = |pattern: &str, query_key| Behavior {
-        path_pattern: pattern.to_owned(),
-        origin: "app".to_owned(),
-        methods: Methods::ReadOnly,
-        ttl,
-        query_key,
-    };
-    Site {
-        id: "uid".to_owned(),
-        name: "default/shop".to_owned(),
-        generation: 1,
-        enabled: true,
-        aliases: vec![],
-        own_names: vec![],
-        protocols: vec![],
-        default_root_object: root.map(ToOwned::to_owned),
-        origins: vec![],
-        behaviors: vec![behavior("/all/*", QueryKey::All), behavior("*", query_key)],
-    }
+    let behavior = |pattern, query_key| testing::behavior(pattern, query_key, Methods::ReadOnly, 60);
+    testing::site(root, vec![behavior("/all/*", QueryKey::All), behavior("*", query_key)])
 }
 
 fn exact(path: &str) -> Scope {
