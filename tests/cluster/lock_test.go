@@ -5,7 +5,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 func TestASecondCommandWaitsForTheFirst(t *testing.T) {
@@ -65,4 +68,30 @@ func TestAHolderThatSaidNothingIsStillNamed(t *testing.T) {
 			t.Errorf("%q: %v", text, h)
 		}
 	}
+}
+
+func TestNeverTwoHoldALockThatIsRemovedAndMadeAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	var holders atomic.Int32
+	var all sync.WaitGroup
+	for range 4 {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for range 3 {
+				held, err := acquire(context.Background(), path, "test", func(holder) {})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if holders.Add(1) > 1 {
+					t.Error("two hold the lock")
+				}
+				time.Sleep(time.Millisecond)
+				holders.Add(-1)
+				held.release()
+			}
+		}()
+	}
+	all.Wait()
 }

@@ -127,7 +127,7 @@ func execCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:     "exec NODE COMMAND…",
 		Short:   "Run a command inside a node, in all of its namespaces",
-		Example: "  cluster exec node1 crictl ps\n  cluster exec 2 ip route\n  cluster exec node1 ctr -n k8s.io images ls",
+		Example: "  cluster exec node1 nft list ruleset\n  cluster exec 2 ip route\n  cluster exec node1 ctr -n k8s.io images ls",
 		Args:    cobra.MinimumNArgs(2),
 		RunE: withHome(func(_ context.Context, h home, args []string) error {
 			return execute(h, args[0], args[1:])

@@ -152,6 +152,23 @@ where
     }
 }
 
+/// Waits until something that nobody announces is so, by asking again.
+///
+/// # Panics
+/// After [`PATIENCE`].
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let asking = async {
+        let mut again = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            again.tick().await;
+            if holds().await {
+                return;
+            }
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, asking).await.is_ok(), "waited {PATIENCE:?}: {what}");
+}
+
 /// Whether a condition of this type has this status.
 pub fn has(conditions: &[Condition], type_: &str, status: &str) -> bool {
     conditions.iter().any(|condition| condition.type_ == type_ && condition.status == status)

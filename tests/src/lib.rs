@@ -3,3 +3,7 @@
 #[cfg(feature = "cluster")]
 pub mod cluster;
 pub mod origin;
+#[cfg(feature = "cluster")]
+pub mod product;
+#[cfg(feature = "cluster")]
+pub mod viewer;

@@ -1,0 +1,157 @@
+//! The product on the test cluster: the operator installed from its chart, origins, Distributions and where they answer.
+
+use std::{net::SocketAddr, path::Path, process::Stdio};
+
+use crds::{Distribution, DistributionStatus, Invalidation};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Pod, Service},
+};
+use kube::{Api, Client, ResourceExt, api::ListParams};
+use serde_json::{Value, json};
+use tokio::{process::Command, sync::OnceCell};
+
+use crate::{
+    cluster::{apply, has, until},
+    viewer::{self, Seen},
+};
+
+/// The namespace that the operator is installed in.
+pub const OPERATOR_NAMESPACE: &str = "kubefront-system";
+
+static INSTALLED: OnceCell<()> = OnceCell::const_new();
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository")
+}
+
+/// Runs a command of the repository's, and gives what it printed.
+///
+/// # Panics
+/// If it fails, with what it said.
+pub async fn run(program: &str, arguments: &[&str]) -> String {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(repository()).stdin(Stdio::null());
+    let output = command.output().await.unwrap_or_else(|error| panic!("{program}: {error}"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{program} {arguments:?}: {}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Installs the operator from the chart as a user does, once for all tests of a program.
+pub async fn installed() {
+    INSTALLED
+        .get_or_init(|| async {
+            run("kubectl", &["apply", "--server-side", "--force-conflicts", "-f", "charts/kubefront/crds/"]).await;
+            let arguments =
+                "upgrade --install kubefront charts/kubefront --create-namespace --wait --timeout 3m --namespace";
+            let arguments: Vec<&str> = arguments.split(' ').chain([OPERATOR_NAMESPACE]).collect();
+            run("helm", &arguments).await;
+        })
+        .await;
+}
+
+/// Runs the demo's web server as the Service `shop-origin`, and waits for it.
+pub async fn origin(client: &Client, namespace: &str) {
+    let manifest = std::fs::read_to_string(repository().join("demo/origin.yaml")).expect("the demo's origin");
+    apply(client, namespace, &manifest).await;
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    until(&deployments, "shop-origin", "the origin is available", |deployment| {
+        deployment.status.as_ref().and_then(|status| status.available_replicas) == Some(1)
+    })
+    .await;
+}
+
+/// Tells the demo's web server to serve another content from now on.
+pub async fn set_content(client: &Client, namespace: &str, content: &'static str) {
+    let address = service_address(client, namespace, "shop-origin").await;
+    let request = http::Request::put("/content").header("host", "shop-origin");
+    let request = request.body(http_body_util::Full::from(content)).expect("legal");
+    let seen = viewer::ask(address, request).await.expect("the origin answers");
+    assert!(seen.status.is_success(), "{seen:?}");
+}
+
+/// A Distribution of one Service origin, as the quickstart has it, with one edge and `change` applied to its spec.
+pub fn distribution(change: impl FnOnce(&mut Value)) -> Value {
+    let mut object = json!({
+        "apiVersion": "cdn.kubefront.io/v1alpha1", "kind": "Distribution", "metadata": { "name": "shop" },
+        "spec": {
+            "origins": [{ "name": "app", "service": { "name": "shop-origin", "port": 80 } }],
+            "defaultBehavior": { "origin": "app" },
+            "locations": [{ "name": "default", "replicas": 1, "cache": { "memory": "16Mi" } }],
+        },
+    });
+    change(&mut object["spec"]);
+    object
+}
+
+/// An Invalidation of the Distribution `shop` with a fixed name.
+pub fn invalidation(name: &str, paths: &[&str]) -> Value {
+    json!({
+        "apiVersion": "cdn.kubefront.io/v1alpha1", "kind": "Invalidation", "metadata": { "name": name },
+        "spec": { "distributionRef": { "name": "shop" }, "paths": paths },
+    })
+}
+
+/// The status of a Distribution, empty if it has none.
+pub fn status(distribution: &Distribution) -> DistributionStatus {
+    distribution.status.clone().unwrap_or_default()
+}
+
+/// Whether a condition of this Distribution has this status, as judged for its present generation.
+pub fn is(distribution: &Distribution, condition: &str, value: &str) -> bool {
+    let status = status(distribution);
+    status.observed_generation == distribution.metadata.generation && has(&status.conditions, condition, value)
+}
+
+/// Applies a Distribution and waits until it is Ready.
+pub async fn ready(client: &Client, namespace: &str, object: &Value) -> Distribution {
+    apply(client, namespace, &object.to_string()).await;
+    until_ready(client, namespace).await
+}
+
+/// Waits until the Distribution `shop` is Ready.
+pub async fn until_ready(client: &Client, namespace: &str) -> Distribution {
+    let api: Api<Distribution> = Api::namespaced(client.clone(), namespace);
+    until(&api, "shop", "is Ready", |distribution| is(distribution, "Ready", "True")).await
+}
+
+/// Applies an Invalidation and waits until it is Complete.
+pub async fn complete(client: &Client, namespace: &str, object: &Value) -> Invalidation {
+    apply(client, namespace, &object.to_string()).await;
+    let api: Api<Invalidation> = Api::namespaced(client.clone(), namespace);
+    let name = object["metadata"]["name"].as_str().expect("a name");
+    until(&api, name, "is Complete", |found| {
+        found.status.as_ref().is_some_and(|status| has(&status.conditions, "Complete", "True"))
+    })
+    .await
+}
+
+/// Port 80 of a Service's address inside the cluster, which the host reaches by a route.
+pub async fn service_address(client: &Client, namespace: &str, name: &str) -> SocketAddr {
+    let services: Api<Service> = Api::namespaced(client.clone(), namespace);
+    let service = services.get(name).await.unwrap_or_else(|error| panic!("Service {name}: {error}"));
+    let address = service.spec.and_then(|spec| spec.cluster_ip).expect("the Service has an address");
+    SocketAddr::new(address.parse().expect("an IP address"), 80)
+}
+
+/// The edges of a Distribution, by pod.
+pub async fn edges(client: &Client, namespace: &str) -> Vec<Pod> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let selector = ListParams::default().labels("cdn.kubefront.io/distribution=shop");
+    let listed = pods.list(&selector).await.expect("lists the edges");
+    listed.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect()
+}
+
+/// Asks one edge, past the Service.
+pub async fn ask_edge(pod: &Pod, path: &str) -> Seen {
+    let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).expect("the pod has an address");
+    let address = SocketAddr::new(address.parse().expect("an IP address"), 8080);
+    viewer::get(address, "shop-edge", path).await.unwrap_or_else(|error| panic!("{}: {error}", pod.name_any()))
+}
+
+/// Asks through the Service in front of all edges.
+pub async fn ask(client: &Client, namespace: &str, path: &str) -> Seen {
+    let address = service_address(client, namespace, "shop-edge").await;
+    viewer::get(address, "shop-edge", path).await.unwrap_or_else(|error| panic!("GET {path}: {error}"))
+}
