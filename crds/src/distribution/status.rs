@@ -113,7 +113,8 @@ pub struct InvalidationCounters {
     pub floor: u64,
     /// What edges began to read before this number is dropped, whatever its path.
     pub flush: u64,
-    /// Numbers that are taken and not yet written on the object that took them.
+    /// Numbers that were taken last, until they are known to stand on the objects that took them; those of a changed
+    /// `contentVersion` until every edge has applied them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -121,12 +122,19 @@ pub struct InvalidationCounters {
 }
 
 /// A number that is taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct PendingOrder {
-    /// The uid of the object that took it.
+    /// The uid of the object that took it: an Invalidation's, or the Distribution's own for its `contentVersion`.
     pub uid: String,
-    /// The number.
+    /// The name of the Invalidation; absent for the Distribution's own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The number; 0 while a changed `contentVersion` waits for its generation to serve.
     pub sequence: u64,
+    /// The `contentVersion` that the order is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_version: Option<String>,
 }
 
 /// An edge pod that said hello.
