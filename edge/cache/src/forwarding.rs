@@ -118,7 +118,6 @@ impl Outgoing<'_> {
 
     /// The peer's address alone: what a viewer wrote there is not to be believed.
     fn set_forwarded_for(&self, headers: &mut HeaderMap) {
-        headers.remove(X_FORWARDED_FOR);
         set(headers, X_FORWARDED_FOR, HeaderValue::try_from(self.peer.to_string()).ok());
     }
 

@@ -128,14 +128,22 @@ mod tests {
         assert_eq!(CacheKey::new("uid", None, &path, Some("")).target(), "/a?");
     }
 
+    /// Small alphabets of what separates the parts, so that a part can look like the end of another.
+    type Parts = (String, Option<String>, String, Option<String>);
+
+    fn parts() -> impl Strategy<Value = Parts> {
+        let some = proptest::option::of;
+        prop_oneof![
+            ("[0-2:/?-]{0,3}", some("[0-2:/?-]{0,3}"), "/[0:/]{0,2}", some("[?/:]{0,2}")),
+            ("[0:-]{0,2}", some("[0:-]{0,2}"), "/", Just(None)),
+        ]
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
         #[test]
-        fn different_requests_never_share_a_key(
-            a in ("[0-9:/?a-]{0,4}", proptest::option::of("[0-9:/?a-]{0,4}"), "/[a/1:]{0,4}", proptest::option::of("[?/a:1]{0,3}")),
-            b in ("[0-9:/?a-]{0,4}", proptest::option::of("[0-9:/?a-]{0,4}"), "/[a/1:]{0,4}", proptest::option::of("[?/a:1]{0,3}")),
-        ) {
-            let key = |(site, host, path, query): &(String, Option<String>, String, Option<String>)|
-                CacheKey::new(site, host.as_deref(), &NormalPath::parse(path).expect("legal"), query.as_deref());
+        fn different_requests_never_share_a_key(a in parts(), b in parts()) {
+            let key = |(site, host, path, query): &Parts| CacheKey::new(site, host.as_deref(), &self::path(path), query.as_deref());
             prop_assert_eq!(key(&a) == key(&b), a == b);
         }
     }

@@ -81,6 +81,7 @@ mod tests {
         check(Some("p%61ge=2&a+b=1&a%20b=2"), &rule, Some("p%61ge=2&a+b=1&a%20b=2"));
         check(Some("x=1"), &rule, None);
         check(Some("Page=1&pages=2"), &rule, None);
+        check(Some("page=ü|"), &rule, Some("page=%C3%BC%7C"));
     }
 
     #[test]

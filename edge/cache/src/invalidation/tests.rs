@@ -253,6 +253,18 @@ fn an_unsafe_request_voids_reads_of_its_target_that_began_before_it() {
 }
 
 #[test]
+fn an_older_write_is_forgotten_without_a_newer_one_to_the_same_target() {
+    let mut ledger = begun();
+    ledger.overwritten("/a");
+    let sweep = ledger.stamp();
+    let between = ledger.label();
+    ledger.overwritten("/a");
+    ledger.forget(sweep);
+    check(&ledger, between, "/a", Err(Refused::Overwritten));
+    check(&ledger, between, "/b", Ok(()));
+}
+
+#[test]
 fn unsafe_requests_for_many_targets_take_bounded_memory() {
     let mut ledger = begun();
     let before = ledger.label();
