@@ -1,7 +1,7 @@
 //! Purge orders and labels into whether a response may still be used: what an edge holds of its distribution's purge log.
 //!
-//! Flow: [`NormalScopes::of`] → [`Ledger::apply`] and [`Ledger::take_head`] ⇢ acknowledgement; [`Ledger::label`] when an origin read begins;
-//! [`Ledger::admits`] at every serve, commit, join, revival and stale use.
+//! Flow: [`NormalScopes::of`] → [`Ledger::apply`] and [`Ledger::take_head`] ⇢ acknowledgement; [`Ledger::label`] when an
+//! origin read begins; [`Ledger::admits`] at every serve, commit, join, revival and stale use.
 //! Guarantees: what began to be read before a matching order was applied is never admitted after it. Lookups cost the length of
 //! the target, whatever the number of orders; a repeated hit compares two integers.
 //! Assumptions: one ledger for each site, changed by one task, seen by all threads before an acknowledgement is sent.
@@ -172,6 +172,7 @@ impl Ledger {
             self.next = Some(log);
             return HeadTaken::Missing { expected };
         }
+        log.current = true;
         self.log = Some(log);
         self.next_stamp();
         HeadTaken::Began

@@ -10,6 +10,8 @@ use super::{HeadTaken, NormalScope, NormalScopes, Refused, Stamp, Taken, marks::
 #[derive(Clone, Debug)]
 pub(super) struct Log {
     pub(super) epoch: Epoch,
+    /// Whether a head has made it this edge's log. Before, nothing counts as applied: the floor of the first head always binds.
+    pub(super) current: bool,
     /// Every number up to it is applied.
     pub(super) applied: SequenceNumber,
     /// Whose order stands at which number, those that wait behind a gap among them.
@@ -28,6 +30,7 @@ impl Log {
     pub(super) fn begin(epoch: Epoch) -> Self {
         Self {
             epoch,
+            current: false,
             applied: 0,
             uids: BTreeMap::new(),
             marks: Marks::default(),
@@ -65,13 +68,15 @@ impl Log {
             self.by_rules = self.by_rules.max(order.sequence);
         }
         self.uids.insert(order.sequence, order.uid.as_str().into());
-        self.advance();
+        if self.current {
+            self.advance();
+        }
         self.progress(order.sequence, false)
     }
 
     fn progress(&self, number: SequenceNumber, repeated: bool) -> Taken {
         match () {
-            () if number > self.applied => Taken::Gap { expected: self.applied + 1 },
+            () if number > self.applied => Taken::Gap { expected: self.expected() },
             () if repeated => Taken::Repeated,
             () => Taken::Applied,
         }
@@ -79,9 +84,13 @@ impl Log {
 
     /// Counts the orders that follow without a gap.
     fn advance(&mut self) {
-        while self.uids.contains_key(&(self.applied + 1)) {
-            self.applied += 1;
+        while self.applied < self.expected() && self.uids.contains_key(&self.expected()) {
+            self.applied = self.expected();
         }
+    }
+
+    fn expected(&self) -> SequenceNumber {
+        self.applied.saturating_add(1)
     }
 
     /// Rule 2. The floor binds only an edge that has not applied it: that one has missed orders, so all older content falls.
@@ -96,7 +105,7 @@ impl Log {
         self.applied = self.applied.max(head.flush.min(head.sequence));
         self.advance();
         match () {
-            () if self.applied < head.sequence => HeadTaken::Missing { expected: self.applied + 1 },
+            () if self.applied < head.sequence => HeadTaken::Missing { expected: self.expected() },
             () if before == (self.applied, self.least) => HeadTaken::Known,
             () => HeadTaken::Advanced,
         }

@@ -110,6 +110,25 @@ fn f6_an_edge_that_joins_under_a_floor_keeps_nothing_it_read_before() {
 }
 
 #[test]
+fn f6_the_floor_of_a_first_head_binds_though_every_order_came() {
+    let mut ledger = Ledger::default();
+    let unknown = ledger.label();
+    apply(&mut ledger, &order(E, 1, exact("/a")));
+    apply(&mut ledger, &order(E, 2, exact("/a")));
+    assert_eq!(ledger.take_head(head(E, 2, 1)), HeadTaken::Began);
+    assert_eq!(ledger.sequence().map(|s| s.number), Some(2));
+    check(&ledger, unknown, "/b", Err(Refused::TooOld));
+}
+
+#[test]
+fn numbers_at_the_end_of_their_range_do_not_overflow() {
+    let mut ledger = begun();
+    assert_eq!(ledger.take_head(head(E, u64::MAX, u64::MAX)), HeadTaken::Advanced);
+    assert_eq!(apply(&mut ledger, &order(E, u64::MAX, exact("/a"))), Taken::Repeated);
+    check(&ledger, ledger.label(), "/a", Ok(()));
+}
+
+#[test]
 fn f6_a_first_head_without_its_orders_is_not_taken() {
     let mut ledger = Ledger::default();
     apply(&mut ledger, &order(E, 5, exact("/a")));
