@@ -1,0 +1,39 @@
+//! What the operator was told, and found out at its start, about the cluster around it: what every plan is made for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+/// The cluster around the operator. It does not change while the process runs, the API servers' addresses aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// The domain that Services live under in the cluster's DNS, without dots at its ends: `cluster.local`.
+    pub domain: String,
+    /// Where API servers listen: the `kubernetes` Service and its endpoints. No origin may be one of them.
+    pub api_servers: BTreeSet<SocketAddr>,
+    /// What edge pods run.
+    pub edge: EdgeImage,
+    /// Where edges reach the operator.
+    pub channel: Channel,
+}
+
+/// What edge pods run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeImage {
+    /// The image of the edge.
+    pub name: String,
+    /// When a node pulls it; absent: as Kubernetes decides by its tag.
+    pub pull_policy: Option<String>,
+}
+
+/// Where edges reach the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// `HOST:PORT` of the operator's Service.
+    pub address: String,
+    /// The namespace that the operator's pods run in.
+    pub namespace: String,
+    /// The labels of the operator's pods.
+    pub pod_labels: BTreeMap<String, String>,
+    /// The port on which those pods listen.
+    pub port: u16,
+}

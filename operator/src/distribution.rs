@@ -1,0 +1,4 @@
+//! A Distribution into edges that serve it: observe, resolve, plan, accept, apply, report.
+
+pub mod observe;
+pub mod taken;
