@@ -45,7 +45,7 @@ func linkFlags() string {
 // sourcesHash changes whenever the built programs could.
 func sourcesHash() (string, error) {
 	hash := sha256.New()
-	fmt.Fprintln(hash, runtime.GOOS, runtime.GOARCH, linkFlags(), packages)
+	fmt.Fprintln(hash, runtime.GOOS, runtime.GOARCH, linkFlags(), programsTag, packages)
 	err := fs.WalkDir(sources, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -55,71 +55,6 @@ func sourcesHash() (string, error) {
 		return err
 	})
 	return hex.EncodeToString(hash.Sum(nil))[:16], err
-}
-
-// cacheDirectory follows the XDG base directory specification.
-func cacheDirectory() (string, error) {
-	if dir := os.Getenv("KUBEFRONT_CACHE"); dir != "" {
-		absolute, err := filepath.Abs(dir)
-		return filepath.Join(absolute, "cluster"), err
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("%w: set KUBEFRONT_CACHE to a directory", err)
-	}
-	return filepath.Join(dir, "kubefront", "cluster"), nil
-}
-
-// ensurePrograms gives the directory of the built programs, after building them
-// if no build of these very sources is there. Two builds at once are one build:
-// the second waits. A directory appears under its name only when it is whole.
-func ensurePrograms(ctx context.Context, p *progress) (string, error) {
-	hash, err := sourcesHash()
-	if err != nil {
-		return "", err
-	}
-	cache, err := cacheDirectory()
-	if err != nil {
-		return "", err
-	}
-	built := filepath.Join(cache, hash)
-	if isBuilt(built) {
-		return filepath.Join(built, "bin"), nil
-	}
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return "", err
-	}
-	held, err := acquire(ctx, filepath.Join(cache, "lock"), "build", func(other holder) {
-		p.say("%s builds already; waiting for it", other)
-	})
-	if err != nil {
-		return "", err
-	}
-	defer held.release()
-	if isBuilt(built) {
-		return filepath.Join(built, "bin"), nil
-	}
-	partial, err := os.MkdirTemp(cache, "."+hash+"-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(partial)
-	if err := buildPrograms(ctx, p, partial, filepath.Join(cache, "build.log")); err != nil {
-		return "", err
-	}
-	if err := os.Chmod(partial, 0o755); err != nil {
-		return "", err
-	}
-	if err := os.Rename(partial, built); err != nil {
-		return "", err
-	}
-	p.say("programs built: %s", filepath.Join(built, "bin"))
-	return filepath.Join(built, "bin"), nil
-}
-
-func isBuilt(dir string) bool {
-	_, err := os.Stat(dir)
-	return err == nil
 }
 
 // buildPrograms fills a directory with src/ and bin/.
@@ -137,7 +72,7 @@ func buildPrograms(ctx context.Context, p *progress, dir, logPath string) error 
 		return err
 	}
 	defer log.Close()
-	p.say("building Kubernetes %s from source; the first time takes about ten minutes and a gigabyte of downloads (log: %s)", kubernetesVersion, logPath)
+	p.say("building Kubernetes %s from source; with nothing in the caches of Go it takes five to ten minutes (log: %s)", kubernetesVersion, logPath)
 	arguments := append([]string{"build", "-v", "-trimpath", "-buildvcs=false", "-mod=readonly", "-tags", programsTag, "-ldflags", linkFlags(), "-o", bin + "/"}, packages...)
 	command := exec.CommandContext(ctx, goCommand, arguments...)
 	command.Dir = source
@@ -145,6 +80,9 @@ func buildPrograms(ctx context.Context, p *progress, dir, logPath string) error 
 		"CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOTOOLCHAIN=local",
 		"GOGC=400", // the compiler collects less often: more memory, less time
 	)
+	// Interrupted, Go removes its temporary files; killed, it would not.
+	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
+	command.WaitDelay = 10 * time.Second
 	lines := &lineCounter{file: log}
 	command.Stdout, command.Stderr = lines, lines
 	stop := heartbeat(p, &lines.count)
@@ -194,7 +132,7 @@ func heartbeat(p *progress, lines *atomic.Int64) (stop func()) {
 			case <-done:
 				return
 			case <-ticker.C:
-				p.say("still building: %d modules and packages so far", lines.Load())
+				p.say("still building (%d modules fetched and packages compiled)", lines.Load())
 			}
 		}
 	}()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
 	"syscall"
 	"time"
@@ -19,8 +18,6 @@ func down(ctx context.Context, h home, force bool) error {
 	if err := mustBeRoot("down"); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	p := newProgress()
 	if err := checkOwner(h); err != nil && !force {
 		return err

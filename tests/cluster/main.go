@@ -13,13 +13,17 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 )
 
 func main() {
-	if err := newCommand().ExecuteContext(context.Background()); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	if err := newCommand().ExecuteContext(ctx); err != nil {
 		fmt.Fprintf(os.Stderr, "cluster: %v\n", err)
 		os.Exit(1)
 	}
@@ -27,7 +31,7 @@ func main() {
 
 const longHelp = `A real Kubernetes ` + kubernetesVersion + ` of one to three nodes on this machine, for tests.
 
-  cluster up --nodes 3                       start it (the first time builds it, ~10 min)
+  cluster up --nodes 3                       start it (the first time builds it: 5 to 10 min)
   cluster image --name kubefront.local/edge:dev --binary target/release/edge -o edge.tar
   cluster load edge.tar                      give the image to every node
   eval "$(cluster env)"; kubectl get nodes   use it

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -32,8 +31,6 @@ func up(ctx context.Context, h home, options upOptions) error {
 	if err := mustBeRoot("up"); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
 	p := newProgress()
 	if err := checkPackages(ctx, p, options.install); err != nil {
 		return err
