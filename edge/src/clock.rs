@@ -37,6 +37,12 @@ impl Clock {
         Now { monotonic: self.start.elapsed() + skipped, wall: SystemTime::now() + skipped }
     }
 
+    /// The moment at which a timer that is set now for `after` fires.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock.rs that the lint points to")]
+    pub fn deadline(after: Duration) -> tokio::time::Instant {
+        tokio::time::Instant::now() + after
+    }
+
     /// Lets time pass at once, for tests that would otherwise have to wait.
     pub fn skip(&self, by: Duration) {
         self.skipped.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::AcqRel);

@@ -1,7 +1,47 @@
 //! The caching edge proxy: viewer requests into responses, from its store or from an origin.
 //!
-//! Modules in the order in which a request meets them.
+//! Modules in the order in which a request meets them: [`listen`] → [`serve`] (head policy, [`route`], [`gate`], [`ask`]) →
+//! [`store`] → [`collapse`] → [`fill`] → [`forward`] → [`respond`]. Beside that walk stand [`live`] with [`config`] and [`purge`], which
+//! the channel to the operator changes, and what runs the process.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
-pub mod clock;
+// Bytes into requests.
+pub mod listen;
+
+// Who serves it, and whether.
+pub mod serve;
+
+pub mod route;
+
+pub mod gate;
+
+pub mod ask;
+
+// From the store, or from an origin through it.
+pub mod store;
+
+pub mod collapse;
+
+pub mod fill;
+
+pub mod forward;
+
+// Back to the viewer.
+pub mod respond;
+
+// What is true right now, and who changes it.
+pub mod config;
 pub mod live;
+pub mod mounted;
+pub mod purge;
+
+// The process around it.
+pub mod admin;
+pub mod clock;
+pub mod drain;
+pub mod metrics;
+pub mod process;
 pub mod settings;
+
+#[cfg(test)]
+mod testing;

@@ -5,16 +5,28 @@
 //! Assumptions: one stream at a time calls the methods that change something, in the order of its lines.
 //! Errors: a refused configuration comes back with the reason, and the one before it goes on serving.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::{ArcSwap, ArcSwapOption};
+use edge_cache::invalidation::{HeadTaken, Taken};
 use edge_contract::{EdgeConfig, Endpoints, Epoch, Head, PurgeOrder, SequenceNumber};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::config::Sites;
+use crate::purge::Purge;
+use crate::store::Store;
+
+/// How much stored responses may hold where nothing else is said.
+const DEFAULT_STORE: usize = 256 * 1024 * 1024;
+
 /// How far this edge has followed its purge log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// The life of the log; absent until the first order or head.
+    /// The life of the log; absent until the first head.
     pub epoch: Option<Epoch>,
     /// Every order up to this number is applied; absent until the first head.
     pub sequence: Option<SequenceNumber>,
@@ -27,8 +39,10 @@ pub struct Applied {
 pub enum Phase {
     /// It accepts and serves.
     Serving,
-    /// It was told to stop: it reports unready, accepts a little longer and finishes what it began.
+    /// It was told to stop: it reports unready and goes on accepting until the cluster has heard of it.
     Draining,
+    /// It accepts no more, and finishes what it began.
+    Finishing,
     /// Its listeners are closed and its last response has ended: goodbye may be said.
     Drained,
 }
@@ -41,9 +55,22 @@ pub struct Live {
 
 #[derive(Debug)]
 struct Inner {
-    config: Mutex<Option<EdgeConfig>>,
-    applied: Mutex<Applied>,
+    sites: ArcSwapOption<Sites>,
+    taking: Mutex<()>,
+    from_stream: AtomicBool,
+    endpoints: ArcSwap<EndpointTable>,
+    purge: Purge,
+    store: Store,
     phase: watch::Sender<Phase>,
+}
+
+/// Addresses by site and origin.
+type EndpointTable = HashMap<(String, String), Listed>;
+
+#[derive(Clone, Debug)]
+struct Listed {
+    version: u64,
+    addresses: Arc<[SocketAddr]>,
 }
 
 impl Default for Live {
@@ -53,11 +80,20 @@ impl Default for Live {
 }
 
 impl Live {
-    /// An edge that serves nothing yet.
+    /// An edge that serves nothing yet, with a store of the usual size.
     pub fn new() -> Self {
+        Self::holding(DEFAULT_STORE)
+    }
+
+    /// The same with a store of up to `bytes`.
+    pub fn holding(bytes: usize) -> Self {
         let inner = Inner {
-            config: Mutex::new(None),
-            applied: Mutex::new(Applied::default()),
+            sites: ArcSwapOption::empty(),
+            taking: Mutex::new(()),
+            from_stream: AtomicBool::new(false),
+            endpoints: ArcSwap::default(),
+            purge: Purge::default(),
+            store: Store::new(bytes),
             phase: watch::Sender::new(Phase::Serving),
         };
         Self { inner: Arc::new(inner) }
@@ -65,55 +101,128 @@ impl Live {
 
     /// Serves this configuration from the operator's stream, or says why not; then the last good one goes on.
     pub fn take_config(&self, config: EdgeConfig) -> Result<(), String> {
-        let faults: Vec<String> = config.validate().iter().map(ToString::to_string).collect();
-        if !faults.is_empty() {
-            return Err(faults.join("; "));
+        let _one_at_a_time = self.inner.taking.lock();
+        self.swap(config)?;
+        self.inner.from_stream.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Serves this configuration from the mounted file, unless a stream has given one or it says nothing new.
+    pub fn take_mounted_config(&self, config: EdgeConfig) -> Result<bool, String> {
+        let _one_at_a_time = self.inner.taking.lock();
+        // Numbers of two epochs cannot be compared; then the file is what the operator wrote last.
+        let news =
+            self.serving_revision().is_none_or(|(epoch, revision)| config.epoch != epoch || config.revision > revision);
+        if !news || self.inner.from_stream.load(Ordering::Acquire) {
+            return Ok(false);
         }
-        *self.inner.config.lock() = Some(config);
+        self.swap(config).map(|()| true)
+    }
+
+    fn swap(&self, config: EdgeConfig) -> Result<(), String> {
+        let before = self.inner.sites.load_full();
+        let sites = Sites::compile(config, before.as_deref())?;
+        tracing::info!(
+            epoch = sites.epoch.0,
+            revision = sites.revision,
+            sites = sites.sites.len(),
+            "configuration serves"
+        );
+        let sites = Arc::new(sites);
+        self.inner.sites.store(Some(Arc::clone(&sites)));
+        // After the swap: what a request under the old rules still adds is older than this.
+        for table in &sites.sites {
+            if let Some(old) = before.as_ref().and_then(|before| before.by_id(&table.site.id)) {
+                self.inner.purge.rules_changed(&old.site, &table.site);
+            }
+        }
         Ok(())
     }
 
     /// The epoch and revision of the configuration that serves, whether a stream or the mounted file gave it.
     pub fn serving_revision(&self) -> Option<(Epoch, u64)> {
-        self.inner.config.lock().as_ref().map(|config| (config.epoch, config.revision))
+        self.inner.sites.load().as_ref().map(|sites| (sites.epoch, sites.revision))
     }
 
-    /// Where an origin's pods are now. An older version than the one held is ignored.
+    /// What serves now. A request keeps what it began with.
+    pub fn sites(&self) -> Option<Arc<Sites>> {
+        self.inner.sites.load_full()
+    }
+
+    /// Where an origin's pods are now. An older version than the one held is ignored, and so is an address that is none.
     pub fn take_endpoints(&self, endpoints: Endpoints) {
-        drop(endpoints);
+        let key = (endpoints.site, endpoints.origin);
+        let version = endpoints.version;
+        let addresses: Arc<[SocketAddr]> =
+            endpoints.addresses.iter().filter_map(|address| address.parse().ok()).collect();
+        self.inner.endpoints.rcu(|table| {
+            let mut table = EndpointTable::clone(table);
+            if table.get(&key).is_none_or(|held| held.version <= version) {
+                table.insert(key.clone(), Listed { version, addresses: Arc::clone(&addresses) });
+            }
+            table
+        });
     }
 
     /// The stream is gone: endpoints may be out of date, so origins are reached by their DNS names from here on.
-    pub fn forget_endpoints(&self) {}
+    pub fn forget_endpoints(&self) {
+        self.inner.endpoints.store(Arc::default());
+    }
 
-    /// Applies an order. Repeating one is harmless; another epoch's order begins a new log, and what was stored is dropped.
-    pub fn apply_order(&self, order: &PurgeOrder) {
-        let mut applied = self.inner.applied.lock();
-        *applied =
-            Applied { epoch: Some(order.epoch), sequence: Some(order.sequence), order_uid: Some(order.uid.clone()) };
+    /// Where an origin's pods are, if a stream says so.
+    pub fn endpoints(&self, site: &str, origin: &str) -> Option<Arc<[SocketAddr]>> {
+        let table = self.inner.endpoints.load();
+        if table.is_empty() {
+            return None;
+        }
+        table.get(&(site.to_owned(), origin.to_owned())).map(|listed| Arc::clone(&listed.addresses))
+    }
+
+    /// Applies an order; what came of it says whether and what to acknowledge.
+    pub fn apply_order(&self, order: &PurgeOrder) -> Taken {
+        // An order does not name its distribution: until many share an edge, it is the only one.
+        let sites = self.sites();
+        let site = sites.as_ref().and_then(|sites| sites.sites.first()).map(|table| &table.site);
+        let taken = self.inner.purge.apply(order, site);
+        if let (Some(site), Taken::Applied) = (site, &taken) {
+            self.inner.purge.drop_exact(order, site, &self.inner.store);
+        }
+        taken
     }
 
     /// Takes where the log ends; the first one after a start says that nothing is missing any more.
-    pub fn take_head(&self, head: Head) {
-        let mut applied = self.inner.applied.lock();
-        applied.epoch = Some(head.epoch);
-        applied.sequence = Some(head.sequence);
+    pub fn take_head(&self, head: Head) -> HeadTaken {
+        self.inner.purge.take_head(head)
     }
 
     /// How far the log was followed: what `hello` and `acknowledged` say.
     pub fn applied(&self) -> Applied {
-        self.inner.applied.lock().clone()
+        self.inner.purge.applied()
     }
 
-    /// How many stored responses the order at this number has dropped so far.
+    /// How many stored responses the order at this number has dropped so far; it grows while a sweep runs.
     pub fn removed(&self, sequence: SequenceNumber) -> u64 {
-        let _ = sequence;
-        0
+        self.inner.purge.removed(sequence)
+    }
+
+    /// The purge log at work.
+    pub fn purge(&self) -> &Purge {
+        &self.inner.purge
+    }
+
+    /// The stored responses.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
     }
 
     /// The phase, and every later one. `goodbye` is due when it is [`Phase::Drained`].
     pub fn phases(&self) -> watch::Receiver<Phase> {
         self.inner.phase.subscribe()
+    }
+
+    /// The phase now.
+    pub fn phase(&self) -> Phase {
+        *self.inner.phase.borrow()
     }
 
     /// Moves on to a later phase.

@@ -26,6 +26,10 @@ pub struct Settings {
     #[arg(long, env = "KUBEFRONT_CACHE_MEMORY", default_value_t = 256 * 1024 * 1024)]
     pub cache_memory: usize,
 
+    /// How many connections of viewers are open at most; more wait to be accepted.
+    #[arg(long, env = "KUBEFRONT_MAX_CONNECTIONS", default_value_t = 8_192)]
+    pub max_connections: usize,
+
     /// Seconds that a terminating edge goes on accepting, while the cluster learns that it leaves.
     #[arg(long, env = "KUBEFRONT_DRAIN_ACCEPT", default_value_t = 5)]
     pub drain_accept: u64,

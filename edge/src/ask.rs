@@ -1,0 +1,109 @@
+//! A viewer's request that was let in into everything that later steps ask about it.
+
+use std::net::IpAddr;
+
+use edge_cache::forwarding::{self, Carry, Outgoing};
+use edge_cache::head::Asked;
+use edge_cache::validation::Conditional;
+use edge_cache::{CacheKey, NormalPath, Policy, key, reuse};
+use http::{HeaderMap, Method, Request, Uri, Version, request};
+
+use crate::forward::body::RequestBody;
+use crate::route::Route;
+
+/// A request on its way through the edge, without its body.
+#[derive(Debug)]
+pub struct Ask {
+    /// The head as the viewer sent it.
+    pub viewer: request::Parts,
+    /// The viewer's host, with its port where it has one.
+    pub authority: Option<String>,
+    /// Who serves it.
+    pub route: Route,
+    /// The name of what it asks for.
+    pub key: CacheKey,
+    query: Option<String>,
+    peer: IpAddr,
+}
+
+impl Ask {
+    /// Puts together what head policy and routing found.
+    pub fn new(viewer: request::Parts, asked: Asked, route: Route, peer: IpAddr) -> Self {
+        let authority = asked.authority;
+        let (key, query) = key::of_request(
+            &route.site.site,
+            &route.behavior.behavior,
+            authority.as_deref(),
+            &route.path,
+            asked.query.as_deref(),
+        );
+        Self { viewer, authority, route, key, query, peer }
+    }
+
+    /// The viewer's method.
+    pub fn method(&self) -> &Method {
+        &self.viewer.method
+    }
+
+    /// What storing and reuse are judged by.
+    pub fn policy(&self) -> &Policy {
+        &self.route.behavior.policy
+    }
+
+    /// The fields that the origin is sent.
+    pub fn forwarded(&self, condition: Option<&Conditional>) -> HeaderMap {
+        self.outgoing().headers(self.carry(), condition)
+    }
+
+    /// Whether a viewer's `Authorization` is among them.
+    pub fn authorized(&self) -> bool {
+        self.outgoing().authorized(self.carry())
+    }
+
+    /// Asks the reuse verdict of something that is stored, or of nothing.
+    pub fn reuse<T>(&self, decide: impl FnOnce(&reuse::Request<'_>) -> T) -> T {
+        let forwarded = || self.forwarded(None);
+        decide(&reuse::Request { method: self.method(), forwarded: &forwarded })
+    }
+
+    /// The request as the origin gets it.
+    pub fn request(&self, headers: HeaderMap, body: RequestBody) -> Option<Request<RequestBody>> {
+        let target = forwarding::origin_target(&self.route.behavior.origin, &self.route.path, self.query.as_deref());
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method().clone();
+        // A normal path and a normal query are a legal target.
+        *request.uri_mut() = Uri::try_from(target).ok()?;
+        *request.version_mut() = Version::HTTP_11;
+        *request.headers_mut() = headers;
+        Some(request)
+    }
+
+    /// The target under which a reference of a response (`Location`, `Content-Location`) is stored here, if it is of this host.
+    pub fn target_of(&self, reference: &str) -> Option<String> {
+        let uri = Uri::try_from(reference).ok()?;
+        // RFC 9111 §4.4: of the same origin only, lest one host could invalidate what another has stored.
+        if let Some(authority) = uri.authority() {
+            self.authority.as_deref().filter(|own| own.eq_ignore_ascii_case(authority.as_str()))?;
+        }
+        let path = NormalPath::parse(uri.path()).ok()?;
+        let site = &self.route.site;
+        let path = key::resolve_root(path, &site.site);
+        let behavior = &site.behavior(&path)?.behavior;
+        let (key, _) = key::of_request(&site.site, behavior, self.authority.as_deref(), &path, uri.query());
+        Some(key.target().to_owned())
+    }
+
+    fn carry(&self) -> Carry {
+        Carry::of(&self.viewer, self.policy())
+    }
+
+    fn outgoing(&self) -> Outgoing<'_> {
+        Outgoing {
+            viewer: &self.viewer,
+            authority: self.authority.as_deref(),
+            peer: self.peer,
+            site: &self.route.site.site.id,
+            origin: &self.route.behavior.origin,
+        }
+    }
+}

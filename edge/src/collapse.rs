@@ -1,0 +1,343 @@
+//! Requests for one key into one fill that they share while it runs.
+//!
+//! Flow: [`Collapse::join`] → lead, wait or go alone. The fill of the one who leads says once, to all who wait, what came of it; each
+//! of them then asks the reuse verdict afresh (invalidation rule 3). Whoever finds that the response is not for sharing says so
+//! ([`Collapse::go_alone`]), and for a while nobody waits for that key.
+//! Guarantees: one fill per key at a time that newcomers can join; a fill that began before a matching order is not joined any more,
+//! a new one takes its place. A fill that nobody wants any longer hears of it. Both tables are bounded by the requests under way.
+//! Errors: a fill that ends without a word counts as given up, and one of those who waited leads anew.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use edge_cache::{CacheKey, Label, storing};
+use http::{Response, StatusCode};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+
+use crate::forward::ForwardError;
+use crate::forward::body::OriginBody;
+use crate::store::held::Held;
+
+const SHARDS: usize = 64;
+/// For how long a key that was found unshareable is remembered.
+const ALONE_FOR: Duration = Duration::from_secs(10);
+/// How many such keys one shard remembers.
+const ALONE_LIMIT: usize = 1_024;
+
+/// Fills under way, by key.
+#[derive(Debug)]
+pub struct Collapse {
+    shards: Box<[Mutex<Shard>]>,
+    places: RandomState,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    fills: HashMap<CacheKey, Arc<Fill>>,
+    alone: HashMap<CacheKey, Duration>,
+}
+
+/// What a newcomer does.
+#[derive(Debug)]
+pub enum Joined {
+    /// Begins the fill that others may join.
+    Lead(Lead),
+    /// Waits for one that is under way.
+    Wait(Interest),
+    /// Asks the origin for itself: answers to this key are not for sharing.
+    Alone,
+}
+
+/// One fetch from an origin that is meant for the store.
+#[derive(Debug)]
+pub struct Fill {
+    /// Where the purge log stood when it began.
+    pub label: Label,
+    outcome: watch::Sender<Option<Outcome>>,
+    interested: AtomicUsize,
+    unattended: AtomicBool,
+    left: Notify,
+    answer: Mutex<Option<Unshared>>,
+}
+
+/// What came of a fill.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It may be stored, and its body is arriving.
+    Arriving(Arc<Held>),
+    /// What is stored still holds.
+    Freshened(Arc<Held>),
+    /// It is for the one who led only.
+    Unshared,
+    /// The origin answered with an error for which something stored may stand in.
+    ErrorStatus(StatusCode),
+    /// The origin gave no answer.
+    Failed(Arc<ForwardError>),
+    /// It ended without any of that.
+    GivenUp,
+}
+
+/// An answer that is for one viewer only.
+#[derive(Debug)]
+pub struct Unshared {
+    /// As the origin sent it.
+    pub response: Response<OriginBody>,
+    /// Why it is not stored.
+    pub why: NotKept,
+}
+
+/// Why a response that could be passed on is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotKept {
+    /// Storing refuses it.
+    Refused(storing::Reason),
+    /// It is larger than half of the store, or there is no room.
+    NoRoom,
+}
+
+impl Fill {
+    /// One that nobody else can join.
+    pub fn new(label: Label) -> Arc<Self> {
+        Arc::new(Self {
+            label,
+            outcome: watch::Sender::new(None),
+            interested: AtomicUsize::new(0),
+            unattended: AtomicBool::new(false),
+            left: Notify::new(),
+            answer: Mutex::new(None),
+        })
+    }
+
+    /// Says what came of it; the first word counts.
+    pub fn conclude(&self, outcome: Outcome) {
+        self.outcome.send_if_modified(|said| {
+            let first = said.is_none();
+            said.get_or_insert(outcome);
+            first
+        });
+    }
+
+    /// Leaves an answer for the one who led, and tells the others that it is not for them.
+    pub fn answer_leader(&self, answer: Unshared) {
+        *self.answer.lock() = Some(answer);
+        self.conclude(Outcome::Unshared);
+    }
+
+    /// The answer for the one who led.
+    pub fn take_answer(&self) -> Option<Unshared> {
+        self.answer.lock().take()
+    }
+
+    /// From here on it goes on, whoever leaves: nobody waits for it in the first place, or what it brings is wanted anyway.
+    pub fn go_on_unattended(&self) {
+        self.unattended.store(true, Ordering::Release);
+    }
+
+    /// Waits until nobody wants it any more.
+    pub async fn deserted(&self) {
+        while self.unattended.load(Ordering::Acquire) || self.interested.load(Ordering::Acquire) > 0 {
+            self.left.notified().await;
+        }
+    }
+}
+
+/// Someone's wish that a fill goes on, until it is dropped.
+#[derive(Debug)]
+pub struct Interest {
+    fill: Arc<Fill>,
+}
+
+impl Interest {
+    /// Wants this fill.
+    pub fn new(fill: &Arc<Fill>) -> Self {
+        fill.interested.fetch_add(1, Ordering::AcqRel);
+        Self { fill: Arc::clone(fill) }
+    }
+
+    /// The fill.
+    pub fn fill(&self) -> &Arc<Fill> {
+        &self.fill
+    }
+
+    /// What came of it, once that is known.
+    pub async fn outcome(&self) -> Outcome {
+        let mut outcome = self.fill.outcome.subscribe();
+        let said = outcome.wait_for(Option::is_some).await;
+        // The sender is in the fill that is held here, so there always is a word in the end.
+        said.ok().and_then(|said| said.clone()).unwrap_or(Outcome::GivenUp)
+    }
+}
+
+impl Drop for Interest {
+    fn drop(&mut self) {
+        if self.fill.interested.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.fill.left.notify_one();
+        }
+    }
+}
+
+/// The duty to run a fill. Dropped, it leaves the table; a fill that has not said anything by then is given up.
+#[derive(Debug)]
+pub struct Lead {
+    collapse: Arc<Collapse>,
+    key: Option<CacheKey>,
+    fill: Arc<Fill>,
+}
+
+impl Lead {
+    /// The fill.
+    pub fn fill(&self) -> &Arc<Fill> {
+        &self.fill
+    }
+
+    /// Lets nobody join from here on; those who wait go on waiting.
+    pub fn close(&mut self) {
+        if let Some(key) = self.key.take() {
+            self.collapse.remove(&key, &self.fill);
+        }
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        self.close();
+        self.fill.conclude(Outcome::GivenUp);
+    }
+}
+
+impl Collapse {
+    /// Nothing is under way.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), places: RandomState::new() })
+    }
+
+    /// Joins the fill for a key if there is one that `admits` lets live, else begins one with the label that `label` gives.
+    pub fn join(
+        self: &Arc<Self>,
+        key: &CacheKey,
+        now: Duration,
+        admits: impl FnOnce(Label) -> bool,
+        label: impl FnOnce() -> Label,
+    ) -> Joined {
+        let Some(mut shard) = self.shard(key).map(Mutex::lock) else { return Joined::Alone };
+        if let Some(until) = shard.alone.get(key) {
+            if *until > now {
+                return Joined::Alone;
+            }
+            shard.alone.remove(key);
+        }
+        if let Some(fill) = shard.fills.get(key).filter(|fill| admits(fill.label)) {
+            return Joined::Wait(Interest::new(fill));
+        }
+        let fill = Fill::new(label());
+        shard.fills.insert(key.clone(), Arc::clone(&fill));
+        Joined::Lead(Lead { collapse: Arc::clone(self), key: Some(key.clone()), fill })
+    }
+
+    /// A fill that nobody can join.
+    pub fn lead_alone(self: &Arc<Self>, label: Label) -> Lead {
+        Lead { collapse: Arc::clone(self), key: None, fill: Fill::new(label) }
+    }
+
+    /// Answers to this key are not for sharing: nobody waits for them for a while.
+    pub fn go_alone(&self, key: &CacheKey, now: Duration) {
+        let Some(mut shard) = self.shard(key).map(Mutex::lock) else { return };
+        if shard.alone.len() >= ALONE_LIMIT {
+            shard.alone.retain(|_, until| *until > now);
+        }
+        if shard.alone.len() < ALONE_LIMIT {
+            shard.alone.insert(key.clone(), now + ALONE_FOR);
+        }
+    }
+
+    /// How many fills can be joined.
+    pub fn fills(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().fills.len()).sum()
+    }
+
+    fn remove(&self, key: &CacheKey, fill: &Arc<Fill>) {
+        let Some(mut shard) = self.shard(key).map(Mutex::lock) else { return };
+        if shard.fills.get(key).is_some_and(|known| Arc::ptr_eq(known, fill)) {
+            shard.fills.remove(key);
+        }
+    }
+
+    fn shard(&self, key: &CacheKey) -> Option<&Mutex<Shard>> {
+        let place = usize::try_from(self.places.hash_one(key) % SHARDS as u64).ok()?;
+        self.shards.get(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_cache::NormalPath;
+    use futures::FutureExt;
+
+    use super::*;
+
+    const LABEL: Label = Label { log: None, local: 0 };
+
+    fn key() -> CacheKey {
+        CacheKey::new("s", None, &NormalPath::parse("/a").expect("is one"), None)
+    }
+
+    fn join(collapse: &Arc<Collapse>, at: u64, admitted: bool) -> Joined {
+        collapse.join(&key(), Duration::from_secs(at), |_| admitted, || LABEL)
+    }
+
+    #[test]
+    fn the_first_leads_and_the_others_wait_until_it_leaves_the_table() {
+        let collapse = Collapse::new();
+        let Joined::Lead(lead) = join(&collapse, 0, true) else { panic!("leads") };
+        let Joined::Wait(waiter) = join(&collapse, 0, true) else { panic!("waits") };
+        assert!(waiter.outcome().now_or_never().is_none());
+        lead.fill().conclude(Outcome::ErrorStatus(StatusCode::BAD_GATEWAY));
+        drop(lead);
+        assert!(matches!(waiter.outcome().now_or_never(), Some(Outcome::ErrorStatus(_))));
+        assert!(matches!(join(&collapse, 0, true), Joined::Lead(_)));
+    }
+
+    #[test]
+    fn a_fill_that_began_before_an_order_is_not_joined_and_does_not_take_its_successor_along() {
+        let collapse = Collapse::new();
+        let Joined::Lead(before) = join(&collapse, 0, true) else { panic!("leads") };
+        let Joined::Lead(after) = join(&collapse, 0, false) else { panic!("leads anew") };
+        drop(before);
+        assert!(matches!(join(&collapse, 0, true), Joined::Wait(_)));
+        drop(after);
+        assert_eq!(collapse.fills(), 0);
+    }
+
+    #[test]
+    fn a_leader_that_ends_without_a_word_has_given_up() {
+        let collapse = Collapse::new();
+        let Joined::Lead(lead) = join(&collapse, 0, true) else { panic!("leads") };
+        let waiter = Interest::new(lead.fill());
+        drop(lead);
+        assert!(matches!(waiter.outcome().now_or_never(), Some(Outcome::GivenUp)));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_key_that_is_not_for_sharing_until_ten_seconds_later() {
+        let collapse = Collapse::new();
+        collapse.go_alone(&key(), Duration::ZERO);
+        assert!(matches!(join(&collapse, 9, true), Joined::Alone));
+        assert!(matches!(join(&collapse, 10, true), Joined::Lead(_)));
+    }
+
+    #[test]
+    fn a_fill_hears_when_the_last_one_leaves_unless_it_goes_on_unattended() {
+        let fill = Fill::new(LABEL);
+        let (one, other) = (Interest::new(&fill), Interest::new(&fill));
+        drop(one);
+        assert!(fill.deserted().now_or_never().is_none());
+        drop(other);
+        assert!(fill.deserted().now_or_never().is_some());
+        fill.go_on_unattended();
+        assert!(fill.deserted().now_or_never().is_none());
+    }
+}

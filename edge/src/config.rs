@@ -1,0 +1,148 @@
+//! A configuration as the operator compiled it into the tables that requests are looked up in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use edge_cache::pattern::PathPattern;
+use edge_cache::{NormalPath, Policy};
+use edge_contract::{Behavior, EdgeConfig, Epoch, Origin, Protocol, Site};
+
+use crate::metrics::BehaviorCounters;
+
+/// Everything that one configuration serves. Immutable: a request keeps the one it began with.
+#[derive(Debug)]
+pub struct Sites {
+    /// The life of the revision's counter.
+    pub epoch: Epoch,
+    /// Which configuration it is.
+    pub revision: u64,
+    /// The sites in the configuration's order.
+    pub sites: Vec<Arc<SiteTable>>,
+    by_name: HashMap<String, Arc<SiteTable>>,
+    wildcards: Vec<(String, Arc<SiteTable>)>,
+    any_host: Option<Arc<SiteTable>>,
+}
+
+/// One distribution, ready to be asked.
+#[derive(Debug)]
+pub struct SiteTable {
+    /// As it was configured.
+    pub site: Site,
+    /// In order; the last one matches everything.
+    pub behaviors: Vec<Arc<BehaviorTable>>,
+}
+
+/// One path rule, ready to be asked.
+#[derive(Debug)]
+pub struct BehaviorTable {
+    /// As it was configured.
+    pub behavior: Behavior,
+    /// Which paths it serves.
+    pub pattern: PathPattern,
+    /// What storing and reuse are judged by.
+    pub policy: Policy,
+    /// Where its responses come from.
+    pub origin: Arc<Origin>,
+    /// What has been counted for it, through all revisions.
+    pub counters: Arc<BehaviorCounters>,
+}
+
+impl Sites {
+    /// Compiles a configuration, or says in one sentence each why not. Counters go on from `before`.
+    pub fn compile(config: EdgeConfig, before: Option<&Self>) -> Result<Self, String> {
+        let faults: Vec<String> = config.validate().iter().map(ToString::to_string).collect();
+        if !faults.is_empty() {
+            return Err(faults.join("; "));
+        }
+        let tables = config.sites.into_iter().map(|site| SiteTable::compile(site, before).map(Arc::new));
+        let sites = tables.collect::<Result<Vec<_>, _>>()?;
+        let mut compiled = Self {
+            epoch: config.epoch,
+            revision: config.revision,
+            sites: sites.clone(),
+            by_name: HashMap::new(),
+            wildcards: Vec::new(),
+            any_host: None,
+        };
+        for table in &sites {
+            compiled.name(table);
+        }
+        // The longest suffix is the one that says most.
+        compiled.wildcards.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
+        Ok(compiled)
+    }
+
+    fn name(&mut self, table: &Arc<SiteTable>) {
+        let site = &table.site;
+        if site.aliases.is_empty() {
+            self.any_host.get_or_insert_with(|| Arc::clone(table));
+        }
+        for alias in &site.aliases {
+            match alias.strip_prefix('*') {
+                Some(suffix) => self.wildcards.push((suffix.to_ascii_lowercase(), Arc::clone(table))),
+                None => drop(self.by_name.insert(alias.to_ascii_lowercase(), Arc::clone(table))),
+            }
+        }
+        for name in &site.own_names {
+            self.by_name.entry(name.to_ascii_lowercase()).or_insert_with(|| Arc::clone(table));
+        }
+    }
+
+    /// An exact alias or one of a distribution's own names. `host` is in lower case, without port and trailing dot.
+    pub fn by_name(&self, host: &str) -> Option<&Arc<SiteTable>> {
+        self.by_name.get(host)
+    }
+
+    /// The longest wildcard alias; its `*` stands for at least one character.
+    pub fn by_wildcard(&self, host: &str) -> Option<&Arc<SiteTable>> {
+        let covers = |suffix: &str| host.len() > suffix.len() && host.ends_with(suffix);
+        self.wildcards.iter().find(|(suffix, _)| covers(suffix)).map(|(_, table)| table)
+    }
+
+    /// The distribution without aliases, if there is one.
+    pub fn for_any_host(&self) -> Option<&Arc<SiteTable>> {
+        self.any_host.as_ref()
+    }
+
+    /// Whether some site lets viewers speak this.
+    pub fn speak(&self, protocol: Protocol) -> bool {
+        self.sites.iter().any(|table| table.site.protocols.contains(&protocol))
+    }
+
+    /// The site with this id.
+    pub fn by_id(&self, id: &str) -> Option<&Arc<SiteTable>> {
+        self.sites.iter().find(|table| table.site.id == id)
+    }
+}
+
+impl SiteTable {
+    fn compile(site: Site, before: Option<&Sites>) -> Result<Self, String> {
+        let known = before.and_then(|sites| sites.by_id(&site.id));
+        let origins: HashMap<&str, Arc<Origin>> =
+            site.origins.iter().map(|origin| (origin.name.as_str(), Arc::new(origin.clone()))).collect();
+        let mut behaviors = Vec::with_capacity(site.behaviors.len());
+        for behavior in &site.behaviors {
+            let Some(origin) = origins.get(behavior.origin.as_str()) else {
+                return Err(format!("{}: there is no origin {}", site.name, behavior.origin));
+            };
+            let counted = known.and_then(|table| table.by_pattern(&behavior.path_pattern));
+            behaviors.push(Arc::new(BehaviorTable {
+                behavior: behavior.clone(),
+                pattern: PathPattern::new(&behavior.path_pattern),
+                policy: Policy::of(behavior),
+                origin: Arc::clone(origin),
+                counters: counted.map(|table| Arc::clone(&table.counters)).unwrap_or_default(),
+            }));
+        }
+        Ok(Self { site, behaviors })
+    }
+
+    fn by_pattern(&self, pattern: &str) -> Option<&Arc<BehaviorTable>> {
+        self.behaviors.iter().find(|table| table.behavior.path_pattern == pattern)
+    }
+
+    /// The first behavior that serves this path; the last one serves every path.
+    pub fn behavior(&self, path: &NormalPath) -> Option<&Arc<BehaviorTable>> {
+        self.behaviors.iter().find(|table| table.pattern.matches(path))
+    }
+}

@@ -1,0 +1,280 @@
+//! One fetch from an origin into a stored response that everyone who waits can follow, or into the word that there is none.
+//!
+//! Flow: forward → 304: freshen; an error for which something stored may stand in: say so; else the storing verdict → record → store.
+//! Guarantees: a response is stored only whole, and only if the purge ledger admits its label at that moment; what a viewer reads of
+//! it while it arrives is bounded by the store or goes piece by piece. A fill that nobody wants ends, unless it is nearly done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use edge_cache::date::Date;
+use edge_cache::reuse::{self, Failure, Fallback};
+use edge_cache::storing::{self, Exchange, Storing};
+use edge_cache::validation::{self, Conditional, Freshened};
+use edge_cache::{Label, Moment, Received};
+use http::{HeaderMap, Method, Response, StatusCode, header, response};
+use http_body_util::BodyExt;
+
+use crate::ask::Ask;
+use crate::clock::Now;
+use crate::collapse::{Lead, NotKept, Outcome, Unshared};
+use crate::forward::ForwardError;
+use crate::forward::body::{OriginBody, RequestBody};
+use crate::process::Edge;
+use crate::store::block::{self, BLOCK_OVERHEAD};
+use crate::store::held::{self, Content, Held, Whole};
+use crate::store::recording::Recording;
+
+/// How long the slowest viewer of a response that is not kept may hold up the others.
+const SLOWEST: Duration = Duration::from_secs(30);
+/// A body of up to this size becomes one block once it is whole, and so does one that came in smaller pieces than `PIECE`.
+const ONE_BLOCK: usize = 64 * 1024;
+const PIECE: usize = 4 * 1024;
+
+/// A fill to be run.
+pub struct Work {
+    /// The edge that runs it.
+    pub edge: Arc<Edge>,
+    /// The request that it is for.
+    pub ask: Arc<Ask>,
+    /// What is stored, and the condition by which the origin is asked whether it still holds.
+    pub validates: Option<(Arc<Held>, Conditional)>,
+    /// The duty.
+    pub lead: Lead,
+}
+
+/// What an origin answered, and when.
+struct Answer {
+    parts: response::Parts,
+    body: OriginBody,
+    forwarded: HeaderMap,
+    received: Received,
+}
+
+impl Work {
+    /// Runs it to its end, or to the point where nobody wants it any more.
+    pub async fn run(mut self) {
+        let fill = Arc::clone(self.lead.fill());
+        let mut label = fill.label;
+        loop {
+            let answer = tokio::select! {
+                answer = self.ask_origin() => answer,
+                () = fill.deserted() => return,
+            };
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(error) => return fill.conclude(Outcome::Failed(Arc::new(error))),
+            };
+            match self.validates.take() {
+                Some((held, _)) if answer.parts.status == StatusCode::NOT_MODIFIED => {
+                    if let Some(freshened) = self.freshen(&held, &answer, label) {
+                        return fill.conclude(Outcome::Freshened(freshened));
+                    }
+                    // Asked whole this time: its validator speaks of something else, or an order came meanwhile (rules 3 and 8).
+                    label = self.edge.live.purge().label();
+                }
+                _ if answer.parts.status == StatusCode::NOT_MODIFIED => {
+                    return fill.conclude(Outcome::Failed(Arc::new(ForwardError::UnaskedNotModified)));
+                }
+                _ if self.something_stands_in(answer.parts.status) => {
+                    return fill.conclude(Outcome::ErrorStatus(answer.parts.status));
+                }
+                _ => return self.keep_or_pass(answer, label).await,
+            }
+        }
+    }
+
+    async fn ask_origin(&self) -> Result<Answer, ForwardError> {
+        let Self { edge, ask, .. } = self;
+        let forwarded = ask.forwarded(self.validates.as_ref().map(|(_, condition)| condition));
+        let request = ask.request(forwarded.clone(), RequestBody::Empty).ok_or(ForwardError::Target)?;
+        let asked = edge.clock.now();
+        let response = edge.ask_origin(ask, request).await?;
+        let (mut parts, body) = response.into_parts();
+        held::detach(&mut parts);
+        Ok(Answer { parts, body, forwarded, received: received(asked, edge.clock.now()) })
+    }
+
+    /// RFC 9111 §4.3.4, if the purge ledger lets what is stored live on.
+    fn freshen(&self, held: &Arc<Held>, answer: &Answer, label: Label) -> Option<Arc<Held>> {
+        let Answer { parts, forwarded, received, .. } = answer;
+        let (live, key) = (&self.edge.live, &self.ask.key);
+        let Freshened::Updated(stored) = validation::freshen(&held.stored, parts, forwarded, *received, label) else {
+            return None;
+        };
+        if !live.purge().revives(key, held, label) {
+            return None;
+        }
+        let room = live.store().hold(held::cost(key.len(), &stored.headers))?;
+        let freshened = Arc::new(Held::new(*stored, held.content.clone(), Arc::new(room)));
+        live.store().exchange(key, held, Arc::clone(&freshened));
+        Some(freshened)
+    }
+
+    /// Whether a stored response may be served in place of this error; then it must not be displaced by it.
+    fn something_stands_in(&self, status: StatusCode) -> bool {
+        let failure = Failure::Status(status);
+        status.is_server_error() && matches!(stands_in(&self.edge, &self.ask, failure).1, Fallback::Stale(_))
+    }
+
+    async fn keep_or_pass(mut self, answer: Answer, label: Label) {
+        let Answer { parts, body, forwarded, received } = answer;
+        let exchange = Exchange {
+            method: &Method::GET,
+            forwarded: &forwarded,
+            authorized: self.ask.authorized(),
+            received,
+            label,
+        };
+        match storing::decide(&exchange, &parts, self.ask.policy()) {
+            Storing::Skip(reason) => self.pass(parts, body, NotKept::Refused(reason)),
+            Storing::Store(stored) => {
+                let length = announced_length(&parts, &body);
+                let store = self.edge.live.store();
+                let room = store.hold(held::cost(self.ask.key.len(), &stored.headers));
+                let Some(room) = room.filter(|_| length.is_none_or(|length| store.could_hold(length))) else {
+                    return self.pass(parts, body, NotKept::NoRoom);
+                };
+                let recording = Arc::new(Recording::default());
+                let content = Content::Arriving { recording: Arc::clone(&recording), length };
+                let held = Arc::new(Held::new(*stored, content, Arc::new(room)));
+                self.lead.fill().conclude(Outcome::Arriving(Arc::clone(&held)));
+                let trailers = self.record(&recording, body, length).await;
+                self.finish(&held, &recording, trailers);
+            }
+        }
+    }
+
+    fn pass(mut self, parts: response::Parts, body: OriginBody, why: NotKept) {
+        self.stop_sharing();
+        self.lead.fill().answer_leader(Unshared { response: Response::from_parts(parts, body), why });
+    }
+
+    /// Nobody may join any more, and nobody waits for this key for a while.
+    fn stop_sharing(&mut self) {
+        self.edge.collapse.go_alone(&self.ask.key, self.edge.clock.now().monotonic);
+        self.lead.close();
+    }
+
+    /// Reads the body to its end; what comes of it says whether that was its true end.
+    async fn record(&mut self, recording: &Recording, mut body: OriginBody, length: Option<u64>) -> Recorded {
+        let fill = Arc::clone(self.lead.fill());
+        let (mut kept, mut read) = (true, 0_u64);
+        loop {
+            let nearly_done = kept && length.is_some_and(|length| length - read.min(length) <= read);
+            let frame = tokio::select! {
+                frame = body.frame() => frame,
+                () = fill.deserted(), if !nearly_done => return Recorded::Cut,
+            };
+            let frame = match frame {
+                None if kept => return Recorded::Whole(None),
+                None => return Recorded::Unkept(None),
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => {
+                    tracing::debug!(key = self.ask.key.target(), %error, "a fill was cut short");
+                    return Recorded::Cut;
+                }
+            };
+            let data = match frame.into_data() {
+                Ok(data) => data,
+                Err(frame) => {
+                    let trailers = frame.into_trailers().ok();
+                    return if kept { Recorded::Whole(trailers) } else { Recorded::Unkept(trailers) };
+                }
+            };
+            read += data.len() as u64;
+            kept = kept && self.keep(recording, &data);
+            if !kept && !self.hand_on(recording, data).await {
+                return Recorded::Cut;
+            }
+        }
+    }
+
+    /// Keeps a piece, if there is room; if not, nothing of this response is kept from here on.
+    fn keep(&mut self, recording: &Recording, data: &Bytes) -> bool {
+        if data.is_empty() {
+            return true;
+        }
+        if let Some(room) = self.edge.live.store().hold(data.len() + BLOCK_OVERHEAD) {
+            recording.push(block::copy(data, room));
+            return true;
+        }
+        recording.stop_keeping();
+        self.stop_sharing();
+        false
+    }
+
+    /// Hands a piece to those who follow, once they have taken all before it: so at most one piece waits, unaccounted for.
+    async fn hand_on(&self, recording: &Recording, data: Bytes) -> bool {
+        if tokio::time::timeout(SLOWEST, recording.caught_up()).await.is_err() {
+            recording.leave_behind();
+        }
+        recording.push(data);
+        recording.is_followed()
+    }
+
+    fn finish(mut self, held: &Arc<Held>, recording: &Recording, recorded: Recorded) {
+        let trailers = match recorded {
+            Recorded::Cut => return recording.cut(),
+            Recorded::Unkept(trailers) => return recording.finish(trailers),
+            Recorded::Whole(trailers) => trailers,
+        };
+        let (live, key) = (&self.edge.live, &self.ask.key);
+        let whole = self.whole(recording, trailers.clone());
+        let completed = Arc::new(held.completed(whole));
+        let displaced = live.store().insert(key, completed, |held| live.purge().admits(key, held).is_admitted());
+        for old in &displaced.replaced {
+            // Counts those that an order had dropped already.
+            live.purge().keeps(key, old);
+        }
+        // Stored first, so that whoever reads the end here finds it there.
+        self.lead.close();
+        recording.finish(trailers);
+    }
+
+    /// The blocks as they are stored: small bodies, and those that came in crumbs, as one.
+    fn whole(&self, recording: &Recording, trailers: Option<HeaderMap>) -> Whole {
+        let blocks = recording.blocks();
+        let size: usize = blocks.iter().map(Bytes::len).sum();
+        let worth_joining = blocks.len() > 1 && (size <= ONE_BLOCK || size / blocks.len() < PIECE);
+        let room = worth_joining.then(|| self.edge.live.store().hold(size + BLOCK_OVERHEAD)).flatten();
+        let blocks = room.map_or(blocks.clone(), |room| vec![block::join(&blocks, room)]);
+        Whole { blocks: blocks.into(), length: size as u64, trailers: trailers.map(Arc::new) }
+    }
+}
+
+/// How a body ended.
+enum Recorded {
+    /// Complete, and all of it kept.
+    Whole(Option<HeaderMap>),
+    /// Complete, but there was no room for all of it.
+    Unkept(Option<HeaderMap>),
+    /// Not complete.
+    Cut,
+}
+
+/// By both clocks, as verdicts want them.
+pub fn received(asked: Now, answered: Now) -> Received {
+    Received { asked: Moment(asked.monotonic), answered: Moment(answered.monotonic), date: date(answered) }
+}
+
+fn date(now: Now) -> Date {
+    let since = now.wall.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Date(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+fn announced_length(parts: &response::Parts, body: &OriginBody) -> Option<u64> {
+    let header = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    header.or_else(|| http_body::Body::size_hint(body).exact())
+}
+
+/// Asks whether what is stored may stand in, of what the store and the ledger say now.
+pub fn stands_in(edge: &Edge, ask: &Ask, failure: Failure) -> (Option<Arc<Held>>, Fallback) {
+    let found = edge.find(ask);
+    let fallback = ask.reuse(|request| {
+        let found = found.as_ref().map(|(held, admission)| (&held.stored, *admission));
+        reuse::on_failure(failure, request, found, ask.policy(), Moment(edge.clock.now().monotonic))
+    });
+    (found.map(|(held, _)| held), fallback)
+}

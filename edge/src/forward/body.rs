@@ -1,0 +1,219 @@
+//! Bodies on their way through the edge, in both directions, piece by piece and never for longer than patience allows.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use thiserror::Error;
+use tokio::time::Sleep;
+
+use super::connect::{Destination, Sender};
+use super::pool::Pool;
+use crate::clock::Clock;
+
+/// How long a connection may take to be ready again after a response; longer means that its request never ended.
+const READY_WITHIN: Duration = Duration::from_secs(1);
+
+/// Why a body ended early.
+#[derive(Debug, Error)]
+pub enum BodyError {
+    /// The connection failed, or the other side broke its own framing.
+    #[error("the body broke off")]
+    Broken(#[source] hyper::Error),
+    /// Nothing came for too long.
+    #[error("the body stood still for {0:?}")]
+    Stalled(Duration),
+    /// The fill that this response follows was given up.
+    #[error("the fill was cut short")]
+    Cut,
+}
+
+/// A timer that runs only while nothing comes.
+#[derive(Debug)]
+struct Stall {
+    limit: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    running: bool,
+}
+
+impl Stall {
+    fn new(limit: Duration) -> Self {
+        Self { limit, timer: None, running: false }
+    }
+
+    fn moved(&mut self) {
+        self.running = false;
+    }
+
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let running = std::mem::replace(&mut self.running, true);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.limit)));
+        if !running {
+            timer.as_mut().reset(Clock::deadline(self.limit));
+        }
+        timer.as_mut().poll(cx)
+    }
+}
+
+/// What an origin is sent after a head.
+#[derive(Debug)]
+pub enum RequestBody {
+    /// Nothing.
+    Empty,
+    /// What the viewer sends, as it comes.
+    Viewer(Upload),
+}
+
+/// A viewer's body on its way to an origin.
+#[derive(Debug)]
+pub struct Upload {
+    incoming: Incoming,
+    stall: Stall,
+    taken: Arc<AtomicU64>,
+}
+
+impl RequestBody {
+    /// Passes on what a viewer sends, as long as something comes within `patience`.
+    pub fn viewer(incoming: Incoming, patience: Duration) -> Self {
+        if incoming.is_end_stream() {
+            return Self::Empty;
+        }
+        Self::Viewer(Upload { incoming, stall: Stall::new(patience), taken: Arc::default() })
+    }
+
+    /// Counts the pieces that the connection has taken: an origin that still reads cannot answer yet.
+    pub fn progress(&self) -> Option<Arc<AtomicU64>> {
+        if let Self::Viewer(upload) = self { Some(Arc::clone(&upload.taken)) } else { None }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Viewer(Upload { incoming, stall, taken }) => {
+                taken.fetch_add(1, Ordering::Relaxed);
+                poll_incoming(incoming, stall, cx)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Viewer(upload) => upload.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Viewer(upload) => upload.incoming.size_hint(),
+        }
+    }
+}
+
+fn poll_incoming(
+    incoming: &mut Incoming,
+    stall: &mut Stall,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    match Pin::new(incoming).poll_frame(cx) {
+        Poll::Ready(frame) => {
+            stall.moved();
+            Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)))
+        }
+        Poll::Pending => {
+            ready!(stall.poll_over(cx));
+            Poll::Ready(Some(Err(BodyError::Stalled(stall.limit))))
+        }
+    }
+}
+
+/// A response's body as it comes from an origin. Read to its end, it gives its connection back; dropped earlier, it closes it.
+#[derive(Debug)]
+pub struct OriginBody {
+    incoming: Incoming,
+    stall: Stall,
+    lease: Option<Lease>,
+}
+
+/// The connection that a body comes over, and where it goes afterwards.
+#[derive(Debug)]
+pub struct Lease {
+    /// The connection.
+    pub sender: Sender,
+    /// Where it leads.
+    pub destination: Destination,
+    /// Where it waits for the next request.
+    pub pool: Arc<Pool>,
+    /// For how long it may wait.
+    pub keep_alive: Duration,
+    /// The clock of the pool.
+    pub clock: Clock,
+}
+
+impl Lease {
+    fn give_back(self) {
+        let Self { mut sender, destination, pool, keep_alive, clock } = self;
+        if sender.is_ready() {
+            pool.put(destination, sender, clock.now().monotonic + keep_alive);
+            return;
+        }
+        tokio::spawn(async move {
+            if let Ok(Ok(())) = tokio::time::timeout(READY_WITHIN, sender.ready()).await {
+                pool.put(destination, sender, clock.now().monotonic + keep_alive);
+            }
+        });
+    }
+}
+
+impl OriginBody {
+    /// Reads on as long as something comes within `patience`.
+    pub fn new(incoming: Incoming, patience: Duration, lease: Lease) -> Self {
+        let mut body = Self { incoming, stall: Stall::new(patience), lease: Some(lease) };
+        if body.incoming.is_end_stream() {
+            body.finish();
+        }
+        body
+    }
+
+    fn finish(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+    }
+}
+
+impl Body for OriginBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let frame = ready!(poll_incoming(&mut this.incoming, &mut this.stall, cx));
+        match &frame {
+            None => this.finish(),
+            Some(Ok(_)) if this.incoming.is_end_stream() => this.finish(),
+            Some(Ok(_)) => {}
+            Some(Err(_)) => this.lease = None,
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

@@ -1,0 +1,129 @@
+//! An address into a connection that takes one request at a time.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use rustls_platform_verifier::BuilderVerifierExt;
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::body::RequestBody;
+
+/// Sends requests over one connection.
+pub type Sender = http1::SendRequest<RequestBody>;
+
+/// The largest response head, and the most of a body that is read at once.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// Where a connection leads, and as whom the other side must prove itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Destination {
+    /// The address dialled.
+    pub address: SocketAddr,
+    /// The name to verify; plain TCP without one.
+    pub verified_name: Option<ServerName<'static>>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// No connection within the time for one.
+    #[error("connecting to {address} took longer than {after:?}")]
+    TimedOut {
+        /// The address dialled.
+        address: SocketAddr,
+        /// The time for one attempt.
+        after: Duration,
+    },
+    /// It was refused, reset or unreachable.
+    #[error("connecting to {address}")]
+    Refused {
+        /// The address dialled.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// TLS did not come about; most often the certificate is not for this name or not trusted.
+    #[error("TLS with {address}")]
+    Tls {
+        /// The address dialled.
+        address: SocketAddr,
+        /// What TLS said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// This edge has no roots to verify anyone against.
+    #[error("no trusted roots on this machine")]
+    Roots(#[source] rustls::Error),
+    /// The connection closed before it could be used.
+    #[error("handshake with {address}")]
+    Handshake {
+        /// The address dialled.
+        address: SocketAddr,
+        /// What HTTP said.
+        #[source]
+        source: hyper::Error,
+    },
+}
+
+/// Opens connections; holds what they share.
+#[derive(Debug, Default)]
+pub struct Connector {
+    tls: OnceLock<Arc<ClientConfig>>,
+}
+
+impl Connector {
+    /// A connection that is ready for its first request, within `limit`.
+    pub async fn connect(&self, to: &Destination, limit: Duration) -> Result<Sender, ConnectError> {
+        let timed_out = ConnectError::TimedOut { address: to.address, after: limit };
+        tokio::time::timeout(limit, self.open(to)).await.unwrap_or(Err(timed_out))
+    }
+
+    async fn open(&self, to: &Destination) -> Result<Sender, ConnectError> {
+        let address = to.address;
+        let stream = TcpStream::connect(address).await.map_err(|source| ConnectError::Refused { address, source })?;
+        // A request is written whole; waiting to fill a packet only delays it. Failing to say so costs nothing else.
+        let _ = stream.set_nodelay(true);
+        let Some(name) = &to.verified_name else { return handshake(stream, address).await };
+        let tls = TlsConnector::from(self.tls()?);
+        let stream = tls.connect(name.clone(), stream).await.map_err(|source| ConnectError::Tls { address, source })?;
+        handshake(stream, address).await
+    }
+
+    /// Made at the first HTTPS origin: the roots of a platform are large, and most edges never need them.
+    fn tls(&self) -> Result<Arc<ClientConfig>, ConnectError> {
+        if let Some(made) = self.tls.get() {
+            return Ok(Arc::clone(made));
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(BuilderVerifierExt::with_platform_verifier)
+            .map_err(ConnectError::Roots)?
+            .with_no_client_auth();
+        Ok(Arc::clone(self.tls.get_or_init(|| Arc::new(config))))
+    }
+}
+
+async fn handshake<S>(stream: S, address: SocketAddr) -> Result<Sender, ConnectError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let handshake = http1::Builder::new().max_buf_size(READ_BUFFER).handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = handshake.map_err(|source| ConnectError::Handshake { address, source })?;
+    tokio::spawn(async move {
+        // Whoever waits for a response or a body hears of the same failure there.
+        if let Err(error) = connection.await {
+            tracing::debug!(%address, %error, "connection to an origin ended");
+        }
+    });
+    Ok(sender)
+}

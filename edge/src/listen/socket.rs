@@ -1,0 +1,112 @@
+//! A viewer's TCP stream into one that marks what it does, and that can give back what was read to tell protocols apart.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, BytesMut};
+use edge_contract::Protocol;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::activity::Activity;
+use crate::clock::Clock;
+
+/// RFC 9113 §3.4.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A viewer's side of a connection.
+pub struct Socket {
+    stream: TcpStream,
+    unread: BytesMut,
+    activity: Arc<Activity>,
+    clock: Clock,
+}
+
+impl Socket {
+    /// Wraps a stream that was just accepted.
+    pub fn new(stream: TcpStream, activity: Arc<Activity>, clock: Clock) -> Self {
+        Self { stream, unread: BytesMut::new(), activity, clock }
+    }
+
+    /// Waits until the first bytes say what the viewer speaks; they will be read again.
+    pub async fn spoken(&mut self) -> io::Result<Protocol> {
+        let mut first = BytesMut::with_capacity(PREFACE.len());
+        let spoken = loop {
+            let read = self.stream.read_buf(&mut first).await?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if self.activity.awaits_head() {
+                self.activity.head_begins(self.clock.now().monotonic);
+            }
+            if first.starts_with(PREFACE) {
+                break Protocol::HTTP2;
+            }
+            if !PREFACE.starts_with(&first) {
+                break Protocol::HTTP1;
+            }
+        };
+        self.unread = first;
+        Ok(spoken)
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.unread.is_empty() {
+            let take = self.unread.len().min(buf.remaining());
+            buf.put_slice(&self.unread.split_to(take));
+            if !self.unread.has_remaining() {
+                self.unread = BytesMut::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before && self.activity.awaits_head() {
+            self.activity.head_begins(self.clock.now().monotonic);
+        }
+        polled
+    }
+}
+
+impl Socket {
+    fn note(&self, polled: &Poll<io::Result<usize>>) {
+        match polled {
+            Poll::Pending => self.activity.write_waits(self.clock.now().monotonic),
+            Poll::Ready(_) => self.activity.write_moves(),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.note(&polled);
+        polled
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.note(&polled);
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,152 @@
+//! Settings into a running edge, and the word to stop into an orderly end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_cache::Admission;
+use http::{Request, Response};
+use thiserror::Error;
+use tokio::net::TcpListener;
+
+use crate::ask::Ask;
+use crate::clock::Clock;
+use crate::collapse::Collapse;
+use crate::forward::body::{OriginBody, RequestBody};
+use crate::forward::{Asking, ForwardError, Forwarder};
+use crate::live::{Live, Phase};
+use crate::metrics::Metrics;
+use crate::settings::Settings;
+use crate::store::held::Held;
+use crate::{admin, drain, listen, mounted};
+
+/// How often connections that wait in vain are let go.
+const PRUNE_EVERY: Duration = Duration::from_secs(5);
+
+/// Everything that one edge consists of.
+pub struct Edge {
+    /// What time it is.
+    pub clock: Clock,
+    /// What is true right now.
+    pub live: Live,
+    /// Fills under way.
+    pub collapse: Arc<Collapse>,
+    /// The way to origins.
+    pub forwarder: Forwarder,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Whether each request is logged.
+    pub access_log: bool,
+}
+
+/// Why an edge did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("listening on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The mounted configuration cannot be served, and nobody else would send one.
+    #[error("the configuration is refused: {0}")]
+    Config(String),
+}
+
+/// An edge that runs.
+pub struct Running {
+    /// Where viewers connect.
+    pub viewers: SocketAddr,
+    /// Where metrics and health are.
+    pub admin: SocketAddr,
+    /// The edge.
+    pub edge: Arc<Edge>,
+    serving: tokio::task::JoinHandle<()>,
+    drain_accept: Duration,
+}
+
+impl Edge {
+    /// The stored response that a request selects, or any other of its key, and what the purge ledger says of it.
+    pub fn find(&self, ask: &Ask) -> Option<(Arc<Held>, Admission)> {
+        let variants = self.live.store().lookup(&ask.key)?;
+        let selected = variants.iter().find(|held| held.stored.selecting.matches(|| ask.forwarded(None)));
+        let held = selected.or_else(|| variants.first())?;
+        Some((Arc::clone(held), self.live.purge().admits(&ask.key, held)))
+    }
+
+    /// Asks the origin that serves a request.
+    pub async fn ask_origin(
+        &self,
+        ask: &Ask,
+        request: Request<RequestBody>,
+    ) -> Result<Response<OriginBody>, ForwardError> {
+        let origin = &ask.route.behavior.origin;
+        let endpoints = self.live.endpoints(&ask.route.site.site.id, &origin.name);
+        let began = self.clock.now().monotonic;
+        let asking = Asking { origin, endpoints: endpoints.as_deref().unwrap_or_default(), request };
+        let answer = self.forwarder.forward(asking).await;
+        self.metrics.origin_seconds.observe(self.clock.now().monotonic.saturating_sub(began).as_secs_f64());
+        answer
+    }
+}
+
+/// Starts an edge. It accepts as soon as this returns; it is ready once a configuration serves.
+pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartError> {
+    let live = Live::holding(settings.cache_memory);
+    if let Some(path) = &settings.config {
+        match mounted::read(path).and_then(|config| live.take_mounted_config(config)) {
+            Ok(_) => {}
+            // With an operator, its stream brings a good one; the pod is not ready until then.
+            Err(error) if settings.operator.address.is_some() => tracing::error!(error, "the mounted configuration"),
+            Err(error) => return Err(StartError::Config(error)),
+        }
+    }
+    let edge = Arc::new(Edge {
+        metrics: Metrics::new(live.clone()),
+        collapse: Collapse::new(),
+        forwarder: Forwarder::new(clock.clone()),
+        access_log: settings.access_log,
+        live,
+        clock,
+    });
+    let (viewer_socket, viewers) = bind(settings.listen).await?;
+    let (admin_socket, admin) = bind(settings.admin).await?;
+    if let Some(path) = settings.config.clone() {
+        tokio::spawn(mounted::follow(path, edge.live.clone()));
+    }
+    tokio::spawn(admin::run(Arc::clone(&edge), admin_socket));
+    tokio::spawn(sweep(edge.live.clone()));
+    tokio::spawn(prune(Arc::clone(&edge)));
+    let listening = listen::run(Arc::clone(&edge), viewer_socket, settings.max_connections, settings.drain_limit());
+    tracing::info!(%viewers, %admin, "accepting");
+    Ok(Running { viewers, admin, edge, serving: tokio::spawn(listening), drain_accept: settings.drain_accept() })
+}
+
+impl Running {
+    /// Waits for the word to stop, then for the end of what has begun.
+    pub async fn until_drained(self, stop: impl Future<Output = ()>) {
+        stop.await;
+        drain::run(&self.edge.live, self.drain_accept, self.serving).await;
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let listen = |source| StartError::Listen { address, source };
+    let socket = TcpListener::bind(address).await.map_err(listen)?;
+    let bound = socket.local_addr().map_err(listen)?;
+    Ok((socket, bound))
+}
+
+async fn sweep(live: Live) {
+    live.purge().sweep(live.store()).await;
+}
+
+async fn prune(edge: Arc<Edge>) {
+    while edge.live.phase() < Phase::Drained {
+        tokio::time::sleep(PRUNE_EVERY).await;
+        edge.forwarder.pool().prune(edge.clock.now().monotonic);
+    }
+}

@@ -1,0 +1,213 @@
+//! Purge orders into what may no longer be served, at once, and into bytes freed, soon after.
+//!
+//! Flow: an order → the ledger, under its lock → the stamp, for all threads to see → acknowledgement; beside that a sweep that
+//! drops what is refused, counts it for its order, and lets the ledger forget what has been checked everywhere.
+//! Guarantees: once [`Purge::apply`] has returned, every later [`Purge::admits`] on any thread knows the order (rules 3 and 5).
+//! The sweep only frees memory; nothing depends on how far it has come.
+//! Assumptions: one task applies orders and heads.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use edge_cache::invalidation::{HeadTaken, NormalScope, NormalScopes, Stamp, Taken, rules_differ};
+use edge_cache::{Admission, CacheKey, Label, Ledger, NormalPath};
+use edge_contract::{Head, HostHeader, PurgeOrder, Scope, SequenceNumber, Site};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
+
+use crate::live::Applied;
+use crate::store::Store;
+use crate::store::held::Held;
+
+/// For so many orders it is remembered how much they dropped.
+const COUNTED_ORDERS: usize = 1_024;
+/// From so many remembered paths on, the ledger forgets those that everything stored was checked against.
+const FORGET_FROM: usize = 4_096;
+
+/// The purge log of this edge, at work.
+#[derive(Debug, Default)]
+pub struct Purge {
+    ledger: RwLock<Ledger>,
+    stamp: AtomicU64,
+    counts: Mutex<BTreeMap<SequenceNumber, Counted>>,
+    work: Notify,
+    swept: AtomicU64,
+    settled: Mutex<Option<Head>>,
+}
+
+/// An order whose dropped responses are still counted.
+#[derive(Debug, Default)]
+struct Counted {
+    covers: Vec<NormalScope>,
+    dropped: u64,
+}
+
+impl Purge {
+    /// What an origin read that begins now carries.
+    pub fn label(&self) -> Label {
+        self.ledger.read().label()
+    }
+
+    /// Rule 3, the one place where it is asked: may this be used for its key now?
+    pub fn admits(&self, key: &CacheKey, held: &Held) -> Admission {
+        let checked = held.checked();
+        // An order that was acknowledged was published here before; so a hit compares two integers.
+        if checked.0 == self.stamp.load(Ordering::Acquire) && checked != Stamp::default() {
+            return Admission::Admitted(checked);
+        }
+        let admission = self.ledger.read().admits(held.stored.label, checked, key.target());
+        if let Admission::Admitted(stamp) = admission {
+            held.admitted(stamp);
+        }
+        admission
+    }
+
+    /// The same for a read that is still under way.
+    pub fn admits_read(&self, key: &CacheKey, label: Label) -> bool {
+        self.ledger.read().admits(label, Stamp::default(), key.target()).is_admitted()
+    }
+
+    /// Rule 3 for a 304: may what is stored live on, by a validation that began at `validated`?
+    pub fn revives(&self, key: &CacheKey, held: &Held, validated: Label) -> bool {
+        self.ledger.read().revives(held.stored.label, held.checked(), validated, key.target()).is_admitted()
+    }
+
+    /// Applies an order under the key rules of `site`.
+    pub fn apply(&self, order: &PurgeOrder, site: Option<&Site>) -> Taken {
+        // Before its first configuration an edge has stored nothing, so what the order names in particular does not matter.
+        let everything = || NormalScopes { covers: vec![NormalScope::Everything], by_rules: false };
+        let scopes = site.map_or_else(everything, |site| NormalScopes::of(&order.scopes, site));
+        *self.settled.lock() = None;
+        let taken = self.change(|ledger| ledger.apply(order, &scopes));
+        if matches!(taken, Taken::Applied | Taken::Gap { .. }) {
+            self.count_for(order.sequence, scopes.covers);
+        }
+        taken
+    }
+
+    /// Takes a head in.
+    pub fn take_head(&self, head: Head) -> HeadTaken {
+        // Every ping repeats the head; only one that says something is worth a look through the store.
+        if *self.settled.lock() == Some(head) {
+            return HeadTaken::Known;
+        }
+        let taken = self.change(|ledger| ledger.take_head(head));
+        *self.settled.lock() = Some(head).filter(|_| !matches!(taken, HeadTaken::Missing { .. }));
+        if taken == HeadTaken::Began {
+            self.counts.lock().clear();
+        }
+        taken
+    }
+
+    /// RFC 9111 §4.4: an unsafe request was answered without an error.
+    pub fn overwritten(&self, target: &str) {
+        self.change(|ledger| ledger.overwritten(target));
+    }
+
+    /// The key rules of the site changed from `old` to `new`, perhaps.
+    pub fn rules_changed(&self, old: &Site, new: &Site) {
+        if rules_differ(old, new) {
+            self.change(Ledger::rules_changed);
+        }
+    }
+
+    /// How far the log is applied.
+    pub fn applied(&self) -> Applied {
+        let ledger = self.ledger.read();
+        let sequence = ledger.sequence();
+        Applied {
+            epoch: sequence.map(|sequence| sequence.epoch),
+            sequence: sequence.map(|sequence| sequence.number),
+            order_uid: ledger.order_uid().map(ToOwned::to_owned),
+        }
+    }
+
+    /// How many stored responses an order has dropped so far.
+    pub fn removed(&self, sequence: SequenceNumber) -> u64 {
+        self.counts.lock().get(&sequence).map_or(0, |counted| counted.dropped)
+    }
+
+    /// The orders applied and the heads taken that a sweep has not yet looked through everything for.
+    pub fn behind(&self) -> u64 {
+        self.stamp.load(Ordering::Acquire).saturating_sub(self.swept.load(Ordering::Acquire))
+    }
+
+    /// Drops what exact paths name without waiting for the sweep: their keys can be made from them.
+    pub fn drop_exact(&self, order: &PurgeOrder, site: &Site, store: &Store) {
+        // Where the viewer's Host is part of keys, only the sweep finds them all.
+        if site.origins.iter().any(|origin| origin.host_header == HostHeader::Viewer) {
+            return;
+        }
+        let exact: Vec<Scope> = order.scopes.iter().filter(|scope| matches!(scope, Scope::Exact(_))).cloned().collect();
+        for scope in NormalScopes::of(&exact, site).covers {
+            let NormalScope::Exact(target) = scope else { continue };
+            let (path, query) = target.split_once('?').map_or((target.as_str(), None), |(path, q)| (path, Some(q)));
+            let Ok(path) = NormalPath::parse(path) else { continue };
+            let key = CacheKey::new(&site.id, None, &path, query);
+            store.sweep_key(&key, |held| self.keeps(&key, held));
+        }
+    }
+
+    /// Looks through the store whenever something was learnt; never ends.
+    pub async fn sweep(&self, store: &Store) {
+        loop {
+            let stamp = self.stamp.load(Ordering::Acquire);
+            if stamp == self.swept.load(Ordering::Acquire) {
+                self.work.notified().await;
+                continue;
+            }
+            for shard in 0..store.shards() {
+                store.sweep(shard, |key, held| self.keeps(key, held));
+                tokio::task::yield_now().await;
+            }
+            self.swept.store(stamp, Ordering::Release);
+            self.forget(Stamp(stamp));
+        }
+    }
+
+    /// Whether a stored response stays; one that goes is counted for the order that drops it.
+    pub fn keeps(&self, key: &CacheKey, held: &Held) -> bool {
+        let admitted = self.admits(key, held).is_admitted();
+        if !admitted {
+            self.count(key, held);
+        }
+        admitted
+    }
+
+    fn count(&self, key: &CacheKey, held: &Held) {
+        let began = held.stored.label.log.map_or(0, |sequence| sequence.number);
+        let mut counts = self.counts.lock();
+        let mut newer = counts.range_mut(began + 1..);
+        if let Some((_, counted)) = newer.find(|(_, order)| order.covers.iter().any(|s| s.covers(key.target()))) {
+            counted.dropped += 1;
+        }
+    }
+
+    fn count_for(&self, sequence: SequenceNumber, covers: Vec<NormalScope>) {
+        let mut counts = self.counts.lock();
+        counts.insert(sequence, Counted { covers, dropped: 0 });
+        while counts.len() > COUNTED_ORDERS {
+            counts.pop_first();
+        }
+    }
+
+    fn forget(&self, stamp: Stamp) {
+        if self.ledger.read().len() < FORGET_FROM {
+            return;
+        }
+        let mut ledger = self.ledger.write();
+        ledger.forget(stamp);
+        // Nothing new was learnt, so there is nothing to sweep for.
+        self.stamp.store(ledger.stamp().0, Ordering::Release);
+        self.swept.store(ledger.stamp().0, Ordering::Release);
+    }
+
+    fn change<T>(&self, by: impl FnOnce(&mut Ledger) -> T) -> T {
+        let mut ledger = self.ledger.write();
+        let outcome = by(&mut ledger);
+        self.stamp.store(ledger.stamp().0, Ordering::Release);
+        drop(ledger);
+        self.work.notify_one();
+        outcome
+    }
+}

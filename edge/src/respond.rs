@@ -1,0 +1,139 @@
+//! A verdict and what carries it out into the response that a viewer gets.
+
+pub mod body;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use edge_cache::cache_status::CACHE_STATUS;
+use edge_cache::validation::{self, Answer as Condition};
+use edge_cache::{CacheStatus, forwarding, head};
+use edge_contract::Methods;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+
+use crate::ask::Ask;
+use crate::collapse::{Interest, NotKept};
+use crate::forward::body::OriginBody;
+use crate::metrics::CacheResult;
+use crate::store::held::Held;
+use body::Source;
+
+/// RFC 9110 §7.6.3: origins are spoken to in HTTP/1.1.
+const VIA: HeaderValue = HeaderValue::from_static("1.1 kubefront");
+
+/// A response on its way to a viewer, and what is said of it in logs and metrics.
+#[derive(Debug)]
+pub struct Answer {
+    /// Head and body.
+    pub response: Response<Source>,
+    /// What the cache did for it.
+    pub result: CacheResult,
+    /// A word more, for people.
+    pub detail: Option<&'static str>,
+    /// What is on the connection after this request cannot be trusted.
+    pub closes: bool,
+}
+
+/// How a stored response is shown.
+pub struct Showing {
+    /// Its current age (RFC 9111 §4.2.3).
+    pub age: Duration,
+    /// What `Cache-Status` says.
+    pub status: CacheStatus,
+    /// What metrics say.
+    pub result: CacheResult,
+}
+
+/// A stored response, or a 304 in its place (RFC 9111 §4.3.2). None: its body is arriving and cannot be joined any more.
+pub fn stored(ask: &Ask, held: &Held, showing: &Showing, interest: Option<Interest>) -> Option<Answer> {
+    let Showing { age, status, result } = showing;
+    let condition = validation::answer_condition(ask.method(), &ask.viewer.headers, &held.stored);
+    let (code, mut headers, source) = match condition {
+        Condition::NotModified => {
+            (StatusCode::NOT_MODIFIED, validation::not_modified_fields(&held.head), without_body(interest))
+        }
+        Condition::Whole if *ask.method() == Method::HEAD => {
+            (held.stored.status, held.head.clone(), without_body(interest))
+        }
+        Condition::Whole => (held.stored.status, held.head.clone(), Source::of(held, interest)?),
+    };
+    // RFC 9111 §5.1: Age says that the origin did not answer this very request; at zero, only a hit needs to say so.
+    let answered_now = matches!(result, CacheResult::Miss | CacheResult::Revalidated);
+    if age.as_secs() > 0 || !answered_now {
+        headers.insert(header::AGE, HeaderValue::from(age.as_secs()));
+    }
+    Some(finish(code, headers, source, *status, *result))
+}
+
+/// The viewer needs no body; the fill that brings it goes on all the same, for the next one who does.
+fn without_body(interest: Option<Interest>) -> Source {
+    if let Some(interest) = interest {
+        interest.fill().go_on_unattended();
+    }
+    Source::Empty
+}
+
+/// An origin's answer that is for this viewer alone.
+pub fn passed(response: Response<OriginBody>, status: CacheStatus, result: CacheResult) -> Answer {
+    let (parts, body) = response.into_parts();
+    let status = CacheStatus { forwarded_status: Some(parts.status), ..status };
+    finish(parts.status, forwarding::to_viewer(&parts.headers), Source::Origin(body), status, result)
+}
+
+/// The word for why an answer was not kept.
+pub fn not_kept(why: NotKept) -> &'static str {
+    match why {
+        NotKept::Refused(reason) => reason.detail(),
+        NotKept::NoRoom => "no-room",
+    }
+}
+
+/// The origin failed and nothing stands in.
+pub fn failed(code: StatusCode, status: CacheStatus, detail: &'static str) -> Answer {
+    let status = CacheStatus { detail: Some(detail), ..status };
+    let mut answer = own(code, detail);
+    answer.response.headers_mut().remove(CACHE_STATUS);
+    status.append_to(answer.response.headers_mut());
+    answer
+}
+
+/// A response of the edge's own, to a request that got no further.
+pub fn own(code: StatusCode, detail: &'static str) -> Answer {
+    let text = format!("{code}: {detail}\n");
+    let mut response = Response::new(Source::Text(Bytes::from(text)));
+    *response.status_mut() = code;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    // Not for caches between here and the viewer, whatever its status would let them assume.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.extend(HeaderValue::try_from(format!("kubefront; detail={detail}")).map(|value| (CACHE_STATUS, value)));
+    Answer { response, result: CacheResult::Edge, detail: Some(detail), closes: false }
+}
+
+/// RFC 9110 §15.5.6: says which methods there are.
+pub fn method_not_allowed(methods: Methods) -> Answer {
+    let mut answer = own(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed");
+    let allowed = HeaderValue::from_static(head::allowed(methods));
+    answer.response.headers_mut().insert(header::ALLOW, allowed);
+    answer
+}
+
+/// The same, and the connection ends with it.
+pub fn closing(answer: Answer) -> Answer {
+    Answer { closes: true, ..answer }
+}
+
+fn finish(
+    code: StatusCode,
+    mut headers: HeaderMap,
+    source: Source,
+    status: CacheStatus,
+    result: CacheResult,
+) -> Answer {
+    headers.append(header::VIA, VIA);
+    status.append_to(&mut headers);
+    let mut response = Response::new(source);
+    *response.status_mut() = code;
+    *response.headers_mut() = headers;
+    Answer { response, result, detail: status.detail, closes: false }
+}

@@ -1,0 +1,305 @@
+//! The body of a fill, block by block, into what any number of readers can follow while it arrives.
+//!
+//! Flow: one fill pushes; readers take. While it is kept, a reader may join at any time and starts at the first block. Once it
+//! is no longer kept (the store's bound refused more), blocks go when the slowest reader has taken them, and nobody may join.
+//! Guarantees: every reader sees every block once, in order, then the end; a cut body is never seen as complete.
+//! Assumptions: one task pushes, and the same one waits on `caught_up`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// A body that is arriving.
+#[derive(Debug, Default)]
+pub struct Recording {
+    state: Mutex<State>,
+    moved: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    blocks: VecDeque<Bytes>,
+    let_go: usize,
+    unkept: bool,
+    end: Option<End>,
+    readers: Vec<Option<Place>>,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    next: usize,
+    waker: Option<Waker>,
+    left_behind: bool,
+}
+
+#[derive(Clone, Debug)]
+enum End {
+    Complete(Option<HeaderMap>),
+    Cut,
+}
+
+/// What a reader finds next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// More of the body.
+    Block(Bytes),
+    /// The body is complete; its trailers, if it had some.
+    End(Option<HeaderMap>),
+    /// The body ended before it was complete, or this reader was too slow.
+    Cut,
+}
+
+impl State {
+    fn pushed(&self) -> usize {
+        self.let_go + self.blocks.len()
+    }
+
+    fn wake_all(&mut self) {
+        for place in self.readers.iter_mut().flatten() {
+            if let Some(waker) = place.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    fn let_go_of_what_all_have(&mut self) {
+        if !self.unkept {
+            return;
+        }
+        let slowest = self
+            .readers
+            .iter()
+            .flatten()
+            .filter(|place| !place.left_behind)
+            .map(|place| place.next)
+            .min()
+            .unwrap_or(usize::MAX);
+        while self.let_go < slowest && self.blocks.pop_front().is_some() {
+            self.let_go += 1;
+        }
+    }
+}
+
+impl Recording {
+    /// Adds a block at the end.
+    pub fn push(&self, block: Bytes) {
+        let mut state = self.state.lock();
+        state.blocks.push_back(block);
+        state.let_go_of_what_all_have();
+        state.wake_all();
+    }
+
+    /// Says that the body is complete.
+    pub fn finish(&self, trailers: Option<HeaderMap>) {
+        self.end(End::Complete(trailers));
+    }
+
+    /// Says that the rest will not come.
+    pub fn cut(&self) {
+        self.end(End::Cut);
+    }
+
+    fn end(&self, end: End) {
+        let mut state = self.state.lock();
+        state.end.get_or_insert(end);
+        state.wake_all();
+    }
+
+    /// From here on blocks are held only until every reader has taken them.
+    pub fn stop_keeping(&self) {
+        let mut state = self.state.lock();
+        state.unkept = true;
+        state.let_go_of_what_all_have();
+    }
+
+    /// Everything pushed so far; what is stored once the body is complete.
+    pub fn blocks(&self) -> Vec<Bytes> {
+        self.state.lock().blocks.iter().cloned().collect()
+    }
+
+    /// Gives up those who have not taken everything: they see a cut body, and hold up nobody any longer.
+    pub fn leave_behind(&self) {
+        let mut state = self.state.lock();
+        let pushed = state.pushed();
+        for place in state.readers.iter_mut().flatten().filter(|place| place.next < pushed) {
+            place.left_behind = true;
+            place.next = pushed;
+        }
+        state.let_go_of_what_all_have();
+        state.wake_all();
+    }
+
+    /// Whether anyone reads.
+    pub fn is_followed(&self) -> bool {
+        self.state.lock().readers.iter().flatten().any(|place| !place.left_behind)
+    }
+
+    /// A reader from the first block on, unless that is gone.
+    pub fn join(self: &Arc<Self>) -> Option<Reader> {
+        let mut state = self.state.lock();
+        if state.unkept {
+            return None;
+        }
+        let free = state.readers.iter().position(Option::is_none);
+        let place = free.unwrap_or(state.readers.len());
+        match state.readers.get_mut(place) {
+            Some(slot) => *slot = Some(Place::default()),
+            None => state.readers.push(Some(Place::default())),
+        }
+        drop(state);
+        Some(Reader { recording: Arc::clone(self), place, ended: false })
+    }
+
+    /// Waits until every reader has taken every block.
+    pub async fn caught_up(&self) {
+        self.until(|state| {
+            let pushed = state.pushed();
+            state.readers.iter().flatten().all(|place| place.left_behind || place.next == pushed)
+        })
+        .await;
+    }
+
+    async fn until(&self, condition: impl Fn(&State) -> bool) {
+        while !condition(&self.state.lock()) {
+            self.moved.notified().await;
+        }
+    }
+}
+
+/// One who follows a [`Recording`].
+#[derive(Debug)]
+pub struct Reader {
+    recording: Arc<Recording>,
+    place: usize,
+    ended: bool,
+}
+
+impl Reader {
+    /// The next piece, once it is there. Nothing follows an end.
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let mut state = self.recording.state.lock();
+        let let_go = state.let_go;
+        let State { blocks, readers, end, .. } = &mut *state;
+        let Some(place) = readers.get_mut(self.place).and_then(Option::as_mut) else { return Poll::Ready(None) };
+        if place.left_behind {
+            drop(state);
+            self.ended = true;
+            return Poll::Ready(Some(Piece::Cut));
+        }
+        if let Some(block) = place.next.checked_sub(let_go).and_then(|at| blocks.get(at)) {
+            let block = block.clone();
+            place.next += 1;
+            state.let_go_of_what_all_have();
+            drop(state);
+            self.recording.moved.notify_one();
+            return Poll::Ready(Some(Piece::Block(block)));
+        }
+        let Some(end) = end else {
+            if place.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
+                place.waker = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
+        };
+        let piece = match end {
+            End::Complete(trailers) => Piece::End(trailers.clone()),
+            End::Cut => Piece::Cut,
+        };
+        drop(state);
+        self.ended = true;
+        Poll::Ready(Some(piece))
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut state = self.recording.state.lock();
+        if let Some(slot) = state.readers.get_mut(self.place) {
+            *slot = None;
+        }
+        state.let_go_of_what_all_have();
+        drop(state);
+        self.recording.moved.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn now(reader: &mut Reader) -> Poll<Option<Piece>> {
+        reader.poll_piece(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn block(text: &'static str) -> Poll<Option<Piece>> {
+        Poll::Ready(Some(Piece::Block(Bytes::from_static(text.as_bytes()))))
+    }
+
+    #[test]
+    fn a_reader_that_joins_late_sees_everything_from_the_start() {
+        let recording = Arc::new(Recording::default());
+        let mut early = recording.join().expect("kept");
+        recording.push("a".into());
+        assert_eq!(now(&mut early), block("a"));
+        assert_eq!(now(&mut early), Poll::Pending);
+        let mut late = recording.join().expect("kept");
+        recording.push("b".into());
+        recording.finish(None);
+        assert_eq!(now(&mut early), block("b"));
+        assert_eq!(now(&mut early), Poll::Ready(Some(Piece::End(None))));
+        assert_eq!(now(&mut early), Poll::Ready(None));
+        assert_eq!((now(&mut late), now(&mut late)), (block("a"), block("b")));
+    }
+
+    #[test]
+    fn a_cut_body_never_ends_as_complete() {
+        let recording = Arc::new(Recording::default());
+        let mut reader = recording.join().expect("kept");
+        recording.push("a".into());
+        recording.cut();
+        recording.finish(None);
+        assert_eq!((now(&mut reader), now(&mut reader)), (block("a"), Poll::Ready(Some(Piece::Cut))));
+    }
+
+    #[test]
+    fn an_unkept_body_holds_only_what_the_slowest_reader_still_needs() {
+        let recording = Arc::new(Recording::default());
+        let (mut fast, mut slow) = (recording.join().expect("kept"), recording.join().expect("kept"));
+        recording.push("a".into());
+        recording.stop_keeping();
+        assert!(recording.join().is_none());
+        recording.push("b".into());
+        assert_eq!((now(&mut fast), now(&mut fast)), (block("a"), block("b")));
+        assert_eq!((recording.blocks().len(), recording.caught_up().now_or_never()), (2, None));
+        assert_eq!(now(&mut slow), block("a"));
+        assert_eq!(recording.blocks(), ["b"]);
+        drop(slow);
+        assert_eq!((recording.blocks().len(), recording.caught_up().now_or_never()), (0, Some(())));
+        recording.push("c".into());
+        assert_eq!(now(&mut fast), block("c"));
+    }
+
+    #[test]
+    fn one_who_is_left_behind_sees_a_cut_body_and_the_others_go_on() {
+        let recording = Arc::new(Recording::default());
+        let (mut fast, mut slow) = (recording.join().expect("kept"), recording.join().expect("kept"));
+        recording.stop_keeping();
+        recording.push("a".into());
+        assert_eq!(now(&mut fast), block("a"));
+        recording.leave_behind();
+        assert_eq!(recording.caught_up().now_or_never(), Some(()));
+        recording.push("b".into());
+        recording.finish(None);
+        assert_eq!((now(&mut slow), now(&mut slow)), (Poll::Ready(Some(Piece::Cut)), Poll::Ready(None)));
+        assert_eq!((now(&mut fast), now(&mut fast)), (block("b"), Poll::Ready(Some(Piece::End(None)))));
+    }
+}
