@@ -37,3 +37,24 @@ pub struct Channel {
     /// The port on which those pods listen.
     pub port: u16,
 }
+
+/// A cluster for tests.
+#[cfg(test)]
+pub mod testing {
+    use super::*;
+
+    /// The cluster that every unit test plans for.
+    pub fn cluster() -> Cluster {
+        Cluster {
+            domain: "cluster.local".into(),
+            api_servers: ["10.96.0.1:443", "192.168.0.10:6443"].map(|text| text.parse().expect("an address")).into(),
+            edge: EdgeImage { name: "registry.example.com/edge:1.0.0".into(), pull_policy: None },
+            channel: Channel {
+                address: "kubefront-operator.kubefront-system.svc:8443".into(),
+                namespace: "kubefront-system".into(),
+                pod_labels: [("app.kubernetes.io/name".to_owned(), "kubefront".to_owned())].into(),
+                port: 8443,
+            },
+        }
+    }
+}

@@ -1,4 +1,5 @@
 //! A Distribution into edges that serve it: observe, resolve, plan, accept, apply, report.
 
 pub mod observe;
+pub mod resolve;
 pub mod taken;

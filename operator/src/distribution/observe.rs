@@ -9,8 +9,9 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
+use crate::child::ChildKind;
 use crate::cluster::Cluster;
 use crate::distribution::taken::Taken;
 use crate::names::DistributionKey;
@@ -69,4 +70,20 @@ pub struct Children {
     pub service_accounts: BTreeMap<String, Arc<ServiceAccount>>,
     /// Services.
     pub services: BTreeMap<String, Arc<Service>>,
+}
+
+impl Children {
+    /// The metadata of all objects of one kind.
+    pub fn metadata(&self, kind: ChildKind) -> Box<dyn Iterator<Item = &ObjectMeta> + '_> {
+        match kind {
+            ChildKind::ConfigMap => Box::new(self.config_maps.values().map(|object| &object.metadata)),
+            ChildKind::Deployment => Box::new(self.deployments.values().map(|object| &object.metadata)),
+            ChildKind::NetworkPolicy => Box::new(self.network_policies.values().map(|object| &object.metadata)),
+            ChildKind::PodDisruptionBudget => {
+                Box::new(self.pod_disruption_budgets.values().map(|object| &object.metadata))
+            }
+            ChildKind::Service => Box::new(self.services.values().map(|object| &object.metadata)),
+            ChildKind::ServiceAccount => Box::new(self.service_accounts.values().map(|object| &object.metadata)),
+        }
+    }
 }

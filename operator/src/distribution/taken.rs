@@ -12,6 +12,8 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde::{Deserialize, Serialize};
 
+use crate::child::is_owned;
+
 /// The key of `binaryData` under which the bytes lie.
 pub const KEY: &str = "taken.json.gz";
 
@@ -39,8 +41,12 @@ pub enum Unreadable {
 }
 
 impl Taken {
-    /// The generation that this `ConfigMap` keeps, if it keeps one.
-    pub fn of(config_map: &ConfigMap) -> Option<Result<Self, Unreadable>> {
+    /// The generation that this `ConfigMap` keeps for the Distribution of this uid, if it keeps one. What a `ConfigMap` of
+    /// the same name says that somebody else made is nothing.
+    pub fn of(config_map: &ConfigMap, uid: &str) -> Option<Result<Self, Unreadable>> {
+        if !is_owned(&config_map.metadata, uid) {
+            return None;
+        }
         let bytes = config_map.binary_data.as_ref()?.get(KEY)?;
         Some(Self::read(&bytes.0))
     }
@@ -62,6 +68,8 @@ impl Taken {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+
     use super::*;
 
     fn taken() -> Taken {
@@ -73,12 +81,17 @@ mod tests {
     }
 
     fn config_map(bytes: ByteString) -> ConfigMap {
-        ConfigMap { binary_data: Some([(KEY.to_owned(), bytes)].into()), ..ConfigMap::default() }
+        let owner = OwnerReference { controller: Some(true), uid: "u".into(), ..OwnerReference::default() };
+        ConfigMap {
+            metadata: ObjectMeta { owner_references: Some(vec![owner]), ..ObjectMeta::default() },
+            binary_data: Some([(KEY.to_owned(), bytes)].into()),
+            ..ConfigMap::default()
+        }
     }
 
     #[test]
     fn a_taken_generation_comes_back_as_it_was() {
-        let read = Taken::of(&config_map(taken().bytes())).expect("there").expect("readable");
+        let read = Taken::of(&config_map(taken().bytes()), "u").expect("there").expect("readable");
         assert_eq!(read, taken());
     }
 
@@ -88,8 +101,13 @@ mod tests {
     }
 
     #[test]
+    fn a_generation_is_only_read_from_the_distributions_own_object() {
+        assert!(Taken::of(&config_map(taken().bytes()), "another").is_none());
+    }
+
+    #[test]
     fn bytes_that_are_no_generation_are_an_error_and_none_are_nothing() {
-        assert!(Taken::of(&config_map(ByteString(b"junk".to_vec()))).expect("there").is_err());
-        assert!(Taken::of(&ConfigMap::default()).is_none());
+        assert!(Taken::of(&config_map(ByteString(b"junk".to_vec())), "u").expect("there").is_err());
+        assert!(Taken::of(&ConfigMap { binary_data: None, ..config_map(ByteString::default()) }, "u").is_none());
     }
 }

@@ -1,0 +1,67 @@
+//! A resolved generation into the site that edges serve: every default applied, every reference an address.
+//!
+//! Guarantees: the same generation of the same world makes the same site, so that a revision is only due when one of them
+//! changed. What edges refuse is found by `resolve` before anything is planned.
+
+mod behaviors;
+mod origins;
+
+use crds::distribution;
+use edge_contract::{Protocol, Site};
+use sha2::{Digest, Sha256};
+
+pub use behaviors::{normal_pattern, ttl};
+
+use crate::distribution::resolve::Resolved;
+
+/// An alias that no viewer asks for (RFC 6761 §6.4). A Distribution that holds none of its aliases serves only its own
+/// names, and a site without aliases would serve every Host.
+const NO_ALIAS: &str = "no-alias-held.invalid";
+
+/// The site of a Distribution.
+pub fn site(resolved: &Resolved) -> Site {
+    let spec = &resolved.spec;
+    let is_robbed = resolved.aliases.is_empty() && !spec.aliases.is_empty();
+    Site {
+        id: resolved.uid.clone(),
+        name: resolved.key.to_string(),
+        generation: resolved.generation,
+        enabled: spec.enabled,
+        aliases: if is_robbed { vec![NO_ALIAS.into()] } else { resolved.aliases.clone() },
+        own_names: resolved.own_names.clone(),
+        protocols: protocols(spec),
+        default_root_object: spec.default_root_object.as_ref().map(|object| format!("/{object}")),
+        origins: spec.origins.iter().map(|origin| origins::compile(origin, &resolved.origins)).collect(),
+        behaviors: behaviors::compile(spec),
+    }
+}
+
+/// What tells one configuration from another, its number aside.
+///
+/// # Panics
+/// Never: sites are plain data.
+pub fn fingerprint(sites: &[Site]) -> String {
+    let json = serde_json::to_vec(sites).unwrap_or_else(|error| unreachable!("sites are plain data: {error}"));
+    hex(&Sha256::digest(json))
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}
+
+fn protocols(spec: &crds::DistributionSpec) -> Vec<Protocol> {
+    let given = spec.viewer.as_ref().map(|viewer| viewer.protocols.as_slice()).unwrap_or_default();
+    if given.is_empty() {
+        return vec![Protocol::HTTP1, Protocol::HTTP2];
+    }
+    // As a set: the order in which they are written means nothing.
+    [(distribution::Protocol::HTTP1, Protocol::HTTP1), (distribution::Protocol::HTTP2, Protocol::HTTP2)]
+        .into_iter()
+        .filter_map(|(asked, compiled)| given.contains(&asked).then_some(compiled))
+        .collect()
+}

@@ -1,0 +1,93 @@
+//! An origin of a spec, and where it is, into an origin as edges ask it.
+
+use std::collections::BTreeMap;
+
+use crds::distribution::{self, HostHeaderMode};
+use crds::duration::Duration;
+use edge_contract::{Header, HostHeader, Origin};
+use url::Url;
+
+use crate::distribution::resolve::ResolvedOrigin;
+
+const CONNECT_TIMEOUT_MS: u64 = 3_000;
+const RESPONSE_TIMEOUT_MS: u64 = 30_000;
+const KEEP_ALIVE_MS: u64 = 60_000;
+const ATTEMPTS: u32 = 3;
+
+/// One origin.
+pub(super) fn compile(origin: &distribution::Origin, resolved: &BTreeMap<String, ResolvedOrigin>) -> Origin {
+    let there = resolved.get(&origin.name);
+    let url_path = there.map(|there| there.url_path.as_str()).unwrap_or_default();
+    Origin {
+        name: origin.name.clone(),
+        target: there.and_then(|there| there.target.clone()),
+        base_path: base_path(url_path, origin.path.as_deref().unwrap_or_default()),
+        host_header: host_header(origin, there),
+        headers: headers(origin),
+        connect_timeout_ms: milliseconds(origin.connect_timeout.as_ref(), CONNECT_TIMEOUT_MS),
+        response_timeout_ms: milliseconds(origin.response_timeout.as_ref(), RESPONSE_TIMEOUT_MS),
+        keep_alive_ms: milliseconds(origin.keep_alive.as_ref(), KEEP_ALIVE_MS),
+        attempts: origin.attempts.unwrap_or(ATTEMPTS),
+    }
+}
+
+/// The path of the url, then that of the field, without the slash at the end that every path begins with.
+fn base_path(url_path: &str, path: &str) -> String {
+    let joined = format!("{}{path}", url_path.trim_end_matches('/'));
+    // Dot segments are removed and odd characters encoded just as in the path of a url.
+    let normal = Url::parse(&format!("http://origin{joined}")).map_or(joined, |url| url.path().to_owned());
+    normal.trim_end_matches('/').to_owned()
+}
+
+fn host_header(origin: &distribution::Origin, there: Option<&ResolvedOrigin>) -> HostHeader {
+    let own = || there.map(|there| there.authority.clone()).unwrap_or_default();
+    match &origin.host_header {
+        None => HostHeader::Fixed(own()),
+        Some(given) => match given.mode {
+            HostHeaderMode::Origin => HostHeader::Fixed(own()),
+            HostHeaderMode::Viewer => HostHeader::Viewer,
+            HostHeaderMode::Fixed => HostHeader::Fixed(given.value.clone().unwrap_or_else(own)),
+        },
+    }
+}
+
+/// By name, so that the order in which they are written makes no new revision.
+fn headers(origin: &distribution::Origin) -> Vec<Header> {
+    let headers: BTreeMap<String, String> =
+        origin.headers.iter().map(|header| (header.name.to_ascii_lowercase(), header.value.clone())).collect();
+    headers.into_iter().map(|(name, value)| Header { name, value }).collect()
+}
+
+/// `resolve` has refused what is no duration.
+fn milliseconds(given: Option<&Duration>, default: u64) -> u64 {
+    let length = given.and_then(|given| given.length().ok());
+    length.map_or(default, |length| u64::try_from(length.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(url_path: &str, path: &str, expect: &str) {
+        assert_eq!(base_path(url_path, path), expect, "{url_path} + {path}");
+    }
+
+    #[test]
+    fn base_paths_join_without_doubled_or_trailing_slashes() {
+        check("", "", "");
+        check("/", "", "");
+        check("/base", "", "/base");
+        check("/base/", "/public", "/base/public");
+        check("/", "/public/", "/public");
+        check("", "/public", "/public");
+        check("/a//", "/b//", "/a/b");
+    }
+
+    #[test]
+    fn base_paths_are_normal() {
+        check("", "/a/../b/./c", "/b/c");
+        check("", "/../etc", "/etc");
+        check("/caf%c3%a9", "/x%20y", "/caf%c3%a9/x%20y");
+    }
+}

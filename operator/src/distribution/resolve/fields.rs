@@ -1,0 +1,102 @@
+//! A spec into what is wrong with it by itself, where the schema cannot say so.
+//!
+//! The API server has refused nearly everything already; what comes here was stored before a schema change, or needs more
+//! than CEL can afford.
+
+use std::collections::BTreeSet;
+
+use crds::DistributionSpec;
+use crds::condition::Reason;
+use crds::distribution::{Origin, Policy};
+use crds::duration::Duration;
+use edge_contract::{CONFIG_LIMIT, CONTRACT, EdgeConfig, Epoch, Site};
+
+use super::Resolved;
+use crate::compile::{normal_pattern, ttl};
+use crate::distribution::taken::Taken;
+use crate::finding::Finding;
+
+/// A `ConfigMap` holds a mebibyte; this much is left for the certificates and the object's own fields.
+const CONFIG_MAP_LIMIT: usize = 1024 * 1024 - 64 * 1024;
+
+/// What is wrong with the fields of a spec.
+pub(super) fn examine(spec: &DistributionSpec) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for origin in &spec.origins {
+        examine_origin(origin, &mut findings);
+    }
+    let mut patterns = BTreeSet::new();
+    for behavior in &spec.behaviors {
+        let field = format!("spec.behaviors[{}]", behavior.path_pattern);
+        if !patterns.insert(normal_pattern(&behavior.path_pattern)) {
+            let message = "an earlier behavior has the same pattern, so this one would never be used; remove one";
+            findings.push(invalid(format!("{field}.pathPattern"), message));
+        }
+        examine_policy(&field, &behavior.policy, &mut findings);
+    }
+    examine_policy("spec.defaultBehavior", &spec.default_behavior, &mut findings);
+    findings
+}
+
+fn examine_origin(origin: &Origin, findings: &mut Vec<Finding>) {
+    let field = format!("spec.origins[{}]", origin.name);
+    let durations = [
+        ("connectTimeout", &origin.connect_timeout),
+        ("responseTimeout", &origin.response_timeout),
+        ("keepAlive", &origin.keep_alive),
+    ];
+    for (name, duration) in durations {
+        examine_duration(format!("{field}.{name}"), duration.as_ref(), findings);
+    }
+    let mut names = BTreeSet::new();
+    for header in &origin.headers {
+        if !names.insert(header.name.to_ascii_lowercase()) {
+            let message = "the same field is set twice, its case aside; keep one";
+            findings.push(invalid(format!("{field}.headers[{}]", header.name), message));
+        }
+    }
+}
+
+fn examine_policy(field: &str, policy: &Policy, findings: &mut Vec<Finding>) {
+    let Some(given) = policy.cache.as_ref().and_then(|cache| cache.ttl.as_ref()) else { return };
+    let before = findings.len();
+    for (name, duration) in [("min", &given.min), ("default", &given.default), ("max", &given.max)] {
+        examine_duration(format!("{field}.cache.ttl.{name}"), duration.as_ref(), findings);
+    }
+    let bounds = ttl(Some(given));
+    if findings.len() == before && !(bounds.min <= bounds.default && bounds.default <= bounds.max) {
+        findings.push(invalid(format!("{field}.cache.ttl"), "min must not be above default, nor default above max"));
+    }
+}
+
+fn examine_duration(field: String, duration: Option<&Duration>, findings: &mut Vec<Finding>) {
+    if let Some(Err(error)) = duration.map(Duration::length) {
+        findings.push(invalid(field, &error.to_string()));
+    }
+}
+
+/// What an edge, or the `ConfigMap` that brings it there, would refuse.
+pub(super) fn examine_compiled(resolved: &Resolved, site: &Site) -> Vec<Finding> {
+    let config = EdgeConfig { contract: CONTRACT, epoch: Epoch(1), revision: 1, sites: vec![site.clone()] };
+    let faults = config.validate();
+    if !faults.is_empty() {
+        return faults.into_iter().map(|fault| invalid("spec".into(), &fault.message)).collect();
+    }
+    let size = serde_json::to_vec(&config).map_or(usize::MAX, |json| json.len());
+    let kept = Taken { generation: resolved.generation, spec: resolved.spec.clone() }.bytes().0.len();
+    if size <= CONFIG_LIMIT && size + kept <= CONFIG_MAP_LIMIT {
+        return Vec::new();
+    }
+    let message = format!(
+        "compiled it is {} KiB, and with the spec {} KiB; an edge takes {} KiB, a ConfigMap {} KiB; give fewer or shorter behaviors, headers and names",
+        size.div_ceil(1024),
+        (size + kept).div_ceil(1024),
+        CONFIG_LIMIT / 1024,
+        CONFIG_MAP_LIMIT / 1024,
+    );
+    vec![Finding::in_spec("spec", Reason::ConfigurationTooLarge, message)]
+}
+
+fn invalid(field: String, message: &str) -> Finding {
+    Finding::in_spec(field, Reason::InvalidField, message)
+}

@@ -1,0 +1,103 @@
+//! A reference to an Ingress into the address of its load balancer and the Host it expects.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crds::condition::Reason;
+use crds::distribution::IngressReference;
+use edge_contract::{OriginTarget, Scheme};
+use k8s_openapi::api::networking::v1::{Ingress, IngressLoadBalancerIngress};
+use kube::ResourceExt;
+
+use super::ResolvedOrigin;
+use crate::distribution::observe::Observed;
+use crate::distribution::resolve::addresses::{forbidden, forbidden_name};
+use crate::finding::Finding;
+
+/// The Host that the Ingress is asked for, and where it is or why it cannot be an origin yet.
+pub(super) fn resolve(
+    reference: &IngressReference,
+    field: &str,
+    observed: &Observed,
+) -> (String, Result<ResolvedOrigin, Finding>) {
+    let field = format!("{field}.ingress");
+    let name = &reference.name;
+    let fallback = reference.host.clone().unwrap_or_else(|| name.clone());
+    let Some(ingress) = observed.ingresses.get(name) else {
+        let namespace = observed.distribution.namespace().unwrap_or_default();
+        let message = format!("there is no Ingress {name} in namespace {namespace}; create it, or name another one");
+        return (fallback, Err(Finding::in_cluster(format!("{field}.name"), Reason::NotFound, message)));
+    };
+    (fallback, address(reference, ingress, &field, observed))
+}
+
+fn address(
+    reference: &IngressReference,
+    ingress: &Ingress,
+    field: &str,
+    observed: &Observed,
+) -> Result<ResolvedOrigin, Finding> {
+    let name = &reference.name;
+    let status = ingress.status.as_ref().and_then(|status| status.load_balancer.as_ref()?.ingress.as_deref());
+    let Some(host) = status.unwrap_or_default().iter().find_map(host) else {
+        let message = format!(
+            "Ingress {name} has no address yet; its ingress controller writes one to status.loadBalancer, see `kubectl get ingress {name}`"
+        );
+        return Err(Finding::in_cluster(format!("{field}.name"), Reason::AddressPending, message));
+    };
+    let asked = asked_host(reference, ingress, field)?;
+    let is_tls = asked.as_ref().is_some_and(|asked| serves_tls(ingress, asked));
+    let (scheme, port) = if is_tls { (Scheme::Https, 443) } else { (Scheme::Http, 80) };
+    if let Some(what) = refused(host, port, observed) {
+        let message = format!("the address {host} of Ingress {name} is {what}, which no origin may have");
+        return Err(Finding::in_cluster(format!("{field}.name"), Reason::RefNotPermitted, message));
+    }
+    let server_name = asked.clone().filter(|asked| is_tls && asked != host);
+    let authority = asked.unwrap_or_else(|| bracketed(host));
+    let target = OriginTarget::Address { scheme, host: host.to_owned(), port, server_name };
+    Ok(ResolvedOrigin { target: Some(target), authority, url_path: String::new(), service: None })
+}
+
+fn host(balancer: &IngressLoadBalancerIngress) -> Option<&str> {
+    balancer.ip.as_deref().or(balancer.hostname.as_deref()).filter(|host| !host.is_empty())
+}
+
+/// The host that was given, else that of the first rule that has one.
+fn asked_host(reference: &IngressReference, ingress: &Ingress, field: &str) -> Result<Option<String>, Finding> {
+    if let Some(given) = &reference.host {
+        return Ok(Some(given.clone()));
+    }
+    let rules = ingress.spec.as_ref().and_then(|spec| spec.rules.as_deref()).unwrap_or_default();
+    match rules.iter().find_map(|rule| rule.host.as_deref().filter(|host| !host.is_empty())) {
+        Some(host) if host.starts_with('*') => {
+            let message =
+                format!("the first rule of Ingress {} is for {host}; say which host is meant", reference.name);
+            Err(Finding::in_cluster(format!("{field}.host"), Reason::InvalidField, message))
+        }
+        host => Ok(host.map(str::to_owned)),
+    }
+}
+
+/// Whether the Ingress has a certificate for the host: plain HTTP would then only be redirected.
+fn serves_tls(ingress: &Ingress, asked: &str) -> bool {
+    let tls = ingress.spec.as_ref().and_then(|spec| spec.tls.as_deref()).unwrap_or_default();
+    tls.iter().flat_map(|tls| tls.hosts.iter().flatten()).any(|host| covers(host, asked))
+}
+
+/// A wildcard of an Ingress stands for exactly one label.
+fn covers(pattern: &str, host: &str) -> bool {
+    match pattern.strip_prefix("*.") {
+        Some(parent) => host.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(parent)),
+        None => pattern.eq_ignore_ascii_case(host),
+    }
+}
+
+fn refused(host: &str, port: u16, observed: &Observed) -> Option<&'static str> {
+    match host.parse::<IpAddr>() {
+        Ok(ip) => forbidden(SocketAddr::new(ip, port), &observed.cluster),
+        Err(_) => forbidden_name(host, &observed.distribution.namespace().unwrap_or_default(), &observed.cluster),
+    }
+}
+
+fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}

@@ -1,0 +1,138 @@
+//! A reference to a Service into its DNS name, its port, and what its endpoints and pods are found by.
+
+use std::collections::BTreeMap;
+
+use crds::condition::Reason;
+use crds::distribution::ServiceReference;
+use edge_contract::OriginTarget;
+use k8s_openapi::api::core::v1::{Service, ServicePort};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::ResourceExt;
+
+use super::ResolvedOrigin;
+use crate::child::is_owned;
+use crate::distribution::observe::Observed;
+use crate::finding::Finding;
+
+/// A Service that is an origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedService {
+    /// Its name.
+    pub name: String,
+    /// The name of the port, by which `EndpointSlices` say which number each pod has for it; empty where it has none.
+    pub port_name: String,
+    /// The number of that port on the pods, where the Service says one.
+    pub target_port: Option<u16>,
+    /// The address family of its cluster address: its pods are listed once for each family.
+    pub ip_family: Option<String>,
+    /// The labels of its pods; empty where something else says which they are.
+    pub selector: BTreeMap<String, String>,
+}
+
+/// The name of the Service, and where it is or why it cannot be an origin.
+pub(super) fn resolve(
+    reference: &ServiceReference,
+    field: &str,
+    observed: &Observed,
+) -> (String, Result<ResolvedOrigin, Finding>) {
+    let namespace = observed.distribution.namespace().unwrap_or_default();
+    let dns_name = format!("{}.{namespace}.svc.{}", reference.name, observed.cluster.domain);
+    let field = format!("{field}.service");
+    let found = find(reference, &field, &namespace, observed).and_then(|service| {
+        let port = find_port(reference, &field, service)?;
+        Ok(origin(service, port, dns_name.clone()))
+    });
+    (dns_name, found)
+}
+
+fn find<'a>(
+    reference: &ServiceReference,
+    field: &str,
+    namespace: &str,
+    observed: &'a Observed,
+) -> Result<&'a Service, Finding> {
+    let (field, name) = (format!("{field}.name"), &reference.name);
+    let Some(service) = observed.services.get(name) else {
+        let message = format!("there is no Service {name} in namespace {namespace}; create it, or name another one");
+        return Err(Finding::in_cluster(field, Reason::NotFound, message));
+    };
+    if is_owned(&service.metadata, observed.distribution.metadata.uid.as_deref().unwrap_or_default()) {
+        let message = format!("Service {name} is this Distribution's own: it would ask itself; name another one");
+        return Err(Finding::in_spec(field, Reason::RefNotPermitted, message));
+    }
+    if name == "kubernetes" && namespace == "default" {
+        let message = "Service kubernetes is the API server, which no viewer may reach; name another one";
+        return Err(Finding::in_spec(field, Reason::RefNotPermitted, message));
+    }
+    let spec = service.spec.as_ref();
+    if spec.and_then(|spec| spec.type_.as_deref()) == Some("ExternalName") {
+        let elsewhere = spec.and_then(|spec| spec.external_name.as_deref()).unwrap_or("example.com");
+        let message = format!("Service {name} is of type ExternalName; give its target as url: http://{elsewhere}");
+        return Err(Finding::in_cluster(field, Reason::RefNotPermitted, message));
+    }
+    Ok(service)
+}
+
+fn find_port<'a>(reference: &ServiceReference, field: &str, service: &'a Service) -> Result<&'a ServicePort, Finding> {
+    let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
+    let (asked, found): (String, Option<&ServicePort>) = match &reference.port {
+        IntOrString::Int(number) => {
+            // TCP first: the same number may stand there twice.
+            let of_number = || ports.iter().filter(|port| port.port == *number);
+            (number.to_string(), of_number().find(|port| is_tcp(port)).or_else(|| of_number().next()))
+        }
+        IntOrString::String(name) => (name.clone(), ports.iter().find(|port| port.name.as_deref() == Some(name))),
+    };
+    let (field, name) = (format!("{field}.port"), &reference.name);
+    let Some(port) = found else {
+        let message = format!("Service {name} has no port {asked}; {}", there(ports));
+        return Err(Finding::in_cluster(field, Reason::PortNotFound, message));
+    };
+    if !is_tcp(port) {
+        let protocol = port.protocol.as_deref().unwrap_or_default();
+        let message = format!("port {asked} of Service {name} is {protocol}, and HTTP needs TCP; {}", there(ports));
+        return Err(Finding::in_cluster(field, Reason::PortNotFound, message));
+    }
+    Ok(port)
+}
+
+fn is_tcp(port: &ServicePort) -> bool {
+    port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP")
+}
+
+/// What may be chosen instead.
+fn there(ports: &[ServicePort]) -> String {
+    let shown = ports.iter().filter(|port| is_tcp(port)).map(|port| match port.name.as_deref() {
+        Some(name) if !name.is_empty() => format!("{} ({name})", port.port),
+        _ => port.port.to_string(),
+    });
+    let shown: Vec<_> = shown.collect();
+    if shown.is_empty() { "it has no TCP port at all".into() } else { format!("it has {}", shown.join(", ")) }
+}
+
+fn origin(service: &Service, port: &ServicePort, dns_name: String) -> ResolvedOrigin {
+    let spec = service.spec.clone().unwrap_or_default();
+    let target_port = match &port.target_port {
+        None => u16::try_from(port.port).ok(),
+        Some(IntOrString::Int(number)) => u16::try_from(*number).ok(),
+        // Each pod has its own number for a name.
+        Some(IntOrString::String(_)) => None,
+    };
+    // A headless Service's name stands for the pods themselves, where nobody translates the Service's port into theirs.
+    let is_headless = spec.cluster_ip.as_deref() == Some("None");
+    let service_port = u16::try_from(port.port).unwrap_or_default();
+    let dialled = target_port.filter(|_| is_headless).unwrap_or(service_port);
+    let authority = if service_port == 80 { dns_name.clone() } else { format!("{dns_name}:{service_port}") };
+    ResolvedOrigin {
+        target: Some(OriginTarget::Service { dns_name, port: dialled }),
+        authority,
+        url_path: String::new(),
+        service: Some(ResolvedService {
+            name: service.name_any(),
+            port_name: port.name.clone().unwrap_or_default(),
+            target_port,
+            ip_family: spec.ip_families.and_then(|families| families.into_iter().next()),
+            selector: spec.selector.unwrap_or_default(),
+        }),
+    }
+}

@@ -1,0 +1,61 @@
+//! A url into the address to connect to, the Host to send and the path to put before every path.
+
+use std::net::SocketAddr;
+
+use crds::condition::Reason;
+use edge_contract::{OriginTarget, Scheme};
+use kube::ResourceExt;
+use url::{Host, Url};
+
+use super::ResolvedOrigin;
+use crate::distribution::observe::Observed;
+use crate::distribution::resolve::addresses::{forbidden, forbidden_name};
+use crate::finding::Finding;
+
+/// The text itself, and where it points or why no origin may be there.
+pub(super) fn resolve(text: &str, field: &str, observed: &Observed) -> (String, Result<ResolvedOrigin, Finding>) {
+    let field = format!("{field}.url");
+    let found = parse(text)
+        .map_err(|message| Finding::in_spec(field.clone(), Reason::InvalidField, message))
+        .and_then(|url| target(&url, &field, observed));
+    ("unresolved.invalid".into(), found)
+}
+
+/// The API server has checked the shape; whether the port exists and the host is one is only known now.
+fn parse(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text)
+        .map_err(|error| format!("{text} is not a url: {error}; give http:// or https:// and a host"))?;
+    let is_plain =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    if !matches!(url.scheme(), "http" | "https") || !is_plain {
+        return Err(format!("{text} must be http or https with a host, and without user, query and fragment"));
+    }
+    if url.port_or_known_default() == Some(0) {
+        return Err(format!("{text} names port 0; give one from 1 to 65535"));
+    }
+    Ok(url)
+}
+
+fn target(url: &Url, field: &str, observed: &Observed) -> Result<ResolvedOrigin, Finding> {
+    let scheme = if url.scheme() == "https" { Scheme::Https } else { Scheme::Http };
+    let port = url.port_or_known_default().unwrap_or_default();
+    let cluster = &observed.cluster;
+    let (host, refused) = match url.host() {
+        Some(Host::Ipv4(ip)) => (ip.to_string(), forbidden(SocketAddr::new(ip.into(), port), cluster)),
+        Some(Host::Ipv6(ip)) => (ip.to_string(), forbidden(SocketAddr::new(ip.into(), port), cluster)),
+        Some(Host::Domain(name)) => {
+            let namespace = observed.distribution.namespace().unwrap_or_default();
+            (name.to_owned(), forbidden_name(name, &namespace, cluster))
+        }
+        None => (String::new(), None),
+    };
+    if let Some(what) = refused {
+        let message = format!("{host} is {what}, which no origin may have; give another host");
+        return Err(Finding::in_spec(field, Reason::RefNotPermitted, message));
+    }
+    // RFC 9110 §7.2: the authority as it stands in the url, without its default port.
+    let host_text = url.host_str().unwrap_or_default();
+    let authority = url.port().map_or_else(|| host_text.to_owned(), |port| format!("{host_text}:{port}"));
+    let target = OriginTarget::Address { scheme, host, port, server_name: None };
+    Ok(ResolvedOrigin { target: Some(target), authority, url_path: url.path().to_owned(), service: None })
+}
