@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use edge_cache::forwarding::{self, Carry, Outgoing};
 use edge_cache::head::Asked;
 use edge_cache::validation::Conditional;
-use edge_cache::{CacheKey, NormalPath, Policy, key, reuse};
+use edge_cache::{CacheKey, Policy, key, reuse};
 use http::{HeaderMap, Method, Request, Uri, Version, request};
 
 use crate::forward::body::RequestBody;
@@ -16,8 +16,8 @@ use crate::route::Route;
 pub struct Ask {
     /// The head as the viewer sent it.
     pub viewer: request::Parts,
-    /// The viewer's host, with its port where it has one.
-    pub authority: Option<String>,
+    /// What that head asks for, in normal form.
+    pub asked: Asked,
     /// Who serves it.
     pub route: Route,
     /// The name of what it asks for.
@@ -29,15 +29,14 @@ pub struct Ask {
 impl Ask {
     /// Puts together what head policy and routing found.
     pub fn new(viewer: request::Parts, asked: Asked, route: Route, peer: IpAddr) -> Self {
-        let authority = asked.authority;
         let (key, query) = key::of_request(
             &route.site.site,
             &route.behavior.behavior,
-            authority.as_deref(),
+            asked.authority.as_deref(),
             &route.path,
             asked.query.as_deref(),
         );
-        Self { viewer, authority, route, key, query, peer }
+        Self { viewer, asked, route, key, query, peer }
     }
 
     /// The viewer's method.
@@ -78,21 +77,6 @@ impl Ask {
         Some(request)
     }
 
-    /// The target under which a reference of a response (`Location`, `Content-Location`) is stored here, if it is of this host.
-    pub fn target_of(&self, reference: &str) -> Option<String> {
-        let uri = Uri::try_from(reference).ok()?;
-        // RFC 9111 §4.4: of the same origin only, lest one host could invalidate what another has stored.
-        if let Some(authority) = uri.authority() {
-            self.authority.as_deref().filter(|own| own.eq_ignore_ascii_case(authority.as_str()))?;
-        }
-        let path = NormalPath::parse(uri.path()).ok()?;
-        let site = &self.route.site;
-        let path = key::resolve_root(path, &site.site);
-        let behavior = &site.behavior(&path)?.behavior;
-        let (key, _) = key::of_request(&site.site, behavior, self.authority.as_deref(), &path, uri.query());
-        Some(key.target().to_owned())
-    }
-
     fn carry(&self) -> Carry {
         Carry::of(&self.viewer, self.policy())
     }
@@ -100,7 +84,7 @@ impl Ask {
     fn outgoing(&self) -> Outgoing<'_> {
         Outgoing {
             viewer: &self.viewer,
-            authority: self.authority.as_deref(),
+            authority: self.asked.authority.as_deref(),
             peer: self.peer,
             site: &self.route.site.site.id,
             origin: &self.route.behavior.origin,

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use edge_cache::{CacheKey, Label, storing};
-use http::{Response, StatusCode};
+use http::{StatusCode, response};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
@@ -84,8 +84,10 @@ pub enum Outcome {
 /// An answer that is for one viewer only.
 #[derive(Debug)]
 pub struct Unshared {
-    /// As the origin sent it.
-    pub response: Response<OriginBody>,
+    /// The head as the origin sent it.
+    pub parts: response::Parts,
+    /// The body as it comes.
+    pub body: OriginBody,
     /// Why it is not stored.
     pub why: NotKept,
 }

@@ -13,7 +13,7 @@ use edge_cache::reuse::{self, Failure, Fallback};
 use edge_cache::storing::{self, Exchange, Storing};
 use edge_cache::validation::{self, Conditional, Freshened};
 use edge_cache::{Label, Moment, Received};
-use http::{HeaderMap, Method, Response, StatusCode, header, response};
+use http::{HeaderMap, Method, StatusCode, header, response};
 use http_body_util::BodyExt;
 
 use crate::ask::Ask;
@@ -148,7 +148,7 @@ impl Work {
 
     fn pass(mut self, parts: response::Parts, body: OriginBody, why: NotKept) {
         self.stop_sharing();
-        self.lead.fill().answer_leader(Unshared { response: Response::from_parts(parts, body), why });
+        self.lead.fill().answer_leader(Unshared { parts, body, why });
     }
 
     /// Nobody may join any more, and nobody waits for this key for a while.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use edge_cache::answer::{self, Distrust};
 use edge_contract::{Origin, OriginTarget};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use rustls::pki_types::ServerName;
@@ -46,6 +47,9 @@ pub enum ForwardError {
     /// The connection failed, or what came is not HTTP.
     #[error("the exchange with the origin failed")]
     Exchange(#[source] hyper::Error),
+    /// Its head has two opinions on where the body ends, or none that is understood.
+    #[error(transparent)]
+    Distrust(#[from] Distrust),
     /// It answered 304 to a request without a condition: there is nothing that this could mean.
     #[error("304 to a request without a condition")]
     UnaskedNotModified,
@@ -79,6 +83,7 @@ impl ForwardError {
             Self::HeadTimedOut(_) => "origin-timeout",
             Self::Exchange(error) if error.is_parse() => "origin-not-http",
             Self::Exchange(_) => "origin-reset",
+            Self::Distrust(_) => "origin-framing",
             Self::UnaskedNotModified => "origin-304-unasked",
             Self::Target => "target",
             Self::RequestBody(_) => "request-body",
@@ -254,6 +259,9 @@ impl Attempt<'_> {
                 return Err(ForwardError::Exchange(error));
             }
         };
+        let (parts, incoming) = answer.into_parts();
+        // Returning here drops the connection with what may still be on it.
+        answer::examine(&parts)?;
         let lease = Lease {
             sender,
             destination: to,
@@ -261,7 +269,7 @@ impl Attempt<'_> {
             keep_alive: Duration::from_millis(self.origin.keep_alive_ms),
             clock: self.forwarder.clock.clone(),
         };
-        Ok(answer.map(|incoming| OriginBody::new(incoming, limit, lease)))
+        Ok(Response::from_parts(parts, OriginBody::new(incoming, limit, lease)))
     }
 }
 

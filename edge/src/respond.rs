@@ -9,7 +9,7 @@ use edge_cache::cache_status::CACHE_STATUS;
 use edge_cache::validation::{self, Answer as Condition};
 use edge_cache::{CacheStatus, forwarding, head};
 use edge_contract::Methods;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, response};
 
 use crate::ask::Ask;
 use crate::collapse::{Interest, NotKept};
@@ -74,10 +74,10 @@ fn without_body(interest: Option<Interest>) -> Source {
 }
 
 /// An origin's answer that is for this viewer alone.
-pub fn passed(response: Response<OriginBody>, status: CacheStatus, result: CacheResult) -> Answer {
-    let (parts, body) = response.into_parts();
+pub fn passed(parts: &response::Parts, body: OriginBody, status: CacheStatus, result: CacheResult) -> Answer {
     let status = CacheStatus { forwarded_status: Some(parts.status), ..status };
-    finish(parts.status, forwarding::to_viewer(&parts.headers), Source::Origin(body), status, result)
+    let headers = forwarding::to_viewer(&parts.headers);
+    finish(parts.status, headers, Source::Origin(body), status, result)
 }
 
 /// The word for why an answer was not kept.

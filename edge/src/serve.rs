@@ -8,18 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_cache::head::{self, Refusal};
+use edge_cache::overwriting;
 use edge_cache::reuse::{self, Failure, Fallback, Forward, Stale};
-use edge_cache::storing;
 use edge_cache::validation::Conditional;
 use edge_cache::{CacheStatus, Moment, Reuse};
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, StatusCode};
 use hyper::body::{Body, Incoming};
 
 use crate::ask::Ask;
 use crate::collapse::{Interest, Joined, Outcome};
 use crate::fill::{self, Work};
 use crate::forward::ForwardError;
-use crate::forward::body::{OriginBody, RequestBody};
+use crate::forward::body::RequestBody;
 use crate::gate::{self, Refused};
 use crate::listen::Viewer;
 use crate::metrics::CacheResult;
@@ -172,7 +172,7 @@ async fn fetch(
         Outcome::Unshared => {
             let unshared = interest.fill().take_answer().ok_or(Anew::Alone)?;
             let status = CacheStatus { detail: Some(respond::not_kept(unshared.why)), ..status };
-            Ok(respond::passed(unshared.response, status, CacheResult::Miss))
+            Ok(respond::passed(&unshared.parts, unshared.body, status, CacheResult::Miss))
         }
         other => without_response(edge, ask, other, status),
     }
@@ -245,7 +245,7 @@ fn failed(edge: &Edge, ask: &Ask, error: &ForwardError, status: CacheStatus) -> 
     respond::failed(error.status(), status, error.detail())
 }
 
-/// A request that is not the cache's to answer, there and back, piece by piece.
+/// A request that is not the cache's to answer, there and back, piece by piece. RFC 9111 §4.4: what it changes is void.
 async fn pass(edge: &Edge, ask: &Ask, body: Incoming, status: CacheStatus) -> Answer {
     let body = RequestBody::viewer(body, UPLOAD_PATIENCE);
     let Some(request) = ask.request(ask.forwarded(None), body) else {
@@ -253,23 +253,12 @@ async fn pass(edge: &Edge, ask: &Ask, body: Incoming, status: CacheStatus) -> An
     };
     match edge.ask_origin(ask, request).await {
         Ok(response) => {
-            invalidate(edge, ask, &response);
-            respond::passed(response, status, CacheResult::Pass)
+            let (parts, body) = response.into_parts();
+            for target in overwriting::targets(ask.method(), &ask.asked, &parts, &ask.route.site.site) {
+                edge.live.purge().overwritten(&target);
+            }
+            respond::passed(&parts, body, status, CacheResult::Pass)
         }
         Err(error) => failed(edge, ask, &error, status),
-    }
-}
-
-/// RFC 9111 §4.4: what an unsafe request has changed, and what its answer names as changed too.
-fn invalidate(edge: &Edge, ask: &Ask, response: &Response<OriginBody>) {
-    if !storing::invalidates_target(ask.method(), response.status()) {
-        return;
-    }
-    edge.live.purge().overwritten(ask.key.target());
-    for name in [header::LOCATION, header::CONTENT_LOCATION] {
-        let reference = response.headers().get(name).and_then(|value| value.to_str().ok());
-        if let Some(target) = reference.and_then(|reference| ask.target_of(reference)) {
-            edge.live.purge().overwritten(&target);
-        }
     }
 }

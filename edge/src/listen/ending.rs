@@ -64,7 +64,7 @@ impl Request {
             status: answer.response.status(),
             result: answer.result,
             detail: answer.detail,
-            host: ask.and_then(|ask| ask.authority.clone()),
+            host: ask.and_then(|ask| ask.asked.authority.clone()),
             served_by: ask.map(|ask| (Arc::clone(&ask.route.site), Arc::clone(&ask.route.behavior))),
         });
     }
