@@ -12,6 +12,11 @@ export PATH := $(CURDIR)/target/bin:$(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
 # How many nodes `cluster-up` starts.
 NODES ?= 1
 
+# Always the whole workspace, so that both kinds of tests find the same dependencies built; a test that needs a cluster is
+# one whose entry in tests/Cargo.toml says so.
+CARGO_TEST = cargo test --workspace --locked
+WALKS = $(shell awk '/^\[\[test/ {name = ""} /^name/ {name = $$3} /^required-features.*cluster/ {print "--test " name}' tests/Cargo.toml)
+
 .PHONY: help fmt lint test unit walks demo demo-down generate images programs cluster cluster-up cluster-down audit ci
 
 help: ## This list
@@ -23,7 +28,7 @@ fmt: ## Format Rust and Go
 
 lint: ## Formatting, clippy with warnings as errors, go vet
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --features tests/cluster --locked -- -D warnings
 	test -z "$$(gofmt -l tests/cluster | tee /dev/stderr)"
 	cd tests/cluster && go vet ./... && go vet -tags cluster ./...
 
@@ -33,16 +38,16 @@ test: ## Every test: units, Go, and the walks on a real cluster that is started 
 	@$(MAKE) walks
 
 unit: cluster ## The tests that need no cluster
-	cargo test --workspace --exclude tests --locked
+	$(CARGO_TEST)
 	cd tests/cluster && go test ./...
 
 walks: images ## The tests on a real cluster; uses one that is up, or starts and ends its own
-	.ci/with-cluster 2 cargo test --package tests --locked
+	.ci/with-cluster 2 $(CARGO_TEST) --features tests/cluster $(WALKS)
 
 generate: programs ## Rewrite what is generated: CRDs, their copy in the chart, golden files
-	UPDATE=1 cargo test --quiet --package crds --package operator
+	UPDATE=1 cargo test --quiet --locked --package crds --package operator
 	cp crds/*.yaml charts/kubefront/crds/
-	PATH="$$(cluster build):$$PATH" UPDATE=1 cargo test --quiet --package tests --test chart
+	PATH="$$(cluster build):$$PATH" UPDATE=1 $(CARGO_TEST) --quiet --features tests/cluster --test chart
 
 images: cluster ## Build the images edge, operator and origin as OCI archives into target/images
 	@.ci/images
