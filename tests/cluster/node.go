@@ -124,8 +124,7 @@ func (s *supervisor) start() error {
 		s.keep(kubeAPIServer())
 	}
 	s.keep(containerd())
-	// Only a program of the control plane talks to the API server from here, and
-	// the kubelet's credentials are every node's own.
+	// What is waited for here, a kubelet may ask for.
 	api, err := newAPIClient(nodeHome, "kubelet-"+s.node)
 	if err != nil {
 		return err
