@@ -3,6 +3,7 @@
 pub mod child;
 pub mod cluster;
 pub mod compile;
+pub mod conditions;
 pub mod distribution;
 pub mod finding;
 pub mod names;
