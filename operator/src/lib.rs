@@ -1,6 +1,8 @@
 //! The operator: Distributions into edges, Invalidations into promises that hold.
 
+pub mod authority;
 pub mod child;
+pub mod clock;
 pub mod cluster;
 pub mod compile;
 pub mod conditions;

@@ -104,7 +104,7 @@ async fn kill_operator(client: &Client) {
 }
 
 /// All of it in one test, because there is one operator.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn viewers_notice_nothing_while_parts_are_away() {
     installed().await;
     in_namespace("away", |client, namespace| async move {
