@@ -47,7 +47,7 @@ pub mod testing {
     pub fn cluster() -> Cluster {
         Cluster {
             domain: "cluster.local".into(),
-            api_servers: ["10.96.0.1:443", "192.168.0.10:6443"].map(|text| text.parse().expect("an address")).into(),
+            api_servers: [([10, 96, 0, 1], 443).into(), ([192, 168, 0, 10], 6443).into()].into(),
             edge: EdgeImage { name: "registry.example.com/edge:1.0.0".into(), pull_policy: None },
             channel: Channel {
                 address: "kubefront-operator.kubefront-system.svc:8443".into(),

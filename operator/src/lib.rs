@@ -8,5 +8,7 @@ pub mod compile;
 pub mod conditions;
 pub mod distribution;
 pub mod finding;
+pub mod holds;
 pub mod names;
+pub mod objects;
 pub mod quantity;

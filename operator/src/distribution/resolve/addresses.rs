@@ -3,7 +3,7 @@
 //! This is the wall at the door: it refuses what is written down. A name that DNS turns into such an address is stopped by the
 //! edge when it connects.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::cluster::Cluster;
 
@@ -45,14 +45,14 @@ pub fn forbidden_name(name: &str, namespace: &str, cluster: &Cluster) -> Option<
 /// The IPv4 address inside an IPv6 one, where the kernel or a translator would connect to it.
 fn plain(ip: IpAddr) -> IpAddr {
     let IpAddr::V6(ip) = ip else { return ip };
-    let [a, b, c, d, e, f, ..] = ip.segments();
-    let [.., w, x, y, z] = ip.octets();
-    // RFC 6052 §2.1: the well-known prefix of NAT64.
-    let is_translated = [a, b, c, d, e, f] == [0x64, 0xff9b, 0, 0, 0, 0];
+    let [.., one, two, three, four] = ip.octets();
+    let (prefix, inner) = (ip.to_bits() >> 32, Ipv4Addr::new(one, two, three, four));
+    // RFC 6052 §2.1: the well-known prefix of NAT64, 64:ff9b::/96.
+    let is_translated = prefix == 0x0064_ff9b_0000_0000_0000_0000;
     // RFC 4291 §2.5.5.1: IPv4-compatible, which `::1` and `::` only look like.
-    let is_compatible = [a, b, c, d, e, f] == [0; 6] && ip != Ipv6Addr::LOCALHOST && ip != Ipv6Addr::UNSPECIFIED;
+    let is_compatible = prefix == 0 && !ip.is_loopback() && !ip.is_unspecified();
     if is_translated || is_compatible {
-        return IpAddr::V4(Ipv4Addr::new(w, x, y, z));
+        return IpAddr::V4(inner);
     }
     ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4)
 }

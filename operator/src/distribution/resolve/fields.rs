@@ -77,20 +77,20 @@ fn examine_duration(field: String, duration: Option<&Duration>, findings: &mut V
 
 /// What an edge, or the `ConfigMap` that brings it there, would refuse.
 pub(super) fn examine_compiled(resolved: &Resolved, site: &Site) -> Vec<Finding> {
-    let config = EdgeConfig { contract: CONTRACT, epoch: Epoch(1), revision: 1, sites: vec![site.clone()] };
-    let faults = config.validate();
+    let compiled = EdgeConfig { contract: CONTRACT, epoch: Epoch(1), revision: 1, sites: vec![site.clone()] };
+    let faults = compiled.validate();
     if !faults.is_empty() {
         return faults.into_iter().map(|fault| invalid("spec".into(), &fault.message)).collect();
     }
-    let size = serde_json::to_vec(&config).map_or(usize::MAX, |json| json.len());
+    let length = serde_json::to_vec(&compiled).map_or(usize::MAX, |json| json.len());
     let kept = Taken { generation: resolved.generation, spec: resolved.spec.clone() }.bytes().0.len();
-    if size <= CONFIG_LIMIT && size + kept <= CONFIG_MAP_LIMIT {
+    if length <= CONFIG_LIMIT && length + kept <= CONFIG_MAP_LIMIT {
         return Vec::new();
     }
     let message = format!(
         "compiled it is {} KiB, and with the spec {} KiB; an edge takes {} KiB, a ConfigMap {} KiB; give fewer or shorter behaviors, headers and names",
-        size.div_ceil(1024),
-        (size + kept).div_ceil(1024),
+        length.div_ceil(1024),
+        (length + kept).div_ceil(1024),
         CONFIG_LIMIT / 1024,
         CONFIG_MAP_LIMIT / 1024,
     );

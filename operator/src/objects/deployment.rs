@@ -1,0 +1,36 @@
+//! A location into the Deployment that runs its edges.
+
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::{metadata, pod, selector};
+use crate::cluster::Cluster;
+use crate::distribution::resolve::{Resolved, ResolvedLocation};
+use crate::names;
+
+/// As many old templates as a person may want to look back at.
+const HISTORY: i32 = 3;
+
+/// The Deployment of a location.
+pub fn build(resolved: &Resolved, location: &ResolvedLocation, cluster: &Cluster) -> Deployment {
+    let name = names::location(&resolved.key.name, &location.name);
+    Deployment {
+        metadata: metadata(resolved, name, Some(&location.name)),
+        spec: Some(DeploymentSpec {
+            replicas: Some(location.replicas),
+            revision_history_limit: Some(HISTORY),
+            selector: selector(resolved, Some(&location.name)),
+            // One at a time, and none leaves before its successor serves: a template that does not work stops at one pod.
+            strategy: Some(DeploymentStrategy {
+                type_: Some("RollingUpdate".into()),
+                rolling_update: Some(RollingUpdateDeployment {
+                    max_surge: Some(IntOrString::Int(1)),
+                    max_unavailable: Some(IntOrString::Int(0)),
+                }),
+            }),
+            template: pod::template(resolved, location, cluster),
+            ..DeploymentSpec::default()
+        }),
+        ..Deployment::default()
+    }
+}

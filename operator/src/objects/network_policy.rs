@@ -1,0 +1,122 @@
+//! A resolved generation into the `NetworkPolicy` of its edges: viewers and scrapers in; operator, DNS and origins out.
+//!
+//! An edge that were taken over could reach its origins and nothing else: above all no metadata service of a cloud, and, where
+//! all origins are Services with pods, no address outside the cluster.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::networking::v1::{
+    IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
+    NetworkPolicySpec,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::{ADMIN, HTTP, metadata, selector};
+use crate::cluster::Cluster;
+use crate::distribution::resolve::{Resolved, ResolvedService};
+use crate::names;
+
+/// The label that every namespace has with its own name.
+const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
+
+/// The `NetworkPolicy` of every edge.
+pub fn build(resolved: &Resolved, cluster: &Cluster) -> NetworkPolicy {
+    NetworkPolicy {
+        metadata: metadata(resolved, names::edge(&resolved.key.name), None),
+        spec: Some(NetworkPolicySpec {
+            pod_selector: Some(selector(resolved, None)),
+            policy_types: Some(vec!["Ingress".into(), "Egress".into()]),
+            ingress: Some(vec![viewers(), scrapers()]),
+            egress: Some(out(resolved, cluster)),
+        }),
+    }
+}
+
+/// From anywhere: serving is what an edge is for.
+fn viewers() -> NetworkPolicyIngressRule {
+    NetworkPolicyIngressRule { from: None, ports: Some(vec![port("TCP", IntOrString::String(HTTP.into()))]) }
+}
+
+/// From pods of any namespace; a node's own probes always pass.
+fn scrapers() -> NetworkPolicyIngressRule {
+    NetworkPolicyIngressRule {
+        from: Some(vec![pods_of_any_namespace()]),
+        ports: Some(vec![port("TCP", IntOrString::String(ADMIN.into()))]),
+    }
+}
+
+fn out(resolved: &Resolved, cluster: &Cluster) -> Vec<NetworkPolicyEgressRule> {
+    let mut rules = vec![operator(cluster), dns()];
+    let services = resolved.origins.values().filter_map(|origin| origin.service.as_ref());
+    for rule in services.filter(|service| !service.selector.is_empty()).map(pods_of) {
+        // Two origins may be the same Service.
+        if !rules.contains(&rule) {
+            rules.push(rule);
+        }
+    }
+    // What no selector finds: outside the cluster, behind a load balancer that may be in it, or endpoints written by hand.
+    let is_elsewhere = resolved.origins.values().any(|origin| {
+        origin.target.is_some() && origin.service.as_ref().is_none_or(|service| service.selector.is_empty())
+    });
+    if is_elsewhere {
+        rules.push(elsewhere());
+    }
+    rules
+}
+
+fn operator(cluster: &Cluster) -> NetworkPolicyEgressRule {
+    let channel = &cluster.channel;
+    let namespace = [(NAMESPACE_NAME.to_owned(), channel.namespace.clone())].into();
+    NetworkPolicyEgressRule {
+        to: Some(vec![NetworkPolicyPeer {
+            namespace_selector: Some(labelled(namespace)),
+            pod_selector: Some(labelled(channel.pod_labels.clone())),
+            ip_block: None,
+        }]),
+        ports: Some(vec![port("TCP", IntOrString::Int(channel.port.into()))]),
+    }
+}
+
+/// Wherever it is: in pods, on the node, at a link-local address of a cache on the node.
+fn dns() -> NetworkPolicyEgressRule {
+    let ports = ["UDP", "TCP"].map(|protocol| port(protocol, IntOrString::Int(53)));
+    NetworkPolicyEgressRule { to: None, ports: Some(ports.into()) }
+}
+
+fn pods_of(service: &ResolvedService) -> NetworkPolicyEgressRule {
+    NetworkPolicyEgressRule {
+        to: Some(vec![NetworkPolicyPeer {
+            pod_selector: Some(labelled(service.selector.clone())),
+            ..NetworkPolicyPeer::default()
+        }]),
+        // A named port has a number of its own on each pod, so then these pods are open on all of theirs.
+        ports: service.target_port.map(|number| vec![port("TCP", IntOrString::Int(number.into()))]),
+    }
+}
+
+/// Every port: a load balancer's port is another one once the node has translated it. Never link-local, where clouds hand
+/// out credentials.
+fn elsewhere() -> NetworkPolicyEgressRule {
+    let all_but = |cidr: &str, link_local: &str| NetworkPolicyPeer {
+        ip_block: Some(IPBlock { cidr: cidr.into(), except: Some(vec![link_local.into()]) }),
+        ..NetworkPolicyPeer::default()
+    };
+    NetworkPolicyEgressRule {
+        to: Some(vec![pods_of_any_namespace(), all_but("0.0.0.0/0", "169.254.0.0/16"), all_but("::/0", "fe80::/10")]),
+        ports: None,
+    }
+}
+
+/// Some networks do not count pods among the addresses of a block, so they are named too.
+fn pods_of_any_namespace() -> NetworkPolicyPeer {
+    NetworkPolicyPeer { namespace_selector: Some(LabelSelector::default()), ..NetworkPolicyPeer::default() }
+}
+
+fn labelled(labels: BTreeMap<String, String>) -> LabelSelector {
+    LabelSelector { match_labels: Some(labels), match_expressions: None }
+}
+
+fn port(protocol: &str, port: IntOrString) -> NetworkPolicyPort {
+    NetworkPolicyPort { protocol: Some(protocol.into()), port: Some(port), end_port: None }
+}
