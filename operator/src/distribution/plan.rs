@@ -1,0 +1,130 @@
+//! A resolved generation into what is to be done: objects to apply, objects to remove, sites and endpoints to send.
+//!
+//! Guarantees: the same look at the same world makes the same plan, so specific that carrying it out makes no choices. Only
+//! objects that the Distribution controls are ever removed, and none while no generation can serve.
+
+mod endpoints;
+mod prune;
+mod roll;
+
+use std::collections::BTreeMap;
+
+use edge_contract::{CONTRACT, EdgeConfig, Epoch, Site};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use serde::Serialize;
+
+pub use prune::Prune;
+pub use roll::{HeldBack, is_rolling};
+
+use crate::child::ChildKind;
+use crate::compile;
+use crate::distribution::observe::Observed;
+use crate::distribution::resolve::Resolved;
+use crate::holds::seal;
+use crate::names;
+use crate::objects::{config_map, deployment, network_policy, pod_disruption_budget, service, service_account};
+
+/// What is to be done. Fields stand in the order in which they are carried out: what pods need before pods, what is told to
+/// edges last, removal at the end.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// Who the edges are.
+    pub service_account: ServiceAccount,
+    /// What the edges are to serve; it becomes the `ConfigMap` once it has its number.
+    pub configuration: Configuration,
+    /// Who may speak with the edges; absent where its name belongs to somebody else.
+    pub network_policy: Option<NetworkPolicy>,
+    /// Where viewers come in.
+    pub services: Vec<Service>,
+    /// How many edges may go at a time.
+    pub pod_disruption_budgets: Vec<PodDisruptionBudget>,
+    /// What runs the edges: those whose turn it is.
+    pub deployments: Vec<Deployment>,
+    /// Locations whose new pod template waits for another one's pods.
+    pub held_back: Vec<HeldBack>,
+    /// Addresses of ready endpoints by origin, for every origin that is a Service.
+    pub endpoints: BTreeMap<String, Vec<String>>,
+    /// Children that no plan has any more.
+    pub prune: Vec<Prune>,
+}
+
+/// What the edges are to serve, yet without a number.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Configuration {
+    /// The sites of the configuration.
+    pub sites: Vec<Site>,
+    /// Tells these sites from others: a new revision is due where the live `ConfigMap` has another one.
+    pub fingerprint: String,
+    /// The certificates that the operator is verified by, as PEM.
+    pub ca_bundle: String,
+    /// What the `ConfigMap` keeps as the last taken generation.
+    #[serde(skip)]
+    pub resolved: Resolved,
+}
+
+/// Plans a generation.
+pub fn plan(observed: &Observed, resolved: &Resolved) -> Plan {
+    let sites = vec![compile::site(resolved)];
+    let configuration = Configuration {
+        fingerprint: compile::fingerprint(&sites),
+        sites,
+        ca_bundle: observed.ca_bundle.clone(),
+        resolved: resolved.clone(),
+    };
+    let places = || resolved.locations.iter().map(|location| location.name.as_str());
+    let services = std::iter::once(service::over_all(resolved))
+        .chain(places().map(|location| service::of_location(resolved, location)));
+    let budgets = places().map(|location| pod_disruption_budget::build(resolved, location));
+    let deployments =
+        resolved.locations.iter().map(|location| deployment::build(resolved, location, &observed.cluster));
+    let policy = [network_policy::build(resolved, &observed.cluster)].into_iter();
+    let (deployments, held_back) = roll::in_turn(ours(ChildKind::Deployment, deployments, resolved), observed);
+    Plan {
+        service_account: seal(service_account::build(resolved)),
+        configuration,
+        network_policy: ours(ChildKind::NetworkPolicy, policy, resolved).into_iter().next(),
+        services: ours(ChildKind::Service, services, resolved),
+        pod_disruption_budgets: ours(ChildKind::PodDisruptionBudget, budgets, resolved),
+        deployments,
+        held_back,
+        endpoints: endpoints::of_services(observed, resolved),
+        prune: prune::unplanned(observed, resolved),
+    }
+}
+
+impl Configuration {
+    /// The configuration under the number that it was given.
+    pub fn numbered(&self, epoch: Epoch, revision: u64) -> EdgeConfig {
+        EdgeConfig { contract: CONTRACT, epoch, revision, sites: self.sites.clone() }
+    }
+
+    /// The `ConfigMap` of the configuration under the number that it was given.
+    pub fn config_map(&self, epoch: Epoch, revision: u64) -> ConfigMap {
+        seal(config_map::build(&self.resolved, &self.numbered(epoch, revision), &self.ca_bundle))
+    }
+
+    /// Whether this very configuration has a number already, as the live `ConfigMap` has it.
+    pub fn is_numbered_in(&self, live: &ConfigMap) -> Option<(Epoch, u64)> {
+        let there = config_map::configuration(live)?;
+        let is_same = live.metadata.annotations.as_ref()?.get(names::FINGERPRINT_ANNOTATION)? == &self.fingerprint
+            && there.sites == self.sites;
+        is_same.then_some((there.epoch, there.revision))
+    }
+}
+
+/// Those of a kind whose names are free or ours, sealed.
+fn ours<K>(kind: ChildKind, objects: impl Iterator<Item = K>, resolved: &Resolved) -> Vec<K>
+where
+    K: Serialize + k8s_openapi::Metadata<Ty = k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta>,
+{
+    let is_free = |object: &K| {
+        let name = object.metadata().name.clone().unwrap_or_default();
+        !resolved.foreign.contains(&(kind, name))
+    };
+    objects.filter(is_free).map(seal).collect()
+}
