@@ -25,9 +25,13 @@ pub enum FromOperator {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         head: Option<Head>,
     },
-    /// The certificates that the operator may show from now on, as PEM: beside those of the mounted bundle.
+    /// The certificates that the operator may show from now on, as PEM: beside those of the mounted bundle. Answered by
+    /// [`FromEdge::Trusted`], so that a new authority serves only once it is known everywhere.
     #[serde(rename_all = "camelCase")]
     Trust {
+        /// Rises with each change of the bundle.
+        #[serde(default)]
+        version: u64,
         /// One or more CA certificates.
         bundle: String,
     },
@@ -73,6 +77,11 @@ pub enum FromEdge {
         order_uid: Option<String>,
         /// Stored responses that the order at that number dropped so far.
         removed: u64,
+    },
+    /// This bundle of authorities is trusted from now on.
+    Trusted {
+        /// The version that [`FromOperator::Trust`] gave it.
+        version: u64,
     },
     /// What only the edge can see; sent when it changes.
     Observed {
