@@ -9,6 +9,7 @@ pub mod conditions;
 pub mod distribution;
 pub mod finding;
 pub mod holds;
+pub mod leader;
 pub mod names;
 pub mod objects;
 pub mod quantity;
