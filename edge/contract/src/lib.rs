@@ -9,6 +9,7 @@
 
 mod channel;
 mod config;
+mod lines;
 mod number;
 mod validate;
 
@@ -19,6 +20,7 @@ pub use channel::{
 pub use config::{
     Behavior, EdgeConfig, Header, HostHeader, Methods, Origin, OriginTarget, Protocol, QueryKey, Scheme, Site, Ttl,
 };
+pub use lines::{LineTooLong, Lines};
 pub use number::{Epoch, Sequence, SequenceNumber};
 pub use validate::Invalid;
 
