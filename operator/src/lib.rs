@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod compile;
 pub mod conditions;
 pub mod distribution;
+pub mod edges;
 pub mod finding;
 pub mod holds;
 pub mod leader;
