@@ -6,6 +6,7 @@ pub mod clock;
 pub mod cluster;
 pub mod compile;
 pub mod conditions;
+pub mod counters;
 pub mod distribution;
 pub mod edges;
 pub mod finding;
