@@ -1,17 +1,27 @@
 //! The operator: Distributions into edges, Invalidations into promises that hold.
 
+pub mod admin;
 pub mod authority;
 pub mod child;
 pub mod clock;
 pub mod cluster;
 pub mod compile;
 pub mod conditions;
+pub mod context;
 pub mod counters;
 pub mod distribution;
 pub mod edges;
+pub mod events;
 pub mod finding;
 pub mod holds;
+pub mod interests;
 pub mod leader;
+pub mod metrics;
 pub mod names;
 pub mod objects;
 pub mod quantity;
+pub mod runner;
+pub mod server_side_apply;
+pub mod settings;
+pub mod slim;
+pub mod table;

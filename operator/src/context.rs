@@ -1,0 +1,172 @@
+//! What both reconcilers are given: the API, what is known of it, the edges, and what the operator was told to do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use crds::{Distribution, Invalidation};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::ResourceExt;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::clock;
+use crate::cluster::Cluster;
+use crate::events::Events;
+use crate::interests::Interests;
+use crate::leader::Leadership;
+use crate::metrics::Metrics;
+use crate::names::{DISTRIBUTION_LABEL, DistributionKey};
+use crate::server_side_apply::Writer;
+use crate::settings::Settings;
+use crate::table::{Group, Table};
+
+/// What both reconcilers are given. It is the same for every key.
+pub struct Context {
+    /// The API, for reads that must be consistent and for writes. It does not retry: a reconcile is retried as a whole.
+    pub client: kube::Client,
+    /// The objects that are watched.
+    pub stores: Stores,
+    /// Who looks at which Services and Ingresses.
+    pub interests: Interests,
+    /// The certificates that edges verify this operator by, as PEM.
+    pub ca_bundle: watch::Receiver<Arc<str>>,
+    /// The cluster around the operator.
+    pub cluster: ArcSwap<Cluster>,
+    /// Writes objects.
+    pub writer: Writer,
+    /// Tells users what happened.
+    pub events: Events,
+    /// Counts what is done.
+    pub metrics: Metrics,
+    /// Who leads, and since when. Reconciles run only while this process does.
+    pub leadership: watch::Receiver<Leadership>,
+    /// What the operator was told to do.
+    pub settings: Arc<Settings>,
+}
+
+/// The objects that are watched, as last seen: look-ups by name or by [`Group`], never a walk over all of them.
+///
+/// They may lag behind the API, but not behind what this process wrote and [`Table::learn`]ed.
+pub struct Stores {
+    /// Distributions, by name, by their own group and by each alias that they want or hold.
+    pub distributions: Table<Distribution>,
+    /// Invalidations, by the Distribution that they name.
+    pub invalidations: Table<Invalidation>,
+    /// Edge pods, by their Distribution. Of their spec only what says where they run is kept.
+    pub pods: Table<Pod>,
+    /// Children.
+    pub deployments: Table<Deployment>,
+    /// Children.
+    pub config_maps: Table<ConfigMap>,
+    /// Children.
+    pub service_accounts: Table<ServiceAccount>,
+    /// Children.
+    pub pod_disruption_budgets: Table<PodDisruptionBudget>,
+    /// Children.
+    pub network_policies: Table<NetworkPolicy>,
+    /// All Services: origins among them, and children.
+    pub services: Table<Service>,
+    /// The endpoints behind each Service.
+    pub endpoint_slices: Table<EndpointSlice>,
+    /// All Ingresses: origins among them.
+    pub ingresses: Table<Ingress>,
+}
+
+impl Stores {
+    /// Returns once everything that is watched has been listed.
+    pub async fn complete(&self) {
+        let Self { distributions, invalidations, pods, deployments, config_maps, service_accounts, .. } = self;
+        let Self { pod_disruption_budgets, network_policies, services, endpoint_slices, ingresses, .. } = self;
+        tokio::join!(distributions.complete(), invalidations.complete(), pods.complete(), deployments.complete());
+        tokio::join!(config_maps.complete(), service_accounts.complete(), pod_disruption_budgets.complete());
+        tokio::join!(
+            network_policies.complete(),
+            services.complete(),
+            endpoint_slices.complete(),
+            ingresses.complete()
+        );
+    }
+}
+
+/// When a reconcile wants to run again though nothing changed, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wake {
+    /// When; nothing: only when something changes.
+    pub at: Option<Instant>,
+    /// Why, for the log.
+    pub why: &'static str,
+}
+
+impl Wake {
+    /// Only when something changes.
+    pub const ON_CHANGE: Self = Self { at: None, why: "nothing is due" };
+
+    /// At that moment at the latest.
+    pub fn at(at: Instant, why: &'static str) -> Self {
+        Self { at: Some(at), why }
+    }
+
+    /// After that long at the latest.
+    pub fn after(wait: Duration, why: &'static str) -> Self {
+        Self::at(clock::monotonic() + wait, why)
+    }
+
+    /// The earlier of two.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        match (self.at, other.at) {
+            (Some(mine), Some(theirs)) if theirs < mine => other,
+            (None, Some(_)) => other,
+            _ => self,
+        }
+    }
+}
+
+impl Default for Stores {
+    fn default() -> Self {
+        Self {
+            distributions: Table::new(|distribution| {
+                let held = distribution.status.iter().flat_map(|status| &status.aliases);
+                let aliases = distribution.spec.aliases.iter().chain(held).cloned().map(Group::Alias);
+                std::iter::once(Group::Distribution(key_of(distribution))).chain(aliases).collect()
+            }),
+            invalidations: Table::new(|invalidation| {
+                let namespace = invalidation.namespace().unwrap_or_default();
+                vec![Group::Distribution(DistributionKey::new(namespace, &invalidation.spec.distribution_ref.name))]
+            }),
+            pods: Table::new(by_label),
+            deployments: Table::new(by_label),
+            config_maps: Table::new(by_label),
+            service_accounts: Table::new(by_label),
+            pod_disruption_budgets: Table::new(by_label),
+            network_policies: Table::new(by_label),
+            services: Table::new(|service| {
+                let itself = Group::Service(service.namespace().unwrap_or_default(), service.name_any());
+                std::iter::once(itself).chain(by_label(service)).collect()
+            }),
+            endpoint_slices: Table::new(|slice| {
+                let service = slice.labels().get("kubernetes.io/service-name").cloned();
+                service.map(|name| Group::Service(slice.namespace().unwrap_or_default(), name)).into_iter().collect()
+            }),
+            ingresses: Table::new(|ingress| {
+                vec![Group::Ingress(ingress.namespace().unwrap_or_default(), ingress.name_any())]
+            }),
+        }
+    }
+}
+
+/// The key under which a Distribution is reconciled.
+pub fn key_of(distribution: &Distribution) -> DistributionKey {
+    DistributionKey::new(distribution.namespace().unwrap_or_default(), distribution.name_any())
+}
+
+fn by_label<K: ResourceExt>(object: &K) -> Vec<Group> {
+    let of = object.labels().get(DISTRIBUTION_LABEL);
+    let namespace = object.namespace().unwrap_or_default();
+    of.map(|name| Group::Distribution(DistributionKey::new(namespace, name))).into_iter().collect()
+}

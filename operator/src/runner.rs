@@ -1,0 +1,278 @@
+//! Wake-ups into runs of a reconcile: one at a time for each key, few at once, and again after a failure, with patience.
+//!
+//! Flow: [`Bell::ring`] → `scheduler` (one entry for each key, the earliest moment wins) → reconcile → [`Wake`] → `scheduler`.
+//! Guarantees: a wake-up during a run causes another run after it, so no change is missed. A key whose runs fail delays no
+//! other key. No run lasts longer than [`DEADLINE`].
+//! Errors: are logged with their causes and counted; the key is run again after 50 ms, then twice as long each time up to a
+//! minute, with jitter, until it succeeds.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::stream::{FuturesUnordered, StreamExt};
+use kube::runtime::scheduler::{ScheduleRequest, scheduler};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+
+use crate::clock;
+use crate::context::Wake;
+use crate::metrics::Reconciles;
+use crate::names::DistributionKey;
+
+/// The longest that one run may take. Everything in it is a few calls of the API.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How many keys are run at once.
+const CONCURRENT: usize = 8;
+
+/// The wait after a first failure, and the longest one.
+const IMPATIENT: Duration = Duration::from_millis(50);
+const PATIENT: Duration = Duration::from_mins(1);
+
+/// Wakes one of the two reconciles.
+#[derive(Clone, Debug)]
+pub struct Bell {
+    requests: mpsc::UnboundedSender<ScheduleRequest<DistributionKey>>,
+}
+
+/// The other end of a [`Bell`].
+pub type Wakes = mpsc::UnboundedReceiver<ScheduleRequest<DistributionKey>>;
+
+impl Bell {
+    /// A bell and what hears it.
+    pub fn new() -> (Self, Wakes) {
+        let (requests, wakes) = mpsc::unbounded_channel();
+        (Self { requests }, wakes)
+    }
+
+    /// Has this key run now, or as soon as its present run ends.
+    pub fn ring(&self, key: DistributionKey) {
+        self.ring_at(key, clock::monotonic());
+    }
+
+    /// Has this key run at that moment, or before.
+    pub fn ring_at(&self, key: DistributionKey, run_at: Instant) {
+        // Nobody listens only when the process ends.
+        let _ = self.requests.send(ScheduleRequest { message: key, run_at });
+    }
+}
+
+/// Runs `reconcile` for each key that `wakes` names, until every [`Bell`] is gone.
+pub async fn run<R, Run, E>(bell: Bell, wakes: Wakes, reconciles: Reconciles, reconcile: R)
+where
+    R: Fn(DistributionKey) -> Run,
+    Run: Future<Output = Result<Wake, E>>,
+    E: std::error::Error + 'static,
+{
+    let mut wakes = pin!(scheduler(futures::stream::unfold(wakes, async |mut wakes| {
+        wakes.recv().await.map(|request| (request, wakes))
+    })));
+    let mut failures = HashMap::new();
+    let mut running = HashSet::new();
+    let mut runs = FuturesUnordered::new();
+    loop {
+        let room = running.len() < CONCURRENT;
+        let (key, began, result) = tokio::select! {
+            Some(ended) = runs.next(), if !runs.is_empty() => ended,
+            next = async { wakes.as_mut().hold_unless(|key| room && !running.contains(key)).next().await } => {
+                let Some(key) = next else { return };
+                running.insert(key.clone());
+                let run = timeout(DEADLINE, reconcile(key.clone()));
+                let began = clock::monotonic();
+                runs.push(async move { (key, began, run.await) });
+                continue;
+            }
+        };
+        running.remove(&key);
+        let now = clock::monotonic();
+        reconciles.took(now - began);
+        let failed = match result {
+            Ok(Ok(wake)) => {
+                failures.remove(&key);
+                if let Some(at) = wake.at {
+                    tracing::debug!(%key, controller = reconciles.controller, why = wake.why, "will look again");
+                    bell.ring_at(key, at);
+                }
+                continue;
+            }
+            Ok(Err(error)) => chain(&error),
+            Err(_) => format!("it took longer than {} s", DEADLINE.as_secs()),
+        };
+        let count = failures.entry(key.clone()).or_insert(0_u32);
+        let wait = patience(*count, random());
+        *count += 1;
+        reconciles.failed();
+        tracing::warn!(%key, controller = reconciles.controller, error = failed, again_in = ?wait, "reconcile failed");
+        bell.ring_at(key, now + wait);
+    }
+}
+
+/// An error with its causes, as one line.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |line, cause| append(line, cause))
+}
+
+fn append(line: String, cause: &dyn Display) -> String {
+    // Some errors repeat their source in their own words.
+    let cause = cause.to_string();
+    if line.ends_with(&cause) { line } else { format!("{line}: {cause}") }
+}
+
+/// How long to wait after so many failures in a row; `luck` from 0 to 1 spreads it over its second half.
+fn patience(failures: u32, luck: f64) -> Duration {
+    let full = IMPATIENT.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(PATIENT);
+    full.mul_f64(0.5 + luck / 2.0)
+}
+
+/// A number from 0 to 1.
+fn random() -> f64 {
+    f64::from(getrandom::u32().unwrap_or_default()) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("no")]
+    struct No;
+
+    /// What each run answers, in turn; then it succeeds. And when each run began.
+    #[derive(Clone, Default)]
+    struct Script {
+        answers: Arc<Mutex<VecDeque<Result<Wake, No>>>>,
+        runs: Arc<Mutex<Vec<(String, Duration)>>>,
+        lasts: Duration,
+    }
+
+    impl Script {
+        fn start(&self) -> Bell {
+            let (bell, wakes) = Bell::new();
+            let (script, started) = (self.clone(), clock::monotonic());
+            let reconcile = move |key: DistributionKey| {
+                let script = script.clone();
+                async move {
+                    script.runs.lock().push((key.name, clock::monotonic() - started));
+                    tokio::time::sleep(script.lasts).await;
+                    script.answers.lock().pop_front().unwrap_or(Ok(Wake::ON_CHANGE))
+                }
+            };
+            tokio::spawn(run(bell.clone(), wakes, Reconciles::unmeasured("test"), reconcile));
+            bell
+        }
+
+        /// The names of the runs so far, and in which millisecond each began.
+        async fn after(&self, wait: Duration) -> Vec<(String, u128)> {
+            tokio::time::sleep(wait).await;
+            self.runs.lock().iter().map(|(name, at)| (name.clone(), at.as_millis())).collect()
+        }
+    }
+
+    fn key(name: &str) -> DistributionKey {
+        DistributionKey::new("default", name)
+    }
+
+    fn names(runs: &[(String, u128)]) -> Vec<&str> {
+        runs.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_is_woken_during_its_run_runs_once_more_and_never_twice_at_once() {
+        let script = Script { lasts: Duration::from_secs(1), ..Script::default() };
+        let bell = script.start();
+        bell.ring(key("a"));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        for _ in 0..5 {
+            bell.ring(key("a"));
+        }
+        assert_eq!(names(&script.after(Duration::from_millis(500)).await), ["a"]);
+        let runs = script.after(Duration::from_secs(9)).await;
+        assert_eq!(names(&runs), ["a", "a"]);
+        assert!(runs[1].1 >= 1_000, "{runs:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn wake_ups_before_a_run_are_one_run() {
+        let script = Script::default();
+        let bell = script.start();
+        for _ in 0..5 {
+            bell.ring(key("a"));
+        }
+        assert_eq!(names(&script.after(Duration::from_secs(1)).await), ["a"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_asks_to_be_woken_is_woken_then() {
+        let script = Script::default();
+        script.answers.lock().push_back(Ok(Wake::after(Duration::from_secs(30), "test")));
+        script.start().ring(key("a"));
+        let runs = script.after(Duration::from_secs(100)).await;
+        assert_eq!(names(&runs), ["a", "a"]);
+        assert!((30_000..30_010).contains(&runs[1].1), "{runs:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_is_not_kept_waiting_by_a_later_wake_up() {
+        let script = Script::default();
+        script.answers.lock().push_back(Ok(Wake::after(Duration::from_secs(30), "test")));
+        let bell = script.start();
+        bell.ring(key("a"));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        bell.ring(key("a"));
+        let runs = script.after(Duration::from_secs(1)).await;
+        assert!((1_000..1_010).contains(&runs[1].1), "{runs:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failing_key_is_tried_less_and_less_often_and_delays_no_other() {
+        let script = Script::default();
+        script.answers.lock().extend((0..6).map(|_| Err(No)));
+        let bell = script.start();
+        bell.ring(key("a"));
+        let runs = script.after(Duration::from_mins(2)).await;
+        assert_eq!(runs.len(), 7, "{runs:?}");
+        let gaps: Vec<_> = runs.windows(2).map(|pair| pair[1].1 - pair[0].1).collect();
+        for (n, gap) in gaps.iter().enumerate() {
+            let full = 50_u128 << n;
+            assert!((full / 2..=full + 5).contains(gap), "the wait {n} was {gap} ms");
+        }
+        script.answers.lock().push_back(Err(No));
+        bell.ring(key("a"));
+        bell.ring(key("b"));
+        let runs = script.after(Duration::from_millis(10)).await;
+        assert!(names(&runs)[7..].contains(&"b"), "{runs:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_hangs_is_given_up_and_tried_again() {
+        let script = Script { lasts: DEADLINE * 2, ..Script::default() };
+        script.start().ring(key("a"));
+        let runs = script.after(DEADLINE + PATIENT).await;
+        assert!(runs.len() >= 2 && runs[1].1 >= DEADLINE.as_millis(), "{runs:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_keys_share_a_few_runs() {
+        let script = Script { lasts: Duration::from_secs(1), ..Script::default() };
+        let bell = script.start();
+        (0..CONCURRENT + 3).for_each(|n| bell.ring(key(&n.to_string())));
+        assert_eq!(script.after(Duration::from_millis(900)).await.len(), CONCURRENT);
+        assert_eq!(script.after(Duration::from_millis(900)).await.len(), CONCURRENT + 3);
+    }
+
+    #[test]
+    fn patience_has_a_limit() {
+        assert_eq!(patience(0, 1.0), IMPATIENT);
+        assert_eq!(patience(0, 0.0), IMPATIENT / 2);
+        assert_eq!(patience(60, 1.0), PATIENT);
+    }
+}
