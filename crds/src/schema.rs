@@ -55,7 +55,9 @@ fn tidy(schema: &mut Value, in_list: bool) {
     for (name, value) in fields.iter_mut() {
         match name.as_str() {
             "properties" => {
-                value.as_object_mut().into_iter().flatten().for_each(|(_, property)| tidy(property, in_list))
+                for (_, property) in value.as_object_mut().into_iter().flatten() {
+                    tidy(property, in_list);
+                }
             }
             "items" => tidy(value, true),
             "additionalProperties" => tidy(value, in_list),

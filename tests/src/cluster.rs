@@ -9,7 +9,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, ResourceExt,
-    api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, LogParams, ObjectMeta, Patch, PatchParams, PostParams},
     core::NamespaceResourceScope,
     runtime::{
         wait::await_condition,
@@ -67,7 +67,7 @@ async fn explain(client: &Client, namespace: &str) {
     for pod in pods.list(&ListParams::default()).await.into_iter().flatten() {
         let status = pod.status.clone().unwrap_or_default();
         eprintln!("pod {}: {:?} {:?}", pod.name_any(), status.phase, status.conditions.map(|all| brief(&all)));
-        if let Ok(log) = pods.logs(&pod.name_any(), &Default::default()).await {
+        if let Ok(log) = pods.logs(&pod.name_any(), &LogParams::default()).await {
             log.lines().rev().take(15).for_each(|line| eprintln!("  {line}"));
         }
     }
@@ -127,10 +127,10 @@ where
 {
     let condition = |object: Option<&K>| object.is_some_and(&holds);
     let found = tokio::time::timeout(PATIENCE, await_condition(api.clone(), name, condition)).await;
-    match found {
-        Ok(object) => object.expect("watches the object").expect("the condition saw one"),
-        Err(_) => panic!("waited {PATIENCE:?} for {name}: {what}; it is {:#?}", api.get_opt(name).await),
-    }
+    let Ok(object) = found else {
+        panic!("waited {PATIENCE:?} for {name}: {what}; it is {:#?}", api.get_opt(name).await);
+    };
+    object.expect("watches the object").expect("the condition saw one")
 }
 
 /// Waits until the object is gone.
@@ -147,9 +147,8 @@ where
         + 'static,
 {
     let gone = await_condition(api.clone(), name, |object: Option<&K>| object.is_none());
-    if tokio::time::timeout(PATIENCE, gone).await.is_err() {
-        panic!("waited {PATIENCE:?} for {name} to be gone; it is {:#?}", api.get_opt(name).await);
-    }
+    let in_time = tokio::time::timeout(PATIENCE, gone).await.is_ok();
+    assert!(in_time, "waited {PATIENCE:?} for {name} to be gone; it is {:#?}", api.get_opt(name).await);
 }
 
 /// Waits until something that nobody announces is so, by asking again.

@@ -1,4 +1,5 @@
 //! The product on the test cluster: the operator installed from its chart, origins, Distributions and where they answer.
+#![expect(clippy::missing_panics_doc, reason = "a test's means fail by panicking, and say why when they do")]
 
 use std::{net::SocketAddr, path::Path, process::Stdio};
 

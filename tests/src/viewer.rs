@@ -1,4 +1,5 @@
 //! One request into the response a viewer got: status, fields and body, over a connection of its own.
+#![expect(clippy::missing_panics_doc, reason = "a test's means fail by panicking, and say why when they do")]
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,9 @@
 //! The rules that the API server enforces by itself: each law is one object that it takes or refuses.
+#![expect(
+    clippy::semicolon_if_nothing_returned,
+    clippy::needless_pass_by_value,
+    reason = "a law is one line, its change one expression"
+)]
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{

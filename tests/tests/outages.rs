@@ -94,8 +94,7 @@ async fn scale_operator(client: &Client, replicas: i32) {
 
 async fn kill_operator(client: &Client) {
     let pods: Api<Pod> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
-    let selector =
-        ListParams::default().labels("app.kubernetes.io/name=kubefront-operator");
+    let selector = ListParams::default().labels("app.kubernetes.io/name=kubefront-operator");
     let listed = pods.list(&selector).await.expect("lists the operator's pods");
     assert!(!listed.items.is_empty(), "the operator runs");
     for pod in listed {
