@@ -11,6 +11,8 @@ use std::time::{Duration, Instant, SystemTime};
 #[derive(Clone, Debug)]
 pub struct Clock {
     start: Instant,
+    /// The date at which it stands, if it does.
+    stands: Option<SystemTime>,
     skipped: Arc<AtomicU64>,
 }
 
@@ -27,13 +29,22 @@ impl Clock {
     /// The machine's clocks.
     #[expect(clippy::disallowed_methods, reason = "this is the clock.rs that the lint points to")]
     pub fn system() -> Self {
-        Self { start: Instant::now(), skipped: Arc::new(AtomicU64::new(0)) }
+        Self { start: Instant::now(), stands: None, skipped: Arc::default() }
+    }
+
+    /// A clock that stands still but for [`Clock::skip`], for tests that are exact to the second.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock.rs that the lint points to")]
+    pub fn standing() -> Self {
+        Self { start: Instant::now(), stands: Some(SystemTime::now()), skipped: Arc::default() }
     }
 
     /// This moment.
     #[expect(clippy::disallowed_methods, reason = "this is the clock.rs that the lint points to")]
     pub fn now(&self) -> Now {
         let skipped = Duration::from_millis(self.skipped.load(Ordering::Acquire));
+        if let Some(stands) = self.stands {
+            return Now { monotonic: skipped, wall: stands + skipped };
+        }
         Now { monotonic: self.start.elapsed() + skipped, wall: SystemTime::now() + skipped }
     }
 

@@ -261,6 +261,14 @@ impl Collapse {
         self.shards.iter().map(|shard| shard.lock().fills.len()).sum()
     }
 
+    /// How many requests want one of them.
+    pub fn interested(&self) -> usize {
+        let wanted = |shard: &Mutex<Shard>| -> usize {
+            shard.lock().fills.values().map(|fill| fill.interested.load(Ordering::Acquire)).sum()
+        };
+        self.shards.iter().map(wanted).sum()
+    }
+
     fn remove(&self, key: &CacheKey, fill: &Arc<Fill>) {
         let Some(mut shard) = self.shard(key).map(Mutex::lock) else { return };
         if shard.fills.get(key).is_some_and(|known| Arc::ptr_eq(known, fill)) {

@@ -21,8 +21,8 @@ use parking_lot::Mutex;
 
 use budget::{Budget, Hold};
 use held::Held;
-use shard::Shard;
 pub use shard::{Displaced, Variants};
+use shard::{Evicted, Shard};
 
 /// So many that a sweep, which takes one shard at a time, never keeps a viewer waiting.
 const SHARDS: usize = 256;
@@ -63,11 +63,9 @@ impl Store {
         let mut empty = 0;
         while empty < SHARDS && left > 0 {
             let at = self.hand.fetch_add(1, Ordering::Relaxed) % SHARDS;
-            let Some(freed) = self.shards.get(at).and_then(|shard| shard.lock().evict()) else {
-                empty += 1;
-                continue;
-            };
-            empty = 0;
+            let evicted = self.shards.get(at).map_or(Evicted::Nothing, |shard| shard.lock().evict());
+            empty = if evicted == Evicted::Nothing { empty + 1 } else { 0 };
+            let Evicted::Freed(freed) = evicted else { continue };
             self.evicted.fetch_add(1, Ordering::Relaxed);
             left = left.saturating_sub(freed);
             if let Some(hold) = self.budget.reserve(bytes) {

@@ -56,6 +56,17 @@ pub struct Displaced {
     pub taken: bool,
 }
 
+/// What one step of eviction did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evicted {
+    /// A key went, with so many bytes.
+    Freed(usize),
+    /// The one whose turn it was may stay for now.
+    Spared,
+    /// There is nothing.
+    Nothing,
+}
+
 impl Shard {
     /// The variants under a key, and a use counted for them.
     pub fn lookup(&mut self, key: &CacheKey) -> Option<Variants> {
@@ -122,24 +133,24 @@ impl Shard {
         gone
     }
 
-    /// Lets the variants of one key go; returns how many bytes they stand for, none when nothing is left.
-    pub fn evict(&mut self) -> Option<usize> {
-        loop {
-            let from_short =
-                self.short_bytes * SHORT_SHARE > self.short_bytes + self.main_bytes || self.main.is_empty();
-            let (key, turn) = if from_short { self.short.pop_front() } else { self.main.pop_front() }
-                .or_else(|| self.main.pop_front())
-                .or_else(|| self.short.pop_front())?;
-            let Some(slot) = self.index.get_mut(&key).filter(|slot| slot.turn == turn) else { continue };
-            if slot.uses == 0 {
-                if !slot.main {
-                    self.remember(&key);
-                }
-                return self.remove(&key);
-            }
+    /// One step of eviction: the next in turn goes, or has a use taken from it and goes round once more.
+    ///
+    /// One step only: with few keys in each shard, going on here would drop what is asked for most, while other shards hold what
+    /// nobody asks for.
+    pub fn evict(&mut self) -> Evicted {
+        let from_short = self.short_bytes * SHORT_SHARE > self.short_bytes + self.main_bytes;
+        let queues = if from_short { [&mut self.short, &mut self.main] } else { [&mut self.main, &mut self.short] };
+        let Some((key, turn)) = queues.into_iter().find_map(VecDeque::pop_front) else { return Evicted::Nothing };
+        let Some(slot) = self.index.get_mut(&key).filter(|slot| slot.turn == turn) else { return Evicted::Spared };
+        if slot.uses > 0 {
             slot.uses = if slot.main { slot.uses - 1 } else { 0 };
             self.requeue(&key);
+            return Evicted::Spared;
         }
+        if !slot.main {
+            self.remember(&key);
+        }
+        Evicted::Freed(self.remove(&key))
     }
 
     /// How many stored responses it holds.
@@ -174,12 +185,12 @@ impl Shard {
         slot.variants = variants;
     }
 
-    fn remove(&mut self, key: &CacheKey) -> Option<usize> {
-        let slot = self.index.remove(key)?;
+    fn remove(&mut self, key: &CacheKey) -> usize {
+        let Some(slot) = self.index.remove(key) else { return 0 };
         let queue = if slot.main { &mut self.main_bytes } else { &mut self.short_bytes };
         *queue = queue.saturating_sub(slot.bytes);
         self.drop_empty_places();
-        Some(slot.bytes)
+        slot.bytes
     }
 
     /// To the back of the main queue.

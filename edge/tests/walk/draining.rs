@@ -1,0 +1,147 @@
+//! The end of an edge: no request fails by it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use edge::live::Phase;
+use http::{Method, StatusCode};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+use crate::edge::{Edge, config, open, piece, read, request, settings};
+use crate::origin::{Door, Origin, Then};
+
+#[tokio::test]
+async fn a_draining_edge_is_unready_goes_on_accepting_and_asks_viewers_to_go_elsewhere() {
+    let origin = Origin::numbered("").await;
+    let edge = Edge::start(config(origin.address)).await;
+    assert_eq!(edge.admin("/readyz").await.status, StatusCode::OK);
+    assert_eq!(edge.get("/a").await.header("connection"), None);
+    edge.live().enter(Phase::Draining);
+    assert_eq!(edge.admin("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(edge.admin("/healthz").await.status, StatusCode::OK);
+    let reply = edge.get("/a").await;
+    assert_eq!((reply.status, reply.header("connection")), (StatusCode::OK, Some("close")));
+}
+
+#[tokio::test]
+async fn a_response_that_has_begun_is_finished_before_the_edge_has_drained() {
+    let door = Door::closed();
+    let origin = {
+        let door = door.clone();
+        Origin::start(move |_, mut exchange| {
+            let door = door.clone();
+            async move {
+                exchange.write("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nabc").await;
+                door.pass().await;
+                exchange.write("def").await;
+                Then::KeepAlive(exchange)
+            }
+        })
+        .await
+    };
+    let Edge { running, .. } = Edge::start(config(origin.address)).await;
+    let (viewers, live) = (running.viewers, running.edge.live.clone());
+    let mut body = open(viewers, request(Method::GET, "/a")).await.expect("answers").into_body();
+    assert_eq!(piece(&mut body).await, "abc");
+    let draining = tokio::spawn(running.until_drained(async {}));
+    live.phases().wait_for(|phase| *phase == Phase::Finishing).await.expect("gets there");
+    crate::edge::until("nobody is accepted any more", || std::net::TcpStream::connect(viewers).is_err()).await;
+    assert_eq!(live.phase(), Phase::Finishing);
+    door.open();
+    assert_eq!(piece(&mut body).await, "def");
+    draining.await.expect("ends");
+    assert_eq!(live.phase(), Phase::Drained);
+}
+
+/// Viewers come all the time, as they do while the cluster has not heard yet that this edge leaves; none of them may notice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_fails_while_an_edge_drains() {
+    let origin = Origin::numbered("").await;
+    let Edge { running, .. } = Edge::with(&["--drain-accept", "1"], config(origin.address)).await;
+    let viewers = running.viewers;
+    let (served, failed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let gone_elsewhere = Arc::new(AtomicBool::new(false));
+    let mut loops = Vec::new();
+    for n in 0..8 {
+        let (served, failed, gone) = (Arc::clone(&served), Arc::clone(&failed), Arc::clone(&gone_elsewhere));
+        loops.push(tokio::spawn(async move {
+            while !gone.load(Ordering::Acquire) {
+                let number = served.load(Ordering::Relaxed);
+                let target = if n % 2 == 0 { "/hit".to_owned() } else { format!("/{n}/{number}") };
+                let answer = open(viewers, request(Method::GET, &target)).await;
+                let whole = match answer {
+                    Ok(response) => read(response).await.is_ok_and(|reply| reply.status == StatusCode::OK),
+                    Err(_) => false,
+                };
+                (if whole { &served } else { &failed }).fetch_add(1, Ordering::Relaxed);
+            }
+        }));
+    }
+    let live = running.edge.live.clone();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let draining = tokio::spawn(running.until_drained(async { drop(stopped.await) }));
+    crate::edge::until("viewers are served", || served.load(Ordering::Relaxed) > 50).await;
+    stop.send(()).expect("is awaited");
+    live.phases().wait_for(|phase| *phase >= Phase::Draining).await.expect("gets there");
+    let before = served.load(Ordering::Relaxed);
+    crate::edge::until("viewers are still served", || served.load(Ordering::Relaxed) > before + 50).await;
+    assert_eq!(live.phase(), Phase::Draining);
+    // The cluster has heard of it: new connections go elsewhere, those that are open end.
+    gone_elsewhere.store(true, Ordering::Release);
+    for viewer in loops {
+        viewer.await.expect("ends");
+    }
+    draining.await.expect("ends");
+    assert_eq!(failed.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn an_idle_connection_does_not_hold_up_the_end() {
+    let origin = Origin::numbered("").await;
+    let Edge { running, .. } = Edge::start(config(origin.address)).await;
+    let _silent = TcpStream::connect(running.viewers).await.expect("accepts");
+    let stream = TcpStream::connect(running.viewers).await.expect("accepts");
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.expect("speaks HTTP/1");
+    tokio::spawn(connection);
+    read(sender.send_request(request(Method::GET, "/a")).await.expect("answers")).await.expect("is whole");
+    tokio::time::timeout(crate::edge::PATIENCE, running.until_drained(async {})).await.expect("drains");
+}
+
+#[tokio::test]
+async fn the_program_itself_ends_well_on_sigterm() {
+    use std::process::Stdio;
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    let origin = Origin::numbered("").await;
+    let path = std::env::temp_dir().join(format!("kubefront-edge-{}.json", std::process::id()));
+    std::fs::write(&path, serde_json::to_vec(&config(origin.address)).expect("encodes")).expect("is written");
+    let _ = settings(&[]);
+    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_kubefront-edge"))
+        .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--drain-accept", "0", "--config"])
+        .arg(&path)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("is piped")).lines();
+    let viewers = loop {
+        let line = lines.next_line().await.expect("is readable").expect("goes on");
+        let value: serde_json::Value = serde_json::from_str(&line).expect("every line is JSON");
+        if let Some(address) = value["viewers"].as_str() {
+            break address.parse().expect("an address");
+        }
+    };
+    let reply = read(open(viewers, request(Method::GET, "/a")).await.expect("answers")).await.expect("is whole");
+    assert_eq!(reply.body, "read 1");
+    let line = lines.next_line().await.expect("is readable").expect("goes on");
+    let access: serde_json::Value = serde_json::from_str(&line).expect("is JSON");
+    assert_eq!(
+        (access["target"].as_str(), access["status"].as_u64(), access["cache"].as_str()),
+        (Some("access"), Some(200), Some("miss"))
+    );
+    let pid = child.id().expect("runs").to_string();
+    std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("is sent");
+    assert!(child.wait().await.expect("ends").success());
+    std::fs::remove_file(path).expect("is there");
+}

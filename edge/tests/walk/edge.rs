@@ -1,0 +1,232 @@
+//! A real edge in this process, its configuration, and viewers that speak to it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::Parser;
+use edge::clock::Clock;
+use edge::live::Live;
+use edge::process::{self, Running};
+use edge::settings::Settings;
+use edge_contract::{
+    Behavior, CONTRACT, EdgeConfig, Endpoints, Epoch, Head, HostHeader, Methods, Origin, OriginTarget, Protocol,
+    PurgeOrder, QueryKey, Scheme, Scope, Site, Ttl,
+};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+pub const EPOCH: Epoch = Epoch(7);
+pub const SITE: &str = "uid-of-shop";
+
+/// What may take time in a test takes at most this.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One site that sends everything to one origin; tests change what they are about.
+pub fn config(origin: SocketAddr) -> EdgeConfig {
+    EdgeConfig {
+        contract: CONTRACT,
+        epoch: EPOCH,
+        revision: 1,
+        sites: vec![Site {
+            id: SITE.into(),
+            name: "default/shop".into(),
+            generation: 1,
+            enabled: true,
+            aliases: vec![],
+            own_names: vec![],
+            protocols: vec![Protocol::HTTP1, Protocol::HTTP2],
+            default_root_object: None,
+            origins: vec![Origin {
+                name: "app".into(),
+                target: Some(address(origin)),
+                base_path: String::new(),
+                host_header: HostHeader::Fixed("app.test".into()),
+                headers: vec![],
+                connect_timeout_ms: 3_000,
+                response_timeout_ms: 10_000,
+                keep_alive_ms: 60_000,
+                attempts: 3,
+            }],
+            behaviors: vec![Behavior {
+                path_pattern: "*".into(),
+                origin: "app".into(),
+                methods: Methods::All,
+                ttl: Ttl { min: 0, default: 86_400, max: 31_536_000 },
+                query_key: QueryKey::All,
+            }],
+        }],
+    }
+}
+
+pub fn address(origin: SocketAddr) -> OriginTarget {
+    OriginTarget::Address {
+        scheme: Scheme::Http,
+        host: origin.ip().to_string(),
+        port: origin.port(),
+        server_name: None,
+    }
+}
+
+/// A running edge; it ends with the test's runtime.
+pub struct Edge {
+    pub running: Running,
+    pub clock: Clock,
+}
+
+/// A response, read to its end.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Reply {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("is text"))
+    }
+
+    pub fn cache_status(&self) -> &str {
+        self.header("cache-status").unwrap_or_default()
+    }
+}
+
+pub fn settings(arguments: &[&str]) -> Settings {
+    let fixed = ["kubefront-edge", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let at_once = if arguments.contains(&"--drain-accept") { &[][..] } else { &["--drain-accept", "0"][..] };
+    Settings::parse_from(fixed.iter().chain(at_once).chain(arguments))
+}
+
+impl Edge {
+    /// An edge with default settings that serves this.
+    pub async fn start(config: EdgeConfig) -> Self {
+        Self::with(&[], config).await
+    }
+
+    /// The same with more arguments.
+    pub async fn with(arguments: &[&str], config: EdgeConfig) -> Self {
+        let clock = Clock::standing();
+        let running = process::start(&settings(arguments), clock.clone()).await.expect("starts");
+        running.edge.live.take_config(config).expect("is sound");
+        Self { running, clock }
+    }
+
+    pub fn live(&self) -> &Live {
+        &self.running.edge.live
+    }
+
+    /// Lets time pass for freshness.
+    pub fn skip(&self, seconds: u64) {
+        self.clock.skip(Duration::from_secs(seconds));
+    }
+
+    /// An edge that has its first head: numbers are known from here on.
+    pub fn begin_log(&self) {
+        self.live().take_head(Head { epoch: EPOCH, sequence: 1, floor: 1, flush: 0 });
+    }
+
+    pub fn order(&self, sequence: u64, scopes: Vec<Scope>) {
+        let order = PurgeOrder { epoch: EPOCH, sequence, uid: format!("uid-{sequence}"), scopes };
+        self.live().apply_order(&order);
+    }
+
+    pub fn endpoints(&self, addresses: &[SocketAddr]) {
+        self.live().take_endpoints(Endpoints {
+            site: SITE.into(),
+            origin: "app".into(),
+            version: 1,
+            addresses: addresses.iter().map(ToString::to_string).collect(),
+        });
+    }
+
+    pub async fn get(&self, target: &str) -> Reply {
+        self.send(request(Method::GET, target)).await
+    }
+
+    /// Sends a request on a connection of its own, and reads the answer to its end.
+    pub async fn send(&self, request: Request<BoxBody<Bytes, hyper::Error>>) -> Reply {
+        read(self.open(request).await).await.expect("the body is complete")
+    }
+
+    /// The same up to the response's head.
+    pub async fn open(&self, request: Request<BoxBody<Bytes, hyper::Error>>) -> Response<Incoming> {
+        open(self.running.viewers, request).await.expect("there is a response")
+    }
+
+    /// Writes bytes as they are and reads until the edge closes.
+    pub async fn raw(&self, bytes: &str) -> String {
+        raw(self.running.viewers, bytes).await
+    }
+
+    pub async fn admin(&self, target: &str) -> Reply {
+        let response = open(self.running.admin, request(Method::GET, target)).await.expect("there is a response");
+        read(response).await.expect("the body is complete")
+    }
+}
+
+pub async fn raw(address: SocketAddr, bytes: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = TcpStream::connect(address).await.expect("accepts");
+    stream.write_all(bytes.as_bytes()).await.expect("takes them");
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("closes");
+    drop(read);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+pub fn request(method: Method, target: &str) -> Request<BoxBody<Bytes, hyper::Error>> {
+    with_body(method, target, Empty::new().map_err(|never| match never {}).boxed())
+}
+
+pub fn with_text(method: Method, target: &str, text: &'static str) -> Request<BoxBody<Bytes, hyper::Error>> {
+    with_body(method, target, Full::from(text).map_err(|never| match never {}).boxed())
+}
+
+pub fn with_body(
+    method: Method,
+    target: &str,
+    body: BoxBody<Bytes, hyper::Error>,
+) -> Request<BoxBody<Bytes, hyper::Error>> {
+    Request::builder().method(method).uri(target).header("host", "shop.test").body(body).expect("is one")
+}
+
+/// Opens a connection for one request.
+pub async fn open(
+    address: SocketAddr,
+    request: Request<BoxBody<Bytes, hyper::Error>>,
+) -> Result<Response<Incoming>, Box<dyn std::error::Error + Send + Sync>> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(tokio::time::timeout(PATIENCE, sender.send_request(request)).await??)
+}
+
+pub async fn read(response: Response<Incoming>) -> Result<Reply, hyper::Error> {
+    let (parts, body) = response.into_parts();
+    let body = tokio::time::timeout(PATIENCE, body.collect()).await.expect("the body ends")?.to_bytes();
+    let body = String::from_utf8_lossy(&body).into_owned();
+    Ok(Reply { status: parts.status, headers: parts.headers, body })
+}
+
+/// The next piece of a body.
+pub async fn piece(body: &mut Incoming) -> String {
+    let frame = tokio::time::timeout(PATIENCE, body.frame()).await.expect("comes").expect("is not the end");
+    let data = frame.expect("is whole").into_data().expect("is data");
+    String::from_utf8(data.to_vec()).expect("is text")
+}
+
+/// Waits until something that nobody announces has become true.
+pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let waiting = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never came true: {what}"));
+}

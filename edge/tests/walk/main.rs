@@ -1,0 +1,14 @@
+//! The whole edge against scripted origins, over real sockets: each test is a sentence about what a viewer or an origin sees.
+
+mod edge;
+mod origin;
+
+mod bodies;
+mod caching;
+mod collapsing;
+mod configuration;
+mod draining;
+mod failures;
+mod protocols;
+mod purging;
+mod storing;
