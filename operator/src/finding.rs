@@ -5,6 +5,7 @@ use serde::Serialize;
 
 /// What is wrong with a Distribution, where, and what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// The field that says it: `spec.origins[app].service.port`.
     pub field: String,

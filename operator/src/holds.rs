@@ -60,9 +60,14 @@ fn map_holds(live: &Map<String, Value>, planned: &Map<String, Value>, parent: Pa
     let is_of_amounts = matches!(parent, Parent::Field("limits" | "requests"));
     planned.iter().all(|(name, planned)| {
         let inner = if is_of_amounts { Parent::Amounts } else { Parent::Field(name) };
-        // What is absent in a plan is serialised as absent or null: both ask for nothing.
-        planned.is_null() || live.get(name).is_some_and(|live| value_holds(live, planned, inner))
+        is_nothing(planned) && !live.contains_key(name)
+            || live.get(name).is_some_and(|live| value_holds(live, planned, inner))
     })
+}
+
+/// What the API server leaves out when it is asked for it: absent then means the same.
+fn is_nothing(value: &Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(str::is_empty) || value.as_array().is_some_and(Vec::is_empty)
 }
 
 /// Lists that Kubernetes merges by a key are compared by it, in any order and with whatever others added; all others are
@@ -111,6 +116,7 @@ mod tests {
     fn what_others_added_does_not_count() {
         check(json!({"spec": {"a": 1, "b": 2}, "status": {}}), json!({"spec": {"a": 1}}), true);
         check(json!({"a": 1}), json!({"a": 1, "b": null}), true);
+        check(json!({"a": 1}), json!({"a": 1, "b": "", "c": []}), true);
     }
 
     #[test]
@@ -119,6 +125,10 @@ mod tests {
         check(json!({"a": 1}), json!({"a": 2}), false);
         check(json!({"a": {"b": 1}}), json!({"a": {"b": 1, "c": 2}}), false);
         check(json!({}), json!({"selector": {}}), false);
+        check(json!({}), json!({"replicas": 0}), false);
+        check(json!({}), json!({"automount": false}), false);
+        check(json!({"a": "x", "b": ["y"]}), json!({"a": ""}), false);
+        check(json!({"b": ["y"]}), json!({"b": []}), false);
         check(json!({"a": "1"}), json!({"a": 1}), false);
     }
 

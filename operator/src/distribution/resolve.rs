@@ -22,7 +22,7 @@ pub use addresses::forbidden;
 pub use locations::ResolvedLocation;
 pub use origins::{ResolvedOrigin, ResolvedService};
 
-use crate::child::ChildKind;
+use crate::child::{ChildKind, is_owned};
 use crate::compile;
 use crate::distribution::observe::Observed;
 use crate::finding::Finding;
@@ -145,7 +145,9 @@ fn own_names(distribution: &Distribution, locations: &[ResolvedLocation], observ
         let full = format!("{in_services}.{}", observed.cluster.domain);
         [service, in_namespace, in_services, full]
     });
-    let status = observed.children.services.get(&edge).and_then(|service| service.status.as_ref());
+    let uid = distribution.uid().unwrap_or_default();
+    let service = observed.children.services.get(&edge).filter(|service| is_owned(&service.metadata, &uid));
+    let status = service.and_then(|service| service.status.as_ref());
     let balancers = status.and_then(|status| status.load_balancer.as_ref()?.ingress.as_ref()).into_iter().flatten();
     let of_balancers = balancers.filter_map(|balancer| balancer.hostname.as_ref()).map(|name| bare_name(name));
     in_dns.chain(of_balancers).collect()

@@ -16,6 +16,7 @@ use crate::holds::holds;
 
 /// A Deployment that waits for its turn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct HeldBack {
     /// The Deployment whose template is not applied yet.
     pub deployment: String,
