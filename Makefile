@@ -15,9 +15,9 @@ NODES ?= 1
 # Always the whole workspace, so that both kinds of tests find the same dependencies built; a test that needs a cluster is
 # one whose entry in tests/Cargo.toml says so.
 CARGO_TEST = cargo test --workspace --locked
-WALKS = $(shell awk '/^\[\[test/ {name = ""} /^name/ {name = $$3} /^required-features.*cluster/ {print "--test " name}' tests/Cargo.toml)
+WALKS = $(shell awk '/^\[/ {test = /^\[\[test/} /^name/ {name = $$3} test && /^required-features.*cluster/ {print "--test " name}' tests/Cargo.toml)
 
-.PHONY: help fmt lint test unit walks demo demo-down generate images programs cluster cluster-up cluster-down audit ci
+.PHONY: help fmt lint test unit walks bench demo demo-down generate images programs cluster cluster-up cluster-down audit ci
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ unit: cluster ## The tests that need no cluster
 
 walks: images ## The tests on a real cluster; uses one that is up, or starts and ends its own
 	.ci/with-cluster 2 $(CARGO_TEST) --features tests/cluster $(WALKS)
+
+bench: images ## Measure what is promised on a real cluster and print a table: about ten minutes
+	.ci/with-cluster 1 cargo run --locked --package tests --features cluster --bin figures
 
 generate: programs ## Rewrite what is generated: CRDs, their copy in the chart, golden files
 	UPDATE=1 cargo test --quiet --locked --package crds --package operator
