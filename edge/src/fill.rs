@@ -12,7 +12,7 @@ use edge_cache::date::Date;
 use edge_cache::reuse::{self, Failure, Fallback};
 use edge_cache::storing::{self, Exchange, Storing};
 use edge_cache::validation::{self, Conditional, Freshened};
-use edge_cache::{Label, Moment, Received};
+use edge_cache::{Label, Moment, Received, Stored};
 use http::{HeaderMap, Method, StatusCode, header, response};
 use http_body_util::BodyExt;
 
@@ -23,6 +23,7 @@ use crate::forward::ForwardError;
 use crate::forward::body::{OriginBody, RequestBody};
 use crate::process::Edge;
 use crate::store::block::{self, BLOCK_OVERHEAD};
+use crate::store::budget::Hold;
 use crate::store::held::{self, Content, Held, Whole};
 use crate::store::recording::Recording;
 
@@ -131,19 +132,30 @@ impl Work {
             Storing::Skip(reason) => self.pass(parts, body, NotKept::Refused(reason)),
             Storing::Store(stored) => {
                 let length = announced_length(&parts, &body);
-                let store = self.edge.live.store();
-                let room = store.hold(held::cost(self.ask.key.len(), &stored.headers));
-                let Some(room) = room.filter(|_| length.is_none_or(|length| store.could_hold(length))) else {
+                let Some((head_room, room)) = self.room_for(&stored, length) else {
                     return self.pass(parts, body, NotKept::NoRoom);
                 };
                 let recording = Arc::new(Recording::default());
                 let content = Content::Arriving { recording: Arc::clone(&recording), length };
-                let held = Arc::new(Held::new(*stored, content, Arc::new(room)));
+                let held = Arc::new(Held::new(*stored, content, Arc::new(head_room)));
                 self.lead.fill().conclude(Outcome::Arriving(Arc::clone(&held)));
-                let trailers = self.record(&recording, body, length).await;
-                self.finish(&held, &recording, trailers);
+                let recorded = self.record(&recording, body, Room { length, room }).await;
+                self.finish(&held, &recording, recorded);
             }
         }
+    }
+
+    /// Room for the head, and for all of a body whose length is known: one that would not fit is not begun.
+    fn room_for(&self, stored: &Stored, length: Option<u64>) -> Option<(Hold, Hold)> {
+        let store = self.edge.live.store();
+        let body = match length {
+            Some(length) if !store.could_hold(length) => return None,
+            Some(length) => usize::try_from(length).ok()?,
+            None => 0,
+        };
+        let head = held::cost(self.ask.key.len(), &stored.headers);
+        let mut room = store.hold(head + body + body.div_ceil(PIECE) * BLOCK_OVERHEAD)?;
+        Some((room.split(head)?, room))
     }
 
     fn pass(mut self, parts: response::Parts, body: OriginBody, why: NotKept) {
@@ -158,7 +170,8 @@ impl Work {
     }
 
     /// Reads the body to its end; what comes of it says whether that was its true end.
-    async fn record(&mut self, recording: &Recording, mut body: OriginBody, length: Option<u64>) -> Recorded {
+    async fn record(&mut self, recording: &Recording, mut body: OriginBody, mut room: Room) -> Recorded {
+        let length = room.length;
         let fill = Arc::clone(self.lead.fill());
         let (mut kept, mut read) = (true, 0_u64);
         loop {
@@ -184,7 +197,7 @@ impl Work {
                 }
             };
             read += data.len() as u64;
-            kept = kept && self.keep(recording, &data);
+            kept = kept && self.keep(recording, &data, &mut room.room);
             if !kept && !self.hand_on(recording, data).await {
                 return Recorded::Cut;
             }
@@ -192,11 +205,12 @@ impl Work {
     }
 
     /// Keeps a piece, if there is room; if not, nothing of this response is kept from here on.
-    fn keep(&mut self, recording: &Recording, data: &Bytes) -> bool {
+    fn keep(&mut self, recording: &Recording, data: &Bytes, room: &mut Hold) -> bool {
         if data.is_empty() {
             return true;
         }
-        if let Some(room) = self.edge.live.store().hold(data.len() + BLOCK_OVERHEAD) {
+        let cost = data.len() + BLOCK_OVERHEAD;
+        if let Some(room) = room.split(cost).or_else(|| self.edge.live.store().hold(cost)) {
             recording.push(block::copy(data, room));
             return true;
         }
@@ -242,6 +256,12 @@ impl Work {
         let blocks = room.map_or(blocks.clone(), |room| vec![block::join(&blocks, room)]);
         Whole { blocks: blocks.into(), length: size as u64, trailers: trailers.map(Arc::new) }
     }
+}
+
+/// What is known of a body beforehand, and what is reserved for it.
+struct Room {
+    length: Option<u64>,
+    room: Hold,
 }
 
 /// How a body ended.

@@ -26,7 +26,8 @@ use shard::{Evicted, Shard};
 
 /// So many that a sweep, which takes one shard at a time, never keeps a viewer waiting.
 const SHARDS: usize = 256;
-/// How much more than was asked for is evicted before it is concluded that readers hold on to what left.
+/// How many steps of eviction one request for room may cost, and how much may be evicted beyond what was asked for.
+const STEPS: usize = 4_096;
 const PATIENCE: usize = 256 * 1024;
 
 /// Stored responses in memory.
@@ -61,7 +62,10 @@ impl Store {
         }
         let mut left = bytes.saturating_mul(2).saturating_add(PATIENCE);
         let mut empty = 0;
-        while empty < SHARDS && left > 0 {
+        for _ in 0..STEPS {
+            if empty == SHARDS || left == 0 {
+                break;
+            }
             let at = self.hand.fetch_add(1, Ordering::Relaxed) % SHARDS;
             let evicted = self.shards.get(at).map_or(Evicted::Nothing, |shard| shard.lock().evict());
             empty = if evicted == Evicted::Nothing { empty + 1 } else { 0 };

@@ -50,6 +50,12 @@ impl Hold {
     pub fn bytes(&self) -> usize {
         self.bytes
     }
+
+    /// Takes a part of it away, to be kept with a part of what it stands for.
+    pub fn split(&mut self, bytes: usize) -> Option<Self> {
+        self.bytes = self.bytes.checked_sub(bytes)?;
+        Some(Self { budget: Arc::clone(&self.budget), bytes })
+    }
 }
 
 impl Drop for Hold {
@@ -72,6 +78,18 @@ mod tests {
         assert_eq!(budget.held(), 10);
         drop(six);
         assert_eq!((budget.held(), four.bytes()), (4, 4));
+    }
+
+    #[test]
+    fn parts_return_on_their_own_and_never_more_than_the_whole() {
+        let budget = Budget::new(10);
+        let mut ten = budget.reserve(10).expect("fits");
+        let four = ten.split(4).expect("is there");
+        assert!(ten.split(7).is_none());
+        drop(ten);
+        assert_eq!((budget.held(), four.bytes()), (4, 4));
+        drop(four);
+        assert_eq!(budget.held(), 0);
     }
 
     #[test]

@@ -82,6 +82,13 @@ impl Held {
         self.checked.fetch_max(stamp.0, Ordering::AcqRel);
     }
 
+    /// Whether someone is reading it, so that letting go of it would free nothing yet.
+    pub fn is_read(&self) -> bool {
+        let Content::Whole(whole) = &self.content else { return true };
+        // The response that it was while it arrived pays together with it, and lives as long as those who follow that.
+        Arc::strong_count(&whole.blocks) > 1 || Arc::strong_count(&self.hold) > 1
+    }
+
     /// The length of the whole body, if it is known.
     pub fn length(&self) -> Option<u64> {
         match &self.content {

@@ -142,8 +142,8 @@ impl Shard {
         let queues = if from_short { [&mut self.short, &mut self.main] } else { [&mut self.main, &mut self.short] };
         let Some((key, turn)) = queues.into_iter().find_map(VecDeque::pop_front) else { return Evicted::Nothing };
         let Some(slot) = self.index.get_mut(&key).filter(|slot| slot.turn == turn) else { return Evicted::Spared };
-        if slot.uses > 0 {
-            slot.uses = if slot.main { slot.uses - 1 } else { 0 };
+        if slot.uses > 0 || slot.variants.iter().any(|held| held.is_read()) {
+            slot.uses = if slot.main { slot.uses.saturating_sub(1) } else { 0 };
             self.requeue(&key);
             return Evicted::Spared;
         }
