@@ -3,10 +3,11 @@
 //! Flow: controllers → [`Edges`] ⇢ lines of each stream ⇢ edges; edges ⇢ lines → [`EdgeSeen`] → controllers.
 //! Guarantees: a stream is served only while this process leads, and only its own Distribution; it is sent what it lacks and
 //! nothing twice; nothing of a purge log goes to a start of an edge that the log does not admit. When leadership ends all
-//! streams close and all that was wanted or seen is forgotten: the next term begins from the API.
+//! streams close and all that was wanted or seen is forgotten, authorities aside: the next term begins from the API.
 //! Assumptions: the controllers say what is wanted again in every term, and admit a start only as `PurgeLog::admitted` says.
 //! Errors: none. A stream that fails is closed, and its edge calls again.
 
+mod hear;
 mod identity;
 mod next;
 mod seen;
@@ -123,23 +124,18 @@ impl Edges {
         self.want(distribution, |desired| desired.log = Some(log));
     }
 
-    /// Every edge should trust these certificates, PEM. `version` is above zero and rises with each change.
-    pub fn trust(&self, version: u64, bundle: String) {
+    /// Every edge should trust these certificates, PEM. Unlike all else this holds in later terms too.
+    pub fn trust(&self, bundle: &str) {
         let mut term = self.term();
-        if term.since.is_none() {
-            return;
-        }
-        term.trust = Some(Arc::new(Trust { version, bundle }));
+        let version = match &term.trust {
+            Some(trust) if trust.bundle == bundle => return,
+            Some(trust) => trust.version + 1,
+            None => 1,
+        };
+        term.trust = Some(Arc::new(Trust { version, bundle: bundle.to_owned() }));
         for room in term.rooms.values() {
             room.wanted.send_replace(());
         }
-    }
-
-    /// Whether every edge heard in this term has said that it trusts this version.
-    pub fn all_trust(&self, version: u64) -> bool {
-        let term = self.term();
-        let mut seen = term.rooms.values().flat_map(|room| room.seen.values());
-        term.since.is_some() && seen.all(|edge| edge.goodbye.is_some() || edge.trusted >= version)
     }
 
     /// Every edge of this Distribution that was heard since this process leads, by pod uid.
@@ -249,7 +245,7 @@ impl Edges {
             Leadership::Following { .. } => None,
         };
         if term.since != since {
-            *term = Term { since, streams: term.streams, ..Term::default() };
+            *term = Term { since, streams: term.streams, trust: term.trust.take(), ..Term::default() };
         }
         term
     }
@@ -278,3 +274,6 @@ impl Drop for Room {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

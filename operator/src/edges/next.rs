@@ -224,3 +224,6 @@ fn owed_endpoints(endpoints: &[Endpoints], given: &Given) -> Option<Owed> {
     };
     endpoints.iter().find(lacks).cloned().map(Owed::Endpoints)
 }
+
+#[cfg(test)]
+mod tests;

@@ -181,3 +181,6 @@ pub fn position(hello: &Hello) -> Option<Position> {
     let (epoch, sequence) = hello.epoch.zip(hello.sequence)?;
     Some(Position { epoch, sequence, order_uid: hello.order_uid.clone() })
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 //!
 //! Flow: TCP → TLS → HTTP/2 → token → hello → [`Edges`]; lines each way over one request and its response.
 //! Guarantees: nothing of a request's body is read before its token was reviewed; a stream ends with its token, after
-//! [`SILENCE_LIMIT_MS`] without a line, or when its seat is closed, and its connection goes with it.
+//! `SILENCE_LIMIT_MS` without a line, or when its seat is closed, and its connection goes with it.
 //! Assumptions: `tls` offers HTTP/2 only.
 //! Errors: go to the caller as a status and to the log; a connection that fails is dropped.
 
@@ -11,11 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge_contract::{CHANNEL_PATH, FromEdge, FromOperator, Hello, LineTooLong, Lines, SILENCE_LIMIT_MS};
-use edge_contract::{decode_line, encode_line};
+use edge_contract::{CHANNEL_PATH, FromOperator, encode_line};
 use futures::stream;
 use http::{Method, Request, Response, StatusCode, header};
-use http_body::{Body, Frame};
+use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::service::service_fn;
@@ -24,12 +23,12 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::hear::{BodyLines, listen, read_hello};
 use super::identity::{Identity, Refusal, Reviewer};
-use super::seen::Heard;
 use super::stream::{Attached, Seat};
 use super::{Edges, NotLeader};
 use crate::clock;
@@ -54,21 +53,6 @@ pub struct Channel {
     reviewer: Reviewer,
     tls: TlsAcceptor,
     callers: Arc<Semaphore>,
-}
-
-/// What went wrong on a stream.
-#[derive(Debug, thiserror::Error)]
-enum StreamError {
-    #[error("nothing arrived for {SILENCE_LIMIT_MS} ms")]
-    Silent,
-    #[error("the body broke off")]
-    Body(#[source] hyper::Error),
-    #[error(transparent)]
-    TooLong(#[from] LineTooLong),
-    #[error("a line could not be read")]
-    Line(#[source] serde_json::Error),
-    #[error("the edge sent what it must not send here")]
-    Unexpected,
 }
 
 /// How far a connection has come.
@@ -202,74 +186,6 @@ impl Progress {
             () = sleep(HELLO_LIMIT) => {}
         }
     }
-}
-
-/// A request's body as lines.
-struct BodyLines<B> {
-    body: B,
-    lines: Lines,
-}
-
-impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> BodyLines<B> {
-    fn new(body: B) -> Self {
-        Self { body, lines: Lines::new() }
-    }
-
-    /// The next line, or nothing at the end of the body.
-    async fn next(&mut self) -> Result<Option<FromEdge>, StreamError> {
-        loop {
-            if let Some(line) = self.lines.next_line()? {
-                return decode_line(&line).map(Some).map_err(StreamError::Line);
-            }
-            let Some(frame) = self.body.frame().await else { return Ok(None) };
-            if let Ok(piece) = frame.map_err(StreamError::Body)?.into_data() {
-                self.lines.push(&piece);
-            }
-        }
-    }
-}
-
-async fn read_hello<B>(body: &mut BodyLines<B>) -> Result<Hello, StreamError>
-where
-    B: Body<Data = Bytes, Error = hyper::Error> + Unpin,
-{
-    let silence = Duration::from_millis(SILENCE_LIMIT_MS);
-    match timeout(silence, body.next()).await.map_err(|_| StreamError::Silent)?? {
-        Some(FromEdge::Hello(hello)) => Ok(hello),
-        _ => Err(StreamError::Unexpected),
-    }
-}
-
-/// The direction from the edge, until it ends or falls silent.
-async fn listen<B>(mut body: BodyLines<B>, seat: Seat, expires: Instant)
-where
-    B: Body<Data = Bytes, Error = hyper::Error> + Unpin,
-{
-    let reading = seat.closed.run_until_cancelled(read_lines(&mut body, &seat));
-    match timeout_at(expires, reading).await {
-        Ok(None | Some(Ok(()))) => tracing::info!(distribution = %seat.distribution, uid = seat.uid, "stream ended"),
-        Ok(Some(Err(error))) => {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(distribution = %seat.distribution, uid = seat.uid, error, "stream closed");
-        }
-        Err(_) => tracing::info!(distribution = %seat.distribution, uid = seat.uid, "stream closed: its token ends"),
-    }
-    seat.leave();
-}
-
-async fn read_lines<B>(body: &mut BodyLines<B>, seat: &Seat) -> Result<(), StreamError>
-where
-    B: Body<Data = Bytes, Error = hyper::Error> + Unpin,
-{
-    let silence = Duration::from_millis(SILENCE_LIMIT_MS);
-    while let Some(line) = timeout(silence, body.next()).await.map_err(|_| StreamError::Silent)?? {
-        match seat.hear(line) {
-            Heard::News | Heard::Nothing => {}
-            Heard::Last => return Ok(()),
-            Heard::Unexpected => return Err(StreamError::Unexpected),
-        }
-    }
-    Ok(())
 }
 
 /// How long a stream may last: as long as the token that opened it.
