@@ -51,7 +51,7 @@ pub async fn in_namespace<F: Future<Output = ()>>(name: &str, test: impl FnOnce(
         ..Namespace::default()
     };
     let made = namespaces.create(&PostParams::default(), &namespace).await.expect("creates the namespace").name_any();
-    let outcome = AssertUnwindSafe(test(client.clone(), made.clone())).catch_unwind().await;
+    let outcome = AssertUnwindSafe(Box::pin(test(client.clone(), made.clone()))).catch_unwind().await;
     if outcome.is_err() {
         explain(&client, &made).await;
     }
