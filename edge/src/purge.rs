@@ -13,7 +13,7 @@ use edge_cache::invalidation::{HeadTaken, NormalScope, NormalScopes, Stamp, Take
 use edge_cache::{Admission, CacheKey, Label, Ledger, NormalPath};
 use edge_contract::{Head, HostHeader, PurgeOrder, Scope, SequenceNumber, Site};
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::live::Applied;
 use crate::store::Store;
@@ -31,7 +31,7 @@ pub struct Purge {
     stamp: AtomicU64,
     counts: Mutex<BTreeMap<SequenceNumber, Counted>>,
     work: Notify,
-    swept: AtomicU64,
+    swept: watch::Sender<u64>,
     settled: Mutex<Option<Head>>,
 }
 
@@ -127,9 +127,19 @@ impl Purge {
         self.counts.lock().get(&sequence).map_or(0, |counted| counted.dropped)
     }
 
+    /// How often something was learnt that may drop stored responses.
+    pub fn learnt(&self) -> u64 {
+        self.stamp.load(Ordering::Acquire)
+    }
+
+    /// How much of [`Self::learnt`] a sweep has looked through everything for, and every later such number.
+    pub fn swept(&self) -> watch::Receiver<u64> {
+        self.swept.subscribe()
+    }
+
     /// The orders applied and the heads taken that a sweep has not yet looked through everything for.
     pub fn behind(&self) -> u64 {
-        self.stamp.load(Ordering::Acquire).saturating_sub(self.swept.load(Ordering::Acquire))
+        self.learnt().saturating_sub(*self.swept.borrow())
     }
 
     /// Drops what exact paths name without waiting for the sweep: their keys can be made from them.
@@ -151,8 +161,8 @@ impl Purge {
     /// Looks through the store whenever something was learnt; never ends.
     pub async fn sweep(&self, store: &Store) {
         loop {
-            let stamp = self.stamp.load(Ordering::Acquire);
-            if stamp == self.swept.load(Ordering::Acquire) {
+            let stamp = self.learnt();
+            if stamp == *self.swept.borrow() {
                 self.work.notified().await;
                 continue;
             }
@@ -160,7 +170,7 @@ impl Purge {
                 store.sweep(shard, |key, held| self.keeps(key, held));
                 tokio::task::yield_now().await;
             }
-            self.swept.store(stamp, Ordering::Release);
+            self.swept.send_replace(stamp);
             self.forget(Stamp(stamp));
         }
     }
@@ -199,7 +209,7 @@ impl Purge {
         ledger.forget(stamp);
         // Nothing new was learnt, so there is nothing to sweep for.
         self.stamp.store(ledger.stamp().0, Ordering::Release);
-        self.swept.store(ledger.stamp().0, Ordering::Release);
+        self.swept.send_replace(ledger.stamp().0);
     }
 
     fn change<T>(&self, by: impl FnOnce(&mut Ledger) -> T) -> T {
