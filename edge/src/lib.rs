@@ -31,6 +31,7 @@ pub mod respond;
 
 // What is true right now, and who changes it.
 pub mod config;
+pub mod control;
 pub mod live;
 pub mod mounted;
 pub mod purge;

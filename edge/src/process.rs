@@ -18,7 +18,7 @@ use crate::live::{Live, Phase};
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::store::held::Held;
-use crate::{admin, drain, listen, mounted};
+use crate::{admin, control, drain, listen, mounted};
 
 /// How often connections that wait in vain are let go.
 const PRUNE_EVERY: Duration = Duration::from_secs(5);
@@ -65,6 +65,7 @@ pub struct Running {
     /// The edge.
     pub edge: Arc<Edge>,
     serving: tokio::task::JoinHandle<()>,
+    control: tokio::task::JoinHandle<()>,
     drain_accept: Duration,
 }
 
@@ -121,15 +122,20 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     tokio::spawn(sweep(edge.live.clone()));
     tokio::spawn(prune(Arc::clone(&edge)));
     let listening = listen::run(Arc::clone(&edge), viewer_socket, settings.max_connections, settings.drain_limit());
+    let control = tokio::spawn(control::run(settings.operator.clone(), edge.live.clone(), edge.clock.clone()));
     tracing::info!(%viewers, %admin, "accepting");
-    Ok(Running { viewers, admin, edge, serving: tokio::spawn(listening), drain_accept: settings.drain_accept() })
+    let serving = tokio::spawn(listening);
+    Ok(Running { viewers, admin, edge, serving, control, drain_accept: settings.drain_accept() })
 }
 
 impl Running {
-    /// Waits for the word to stop, then for the end of what has begun.
+    /// Waits for the word to stop, then for the end of what has begun and for the operator to have been told.
     pub async fn until_drained(self, stop: impl Future<Output = ()>) {
         stop.await;
         drain::run(&self.edge.live, self.drain_accept, self.serving).await;
+        if let Err(error) = self.control.await {
+            tracing::error!(%error, "the channel to the operator ended out of turn");
+        }
     }
 }
 

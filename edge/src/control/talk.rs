@@ -1,0 +1,176 @@
+//! One open stream into what its lines do to this edge, until it breaks, is left, or has said goodbye.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use edge_contract::{FromEdge, LineTooLong, Lines, SILENCE_LIMIT_MS, encode_line};
+use http_body::Frame;
+use http_body_util::BodyExt;
+use http_body_util::channel::Sender;
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::open::{Failure, Incoming, Opened};
+use super::session::{Leave, Session};
+use crate::clock::Clock;
+use crate::live::Phase;
+
+/// A stream on which nothing arrives for this long, or on which nothing can be sent, is dead.
+pub const SILENCE: Duration = Duration::from_millis(SILENCE_LIMIT_MS);
+/// How long the other side may take to end a stream that was ended here.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+
+/// Why a stream ended that should have gone on.
+#[derive(Debug, Error)]
+pub enum TalkError {
+    /// Nothing arrived.
+    #[error("the operator was silent for {SILENCE:?}")]
+    Silent,
+    /// Nothing could be sent.
+    #[error("the operator takes no answers")]
+    Unsent,
+    /// The operator ended it.
+    #[error("the operator ended the stream")]
+    Ended,
+    /// The connection failed.
+    #[error("the stream broke")]
+    Broken(#[source] Failure),
+    /// A line is longer than any may be.
+    #[error("reading a line")]
+    TooLong(#[source] LineTooLong),
+    /// A line is not of this contract.
+    #[error("understanding a line")]
+    Unreadable(#[source] serde_json::Error),
+    /// An answer cannot be written.
+    #[error("writing an answer")]
+    Unwritable(#[source] serde_json::Error),
+    /// A line says that this is not the stream to follow.
+    #[error(transparent)]
+    Left(#[from] Leave),
+}
+
+/// How a stream ends as it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finished {
+    /// Its token's life is nearly over.
+    Renew,
+    /// The operator has heard the last word of this process.
+    SaidGoodbye,
+}
+
+/// What a stream waits for.
+enum Event {
+    Piece(Option<Result<Frame<Bytes>, Failure>>),
+    Silent,
+    Renew,
+    Drained,
+    Swept(u64),
+}
+
+/// What else than lines moves a stream.
+struct Waits {
+    phases: watch::Receiver<Phase>,
+    swept: watch::Receiver<u64>,
+    silent_at: Instant,
+    renew_at: Instant,
+}
+
+/// Follows the stream to its end.
+pub async fn talk(mut opened: Opened, session: &mut Session) -> Result<Finished, TalkError> {
+    let live = session.live();
+    let mut waits = Waits {
+        phases: live.phases(),
+        swept: live.purge().swept(),
+        silent_at: Clock::deadline(SILENCE),
+        renew_at: Clock::deadline(opened.reopen_after),
+    };
+    let mut lines = Lines::new();
+    loop {
+        match waits.next(&mut opened.incoming).await {
+            Event::Piece(None) => return Err(TalkError::Ended),
+            Event::Piece(Some(piece)) => {
+                let piece = piece.map_err(TalkError::Broken)?;
+                waits.silent_at = Clock::deadline(SILENCE);
+                lines.push(piece.data_ref().map_or(&[], |data| data.as_ref()));
+                hear(&mut lines, session, &mut opened.outgoing).await?;
+            }
+            Event::Swept(swept) => send(&mut opened.outgoing, session.swept(swept)).await?,
+            Event::Silent => return Err(TalkError::Silent),
+            Event::Renew => {
+                // What is lost with the old stream, if anything, the next hello says again.
+                let _ = close(opened).await;
+                return Ok(Finished::Renew);
+            }
+            Event::Drained => {
+                send(&mut opened.outgoing, vec![session.goodbye()]).await?;
+                return close(opened).await.map(|()| Finished::SaidGoodbye);
+            }
+        }
+    }
+}
+
+impl Waits {
+    async fn next(&mut self, incoming: &mut Incoming) -> Event {
+        tokio::select! {
+            // Lines first: what has arrived is never taken for silence.
+            biased;
+            piece = incoming.frame() => Event::Piece(piece),
+            () = drained(&mut self.phases) => Event::Drained,
+            swept = next_swept(&mut self.swept) => Event::Swept(swept),
+            () = sleep_until(self.silent_at) => Event::Silent,
+            () = sleep_until(self.renew_at) => Event::Renew,
+        }
+    }
+}
+
+/// Until the last response of this process has ended.
+pub async fn drained(phases: &mut watch::Receiver<Phase>) {
+    if phases.wait_for(|phase| *phase == Phase::Drained).await.is_err() {
+        // Whoever drains is gone, so nobody ever will.
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn next_swept(swept: &mut watch::Receiver<u64>) -> u64 {
+    if swept.changed().await.is_err() {
+        return std::future::pending().await;
+    }
+    *swept.borrow_and_update()
+}
+
+/// Takes every whole line that has arrived.
+async fn hear(lines: &mut Lines, session: &mut Session, outgoing: &mut Sender<Bytes>) -> Result<(), TalkError> {
+    while let Some(line) = lines.next_line().map_err(TalkError::TooLong)? {
+        let reply = session.hear(&line).map_err(TalkError::Unreadable)?;
+        send(outgoing, reply.answers).await?;
+        if let Some(leave) = reply.leave {
+            return Err(leave.into());
+        }
+    }
+    Ok(())
+}
+
+async fn send(outgoing: &mut Sender<Bytes>, answers: Vec<FromEdge>) -> Result<(), TalkError> {
+    for answer in answers {
+        let line = encode_line(&answer).map_err(TalkError::Unwritable)?;
+        let sent = timeout(SILENCE, outgoing.send_data(line.into())).await;
+        sent.map_err(|_| TalkError::Unsent)?.map_err(|_| TalkError::Unsent)?;
+    }
+    Ok(())
+}
+
+/// Ends both directions in order: that the other side ends its own says that it has read everything.
+async fn close(opened: Opened) -> Result<(), TalkError> {
+    let Opened { outgoing, mut incoming, mut connection, .. } = opened;
+    drop(outgoing);
+    let until_the_end = async {
+        while let Some(piece) = incoming.frame().await {
+            piece.map_err(TalkError::Broken)?;
+        }
+        drop(incoming);
+        connection.join_next().await;
+        Ok(())
+    };
+    timeout(CLOSE_LIMIT, until_the_end).await.unwrap_or(Err(TalkError::Silent))
+}
