@@ -105,23 +105,41 @@ impl Edges {
     /// Every edge of this Distribution should serve this configuration.
     pub fn serve_config(&self, distribution: &DistributionKey, config: Arc<EdgeConfig>) {
         let revision = (config.epoch, config.revision);
+        let term = self.term();
+        let wanted = term.rooms.get(distribution).and_then(|room| room.desired.config.as_ref());
+        // Every reconcile says what is wanted; only news are worth encoding.
+        if wanted.is_some_and(|wanted| wanted.revision == revision) {
+            return;
+        }
+        drop(term);
         let line = match encode_line(&FromOperator::Config(Arc::unwrap_or_clone(config))) {
             Ok(line) if line.len() <= LINE_LIMIT => line.into(),
             // `resolve` refuses a configuration long before this.
             Ok(line) => return tracing::error!(%distribution, bytes = line.len(), "configuration too large to send"),
             Err(error) => return tracing::error!(%distribution, %error, "configuration could not be encoded"),
         };
-        self.want(distribution, |desired| desired.config = Some(Config { revision, line }));
+        self.want(distribution, |desired| {
+            desired.config = Some(Config { revision, line });
+            true
+        });
     }
 
     /// Every edge of this Distribution should know these endpoints, and no others.
     pub fn serve_endpoints(&self, distribution: &DistributionKey, endpoints: Vec<Endpoints>) {
-        self.want(distribution, |desired| desired.endpoints = endpoints);
+        self.want(distribution, |desired| {
+            let news = desired.endpoints != endpoints;
+            desired.endpoints = endpoints;
+            news
+        });
     }
 
     /// Every admitted edge of this Distribution should follow this log.
     pub fn serve_log(&self, distribution: &DistributionKey, log: Arc<PurgeLog>) {
-        self.want(distribution, |desired| desired.log = Some(log));
+        self.want(distribution, |desired| {
+            let news = desired.log.as_ref() != Some(&log);
+            desired.log = Some(log);
+            news
+        });
     }
 
     /// Every edge should trust these certificates, PEM. Unlike all else this holds in later terms too.
@@ -227,14 +245,16 @@ impl Edges {
         NotLeader { address }
     }
 
-    fn want(&self, distribution: &DistributionKey, change: impl FnOnce(&mut Desired)) {
+    /// Changes what is wanted; `change` says whether it did, and then every stream looks what it lacks.
+    fn want(&self, distribution: &DistributionKey, change: impl FnOnce(&mut Desired) -> bool) {
         let mut term = self.term();
         if term.since.is_none() {
             return;
         }
         let room = term.rooms.entry(distribution.clone()).or_default();
-        change(&mut room.desired);
-        room.wanted.send_replace(());
+        if change(&mut room.desired) {
+            room.wanted.send_replace(());
+        }
     }
 
     /// The present term. Whoever looks first after leadership changed ends the one before: all its streams close.
