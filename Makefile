@@ -17,7 +17,7 @@ NODES ?= 1
 CARGO_TEST = cargo test --workspace --locked
 WALKS = $(shell awk '/^\[/ {test = /^\[\[test/} /^name/ {name = $$3} test && /^required-features.*cluster/ {print "--test " name}' tests/Cargo.toml)
 
-.PHONY: help fmt lint test unit walks bench demo demo-down generate images programs cluster cluster-up cluster-down audit ci
+.PHONY: help fmt lint test unit walks bench soak demo demo-down generate images programs cluster cluster-up cluster-down audit ci
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ walks: images ## The tests on a real cluster; uses one that is up, or starts and
 
 bench: images ## Measure what is promised on a real cluster and print a table: about ten minutes
 	.ci/with-cluster 1 cargo run --locked --package tests --features cluster --bin figures
+
+soak: images ## Kill the operator at twenty random moments and see the same objects come out: about ten minutes
+	.ci/with-cluster 1 cargo run --locked --package tests --features cluster --bin soak
 
 generate: programs ## Rewrite what is generated: CRDs, their copy in the chart, golden files
 	UPDATE=1 cargo test --quiet --locked --package crds --package operator
