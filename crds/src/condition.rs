@@ -90,6 +90,8 @@ pub enum Reason {
     Expired,
     /// An Invalidation waits for its number: others before it are not settled.
     Queued,
+    /// The API server refused to write an object; it is tried again.
+    WriteFailed,
     /// Nothing is left to do.
     Idle,
     /// Only a change of the spec can help.
@@ -119,6 +121,7 @@ impl Reason {
             Self::DistributionNotFound => "DistributionNotFound",
             Self::Expired => "Expired",
             Self::Queued => "Queued",
+            Self::WriteFailed => "WriteFailed",
             Self::Idle => "Idle",
             Self::NeedsChange => "NeedsChange",
         }

@@ -22,6 +22,8 @@ pub struct Judged {
     pub edges: EdgesSeen,
     /// What of the pods is being created, replaced or removed, for people; nothing when none is.
     pub rolling: Option<String>,
+    /// An object that could not be written, and why; nothing when all were.
+    pub failing: Option<String>,
     /// Whether the order that a changed `contentVersion` made is complete.
     pub content_version_complete: bool,
     /// This operator leads for so short a time that edges may not have called yet.
@@ -201,6 +203,9 @@ fn reconciling(judged: &Judged, ready: &Verdict, stalled: &Verdict, programmed: 
     if stalled.holds {
         return Verdict::fails(Reason::NeedsChange, "");
     }
+    if let Some(failing) = &judged.failing {
+        return working(Reason::WriteFailed, failing);
+    }
     if let Some(rolling) = &judged.rolling {
         return working(Reason::RollingOut, rolling);
     }
@@ -325,6 +330,17 @@ mod tests {
     #[test]
     fn a_roll_out_is_told_and_leaves_ready_alone() {
         check(|judged| judged.rolling = Some("1 of 2".into()), &["Reconciling=True/RollingOut"]);
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_written_is_told() {
+        check(
+            |judged| {
+                judged.rolling = Some("1 of 2".into());
+                judged.failing = Some("could not apply Deployment a/b: forbidden".into());
+            },
+            &["Reconciling=True/WriteFailed"],
+        );
     }
 
     #[test]

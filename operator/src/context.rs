@@ -16,6 +16,9 @@ use tokio::time::Instant;
 
 use crate::clock;
 use crate::cluster::Cluster;
+use crate::distribution::accept::Taken;
+use crate::distribution::apply::ToldEndpoints;
+use crate::edges::Edges;
 use crate::events::Events;
 use crate::interests::Interests;
 use crate::leader::Leadership;
@@ -23,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::names::{DISTRIBUTION_LABEL, DistributionKey};
 use crate::server_side_apply::Writer;
 use crate::settings::Settings;
+use crate::surroundings;
 use crate::table::{Group, Table};
 
 /// What both reconcilers are given. It is the same for every key.
@@ -33,6 +37,12 @@ pub struct Context {
     pub stores: Stores,
     /// Who looks at which Services and Ingresses.
     pub interests: Interests,
+    /// The edges that dialled this process.
+    pub edges: Edges,
+    /// The numbers that configurations were given last.
+    pub taken: Taken,
+    /// The endpoints that edges were told last.
+    pub told: ToldEndpoints,
     /// The certificates that edges verify this operator by, as PEM.
     pub ca_bundle: watch::Receiver<Arc<str>>,
     /// The cluster around the operator.
@@ -75,6 +85,13 @@ pub struct Stores {
     pub endpoint_slices: Table<EndpointSlice>,
     /// All Ingresses: origins among them.
     pub ingresses: Table<Ingress>,
+}
+
+impl Context {
+    /// Looks anew for what no watch shows of the cluster.
+    pub async fn look_around(&self) {
+        self.cluster.store(Arc::new(surroundings::look(&self.client, &self.settings).await));
+    }
 }
 
 impl Stores {

@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::clock;
 use crate::context::Wake;
+use crate::dice;
 use crate::metrics::Reconciles;
 use crate::names::DistributionKey;
 
@@ -102,7 +103,7 @@ where
             Err(_) => format!("it took longer than {} s", DEADLINE.as_secs()),
         };
         let count = failures.entry(key.clone()).or_insert(0_u32);
-        let wait = patience(*count, random());
+        let wait = patience(*count, dice::fraction());
         *count += 1;
         reconciles.failed();
         tracing::warn!(%key, controller = reconciles.controller, error = failed, again_in = ?wait, "reconcile failed");
@@ -126,11 +127,6 @@ fn append(line: String, cause: &dyn Display) -> String {
 fn patience(failures: u32, luck: f64) -> Duration {
     let full = IMPATIENT.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(PATIENT);
     full.mul_f64(0.5 + luck / 2.0)
-}
-
-/// A number from 0 to 1.
-fn random() -> f64 {
-    f64::from(getrandom::u32().unwrap_or_default()) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

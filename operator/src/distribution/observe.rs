@@ -1,9 +1,12 @@
 //! The cluster into [`Observed`]: everything that one look at a Distribution decides on.
+//!
+//! Guarantees: whatever was looked at wakes this Distribution when it changes. The API is asked only about children that the
+//! watches do not show: they are new, or they belong to somebody else and carry no label.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crds::Distribution;
+use crds::{Distribution, DistributionSpec};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -11,10 +14,16 @@ use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
+use kube::{Api, ResourceExt};
+
 use crate::child::ChildKind;
 use crate::cluster::Cluster;
+use crate::context::{Context, key_of};
 use crate::distribution::taken::Taken;
-use crate::names::DistributionKey;
+use crate::names::{self, DistributionKey};
+use crate::runner::chain;
+use crate::server_side_apply::Child;
+use crate::table::{Group, Table};
 
 /// What one look at a Distribution sees. The steps after it see nothing else.
 #[derive(Clone, Debug)]
@@ -86,4 +95,147 @@ impl Children {
             ChildKind::ServiceAccount => Box::new(self.service_accounts.values().map(|object| &object.metadata)),
         }
     }
+}
+
+/// What was attempted.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// A child that the watches do not show could not be read.
+    #[error("could not read {object}")]
+    ReadChild {
+        /// Kind and name.
+        object: String,
+        /// What the API said.
+        #[source]
+        source: Box<kube::Error>,
+    },
+}
+
+/// Looks at a Distribution and everything around it.
+pub async fn observe(context: &Context, distribution: Arc<Distribution>) -> Result<Observed, ObserveError> {
+    let key = key_of(&distribution);
+    let config_map = child(context, &context.stores.config_maps, &key.namespace, &names::edge(&key.name)).await?;
+    let taken = config_map.as_deref().and_then(|config_map| taken(&distribution, config_map));
+    let specs: Vec<&DistributionSpec> =
+        std::iter::once(&distribution.spec).chain(taken.as_ref().map(|taken| &taken.spec)).collect();
+
+    let (services, ingresses) = named_by_origins(&specs);
+    let interests = |name: &String| Group::Service(key.namespace.clone(), name.clone());
+    let of_ingresses = ingresses.iter().map(|name| Group::Ingress(key.namespace.clone(), name.clone()));
+    // Before looking: a change that comes in between then wakes, instead of getting lost.
+    context.interests.note(&key, services.iter().map(interests).chain(of_ingresses).collect());
+
+    let stores = &context.stores;
+    let endpoint_slices = services.iter().flat_map(|name| stores.endpoint_slices.of(&interests(name))).collect();
+    let find_all = |names: BTreeSet<String>| names.into_iter();
+    let services = find_all(services).filter_map(|name| Some((stores.services.find(&key.namespace, &name)?, name)));
+    let ingresses = find_all(ingresses).filter_map(|name| Some((stores.ingresses.find(&key.namespace, &name)?, name)));
+    Ok(Observed {
+        services: services.map(|(service, name)| (name, service)).collect(),
+        ingresses: ingresses.map(|(ingress, name)| (name, ingress)).collect(),
+        endpoint_slices,
+        claims: claims(context, &key, &specs),
+        children: children(context, &key, &specs).await?,
+        pods: stores.pods.of(&Group::Distribution(key)),
+        ca_bundle: context.ca_bundle.borrow().to_string(),
+        cluster: context.cluster.load_full(),
+        taken,
+        distribution,
+    })
+}
+
+/// The last taken generation. One that this release cannot read is as if there were none.
+fn taken(distribution: &Distribution, config_map: &ConfigMap) -> Option<Taken> {
+    let read = Taken::of(config_map, &distribution.uid().unwrap_or_default())?;
+    read.inspect_err(|error| tracing::warn!(key = %key_of(distribution), error = chain(error), "forgot what was taken"))
+        .ok()
+}
+
+fn named_by_origins(specs: &[&DistributionSpec]) -> (BTreeSet<String>, BTreeSet<String>) {
+    let origins = || specs.iter().flat_map(|spec| &spec.origins);
+    let services = origins().filter_map(|origin| Some(origin.service.as_ref()?.name.clone()));
+    let ingresses = origins().filter_map(|origin| Some(origin.ingress.as_ref()?.name.clone()));
+    (services.collect(), ingresses.collect())
+}
+
+/// Who else lists one of the aliases.
+fn claims(context: &Context, key: &DistributionKey, specs: &[&DistributionSpec]) -> Vec<Claim> {
+    let aliases: BTreeSet<&String> = specs.iter().flat_map(|spec| &spec.aliases).collect();
+    let contenders = aliases.into_iter().flat_map(|alias| {
+        let all = context.stores.distributions.of(&Group::Alias(alias.clone()));
+        all.into_iter().map(move |contender| (alias, contender))
+    });
+    contenders
+        .filter(|(_, contender)| key_of(contender) != *key)
+        .map(|(alias, contender)| Claim {
+            alias: alias.clone(),
+            by: key_of(&contender),
+            created: contender.metadata.creation_timestamp.clone(),
+            holds: contender.status.as_ref().is_some_and(|status| status.aliases.contains(alias)),
+        })
+        .collect()
+}
+
+async fn children(
+    context: &Context,
+    key: &DistributionKey,
+    specs: &[&DistributionSpec],
+) -> Result<Children, ObserveError> {
+    let stores = &context.stores;
+    let once = || BTreeSet::from([names::edge(&key.name)]);
+    let per_location =
+        || -> BTreeSet<String> { locations(specs).map(|location| names::location(&key.name, location)).collect() };
+    Ok(Children {
+        config_maps: living(context, &stores.config_maps, key, once()).await?,
+        deployments: living(context, &stores.deployments, key, per_location()).await?,
+        network_policies: living(context, &stores.network_policies, key, once()).await?,
+        pod_disruption_budgets: living(context, &stores.pod_disruption_budgets, key, per_location()).await?,
+        service_accounts: living(context, &stores.service_accounts, key, once()).await?,
+        services: living(context, &stores.services, key, &once() | &per_location()).await?,
+    })
+}
+
+fn locations<'a>(specs: &'a [&DistributionSpec]) -> impl Iterator<Item = &'a str> {
+    specs.iter().flat_map(|spec| {
+        let only = spec.locations.is_empty().then_some(names::DEFAULT_LOCATION);
+        spec.locations.iter().map(|location| location.name.as_str()).chain(only)
+    })
+}
+
+/// Those that carry the Distribution's label, and those that have the name of a child.
+async fn living<K: Child>(
+    context: &Context,
+    store: &Table<K>,
+    key: &DistributionKey,
+    expected: BTreeSet<String>,
+) -> Result<BTreeMap<String, Arc<K>>, ObserveError> {
+    let labelled = store.of(&Group::Distribution(key.clone()));
+    let mut living: BTreeMap<_, _> = labelled.into_iter().map(|object| (object.name_any(), object)).collect();
+    for name in expected {
+        if living.contains_key(&name) {
+            continue;
+        }
+        if let Some(object) = child(context, store, &key.namespace, &name).await? {
+            living.insert(name, object);
+        }
+    }
+    Ok(living)
+}
+
+/// The object of this name, whoever made it.
+async fn child<K: Child>(
+    context: &Context,
+    store: &Table<K>,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Arc<K>>, ObserveError> {
+    if let Some(object) = store.find(namespace, name) {
+        return Ok(Some(object));
+    }
+    let api: Api<K> = Api::namespaced(context.client.clone(), namespace);
+    let read = api.get_opt(name).await.map_err(|source| ObserveError::ReadChild {
+        object: format!("{} {namespace}/{name}", K::kind(&())),
+        source: Box::new(source),
+    })?;
+    Ok(read.map(Arc::new))
 }

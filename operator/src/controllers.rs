@@ -1,0 +1,237 @@
+//! Which change wakes which reconcile: every watch of the operator, on one page.
+//!
+//! Flow: watch → [`Table`] → [`Group`] → key → [`runner`]. Besides: edges that answer, a new leadership, and every ten minutes all
+//! keys, because a watch can go silent without a word.
+//! Guarantees: only the leader reconciles; what runs when a leadership ends is dropped at its next await. An object that does not
+//! parse is logged and told to its owner as an event, and holds up nothing else.
+
+use std::fmt::Debug;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, future::join3};
+use k8s_openapi::NamespaceResourceScope;
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher::{Config, Event};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::context::{Context, Wake, key_of};
+use crate::distribution;
+use crate::leader::Leadership;
+use crate::names::{DISTRIBUTION_LABEL, DistributionKey};
+use crate::runner::{self, Bell};
+use crate::slim;
+use crate::table::{Feed, Group, Table};
+
+/// How often every key is looked at though nothing changed.
+const RESYNC: Duration = Duration::from_mins(10);
+
+/// Whom a change wakes.
+#[derive(Clone, Copy)]
+enum Wakes {
+    Distribution,
+    Invalidation,
+    Both,
+}
+
+/// Starts watches that wake reconciles.
+#[derive(Clone)]
+struct Controllers {
+    context: Arc<Context>,
+    distribution: Bell,
+    invalidation: Bell,
+    stop: CancellationToken,
+}
+
+/// Watches, and reconciles while this process leads, until `stop`.
+pub async fn run(context: Arc<Context>, stop: CancellationToken) {
+    let (distribution, of_distributions) = Bell::new();
+    let (invalidation, of_invalidations) = Bell::new();
+    let controllers = Controllers { context, distribution, invalidation, stop };
+    controllers.watch_everything();
+    let Controllers { context, stop, .. } = &controllers;
+    let reconciles = async {
+        context.stores.complete().await;
+        let distributions = runner::run(
+            controllers.distribution.clone(),
+            of_distributions,
+            context.metrics.reconciles("distribution"),
+            |key| while_leading(context, async move |context| distribution::reconcile(context, &key).await),
+        );
+        let invalidations = async { drop(of_invalidations) }; // INVALIDATION
+        join3(distributions, invalidations, controllers.wake_without_a_watch()).await
+    };
+    stop.run_until_cancelled(reconciles).await;
+}
+
+impl Controllers {
+    fn watch_everything(&self) {
+        let stores = &self.context.stores;
+        let all = Config::default();
+        let ours = Config::default().labels(DISTRIBUTION_LABEL);
+
+        self.watch(&stores.distributions, &all, slim::meta, Wakes::Both);
+        self.watch(&stores.invalidations, &all, slim::meta, Wakes::Invalidation);
+        self.watch(&stores.pods, &ours, slim::pod, Wakes::Both);
+
+        self.watch(&stores.deployments, &ours, slim::meta, Wakes::Distribution);
+        self.watch(&stores.config_maps, &ours, slim::meta, Wakes::Distribution);
+        self.watch(&stores.service_accounts, &ours, slim::meta, Wakes::Distribution);
+        self.watch(&stores.pod_disruption_budgets, &ours, slim::meta, Wakes::Distribution);
+        self.watch(&stores.network_policies, &ours, slim::meta, Wakes::Distribution);
+
+        // Children and origins alike. Whose origins they are is known from `interests`.
+        self.watch(&stores.services, &all, slim::meta, Wakes::Distribution);
+        self.watch(&stores.endpoint_slices, &all, slim::meta, Wakes::Distribution);
+        self.watch(&stores.ingresses, &all, slim::meta, Wakes::Distribution);
+    }
+
+    /// Edges that connect, answer or fall silent; a leadership that begins; time.
+    async fn wake_without_a_watch(&self) {
+        let mut leadership = self.context.leadership.clone();
+        let mut bundle = self.context.ca_bundle.clone();
+        let mut answers = pin!(self.context.edges.changed());
+        let mut resync = interval(RESYNC);
+        resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                Some(key) = answers.next() => {
+                    self.ring(key, Wakes::Both);
+                    continue;
+                }
+                Ok(()) = leadership.changed() => {}
+                Ok(()) = bundle.changed() => {}
+                _ = resync.tick() => self.context.look_around().await,
+                else => return,
+            }
+            let leading = leadership.borrow_and_update().is_leading();
+            self.context.metrics.lead(leading);
+            if leading {
+                // What edges are told is forgotten with each leadership.
+                self.context.edges.trust(&bundle.borrow_and_update());
+                self.ring_all();
+            }
+        }
+    }
+
+    /// Follows one kind in every namespace that is looked after.
+    fn watch<K>(&self, table: &Table<K>, which: &Config, slim: fn(&mut K), wakes: Wakes)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+        K: Send + Sync + 'static,
+    {
+        for namespace in self.context.settings.scopes() {
+            let client = self.context.client.clone();
+            let api: Api<DeserializeGuard<K>> = match &namespace {
+                Some(namespace) => Api::namespaced(client, namespace),
+                None => Api::all(client),
+            };
+            let (this, feed, which) = (self.clone(), table.feed(namespace), which.clone());
+            tokio::spawn(async move {
+                let stop = this.stop.clone();
+                stop.run_until_cancelled(this.follow(api, which, feed, (slim, wakes))).await;
+            });
+        }
+    }
+
+    async fn follow<K>(
+        &self,
+        api: Api<DeserializeGuard<K>>,
+        which: Config,
+        mut feed: Feed<K>,
+        (slim, wakes): (fn(&mut K), Wakes),
+    ) where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+        K: Send + Sync + 'static,
+    {
+        let mut events = pin!(watcher(api, which).default_backoff());
+        while let Some(event) = events.next().await {
+            let event = match event {
+                Ok(event) => event.modify(|object| {
+                    let _ = object.0.as_mut().map(slim);
+                }),
+                Err(error) => {
+                    tracing::warn!(kind = %K::kind(&()), error = runner::chain(&error), "a watch failed and starts again");
+                    continue;
+                }
+            };
+            self.tell_of_unreadable(&event).await;
+            for group in feed.take(event) {
+                self.ring_those_concerned(group, wakes);
+            }
+        }
+    }
+
+    fn ring_those_concerned(&self, group: Group, wakes: Wakes) {
+        match group {
+            Group::Distribution(key) => self.ring(key, wakes),
+            Group::Alias(_) => {
+                let contenders = self.context.stores.distributions.of(&group);
+                for contender in contenders {
+                    self.ring(key_of(&contender), Wakes::Distribution);
+                }
+            }
+            Group::Service(..) | Group::Ingress(..) => {
+                let interested = self.context.interests.of(&group);
+                for key in interested {
+                    self.ring(key, wakes);
+                }
+            }
+        }
+    }
+
+    fn ring(&self, key: DistributionKey, wakes: Wakes) {
+        if !matches!(wakes, Wakes::Invalidation) {
+            self.distribution.ring(key.clone());
+        }
+        if !matches!(wakes, Wakes::Distribution) {
+            self.invalidation.ring(key);
+        }
+    }
+
+    /// Also keys that only Invalidations name: what is wrong with those is to be said.
+    fn ring_all(&self) {
+        let stores = &self.context.stores;
+        let distributions = stores.distributions.groups();
+        let invalidations = stores.invalidations.groups();
+        for group in distributions.into_iter().chain(invalidations) {
+            if let Group::Distribution(key) = group {
+                self.ring(key, Wakes::Both);
+            }
+        }
+    }
+
+    async fn tell_of_unreadable<K>(&self, event: &Event<DeserializeGuard<K>>)
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        let (Event::Apply(object) | Event::InitApply(object)) = event else { return };
+        let Err(why) = &object.0 else { return };
+        let reference = object.object_ref(&());
+        tracing::error!(kind = %K::kind(&()), name = ?reference.name, namespace = ?reference.namespace, %why, "cannot be read");
+        let message = format!("This release cannot read the object, so it stays as it is: {why}");
+        self.context.events.warn(&reference, "Unreadable", &message).await;
+    }
+}
+
+/// Runs a reconcile as long as this process leads: not at all if it does not, and no longer than that.
+async fn while_leading<'a, E>(
+    context: &'a Context,
+    reconcile: impl AsyncFnOnce(&'a Context) -> Result<Wake, E>,
+) -> Result<Wake, E> {
+    let mut leadership = context.leadership.clone();
+    if !leadership.borrow().is_leading() {
+        return Ok(Wake::ON_CHANGE);
+    }
+    tokio::select! {
+        biased;
+        // Whoever leads next looks at every key.
+        _ = leadership.wait_for(|leadership| !Leadership::is_leading(leadership)) => Ok(Wake::ON_CHANGE),
+        result = reconcile(context) => result,
+    }
+}

@@ -1,0 +1,178 @@
+//! A plan into objects and into what edges are told: carried out as it stands, without a choice.
+//!
+//! Guarantees: nothing is written that the live object holds already, and nothing is removed while anything could not be
+//! written. Pods are not touched while something they need could not be written. Edges are told a configuration only once it
+//! lies in the `ConfigMap` that new edges start from.
+//! Errors: are gathered, so that one object which an admission plugin refuses does not hold up the others.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use edge_contract::Endpoints;
+use kube::ResourceExt;
+use parking_lot::Mutex;
+
+use crate::child::ChildKind;
+use crate::context::Context;
+use crate::distribution::accept::Accepted;
+use crate::distribution::observe::{Children, Observed};
+use crate::distribution::plan::{HeldBack, Plan, Prune};
+use crate::holds::holds;
+use crate::names::DistributionKey;
+use crate::server_side_apply::{Child, WriteError};
+use crate::slim;
+use crate::table::Table;
+
+/// A plan was carried out, as far as the API let it.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// What could not be written.
+    pub failures: Vec<WriteError>,
+    /// Deployments whose turn it is not yet.
+    pub held_back: Vec<HeldBack>,
+}
+
+/// What edges were told last, so that equal lists keep their version and others get a higher one.
+#[derive(Default)]
+pub struct ToldEndpoints(Mutex<Told>);
+
+#[derive(Default)]
+struct Told {
+    /// The highest version of all lists: an origin that goes and comes back does not count from the start again.
+    version: u64,
+    lists: HashMap<DistributionKey, BTreeMap<String, Endpoints>>,
+}
+
+/// Carries out a plan.
+pub async fn apply(context: &Context, observed: &Observed, accepted: &Accepted, plan: Plan) -> Applied {
+    let Plan {
+        service_account,
+        configuration,
+        network_policy,
+        services,
+        pod_disruption_budgets,
+        deployments,
+        held_back,
+        endpoints,
+        prune,
+    } = plan;
+    let (stores, live) = (&context.stores, &observed.children);
+    let key = &configuration.resolved.key;
+    let mut writes = Writes { context, failures: Vec::new() };
+
+    let (epoch, revision) = accepted.number;
+    let config_map = configuration.config_map(epoch, revision);
+    writes.put(&stores.service_accounts, &live.service_accounts, [service_account]).await;
+    let is_configured = writes.put(&stores.config_maps, &live.config_maps, [config_map]).await;
+    let pods_may_change = writes.failures.is_empty();
+    writes.put(&stores.network_policies, &live.network_policies, network_policy).await;
+    writes.put(&stores.services, &live.services, services).await;
+    writes.put(&stores.pod_disruption_budgets, &live.pod_disruption_budgets, pod_disruption_budgets).await;
+    if pods_may_change {
+        writes.put(&stores.deployments, &live.deployments, deployments).await;
+    }
+    if is_configured {
+        context.edges.serve_config(key, Arc::new(configuration.numbered(epoch, revision)));
+    }
+    context.edges.serve_endpoints(key, context.told.number(key, &configuration.resolved.uid, endpoints));
+    if writes.failures.is_empty() {
+        for child in &prune {
+            writes.remove(live, child).await;
+        }
+    }
+    Applied { failures: writes.failures, held_back }
+}
+
+/// Writes one after the other, and what became of them.
+struct Writes<'a> {
+    context: &'a Context,
+    failures: Vec<WriteError>,
+}
+
+impl Writes<'_> {
+    /// Applies those that the live objects do not hold yet; whether all of them stand now.
+    async fn put<K: Child>(
+        &mut self,
+        store: &Table<K>,
+        live: &BTreeMap<String, Arc<K>>,
+        planned: impl IntoIterator<Item = K>,
+    ) -> bool {
+        let before = self.failures.len();
+        for desired in planned {
+            let live = live.get(&desired.name_any()).map(|live| &**live);
+            if live.is_some_and(|live| holds(live, &desired)) {
+                continue;
+            }
+            match self.context.writer.apply(live, &desired).await {
+                Ok(mut written) => {
+                    slim::meta(&mut written);
+                    store.learn(written);
+                }
+                Err(error) => self.failures.push(error),
+            }
+        }
+        self.failures.len() == before
+    }
+
+    async fn remove(&mut self, live: &Children, child: &Prune) {
+        match child.kind {
+            ChildKind::ConfigMap => self.delete(&live.config_maps, child).await,
+            ChildKind::Deployment => self.delete(&live.deployments, child).await,
+            ChildKind::NetworkPolicy => self.delete(&live.network_policies, child).await,
+            ChildKind::PodDisruptionBudget => self.delete(&live.pod_disruption_budgets, child).await,
+            ChildKind::Service => self.delete(&live.services, child).await,
+            ChildKind::ServiceAccount => self.delete(&live.service_accounts, child).await,
+        }
+    }
+
+    async fn delete<K: Child>(&mut self, live: &BTreeMap<String, Arc<K>>, child: &Prune) {
+        let observed = live.get(&child.name).filter(|object| object.uid().as_ref() == Some(&child.uid));
+        let Some(object) = observed else { return };
+        if let Err(error) = self.context.writer.delete(&**object).await {
+            self.failures.push(error);
+        }
+    }
+}
+
+impl ToldEndpoints {
+    /// The lists with their versions.
+    fn number(&self, key: &DistributionKey, site: &str, lists: BTreeMap<String, Vec<String>>) -> Vec<Endpoints> {
+        let mut told = self.0.lock();
+        let before = told.lists.remove(key).unwrap_or_default();
+        let mut now = BTreeMap::new();
+        for (origin, addresses) in lists {
+            let last = before.get(&origin).filter(|last| last.site == site && last.addresses == addresses);
+            let version = last.map_or(told.version + 1, |last| last.version);
+            told.version = told.version.max(version);
+            now.insert(origin.clone(), Endpoints { site: site.to_owned(), origin, version, addresses });
+        }
+        let list = now.values().cloned().collect();
+        told.lists.insert(key.clone(), now);
+        list
+    }
+
+    /// Forgets a Distribution that is gone.
+    pub fn forget(&self, key: &DistributionKey) {
+        self.0.lock().lists.remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_gets_a_new_version_exactly_when_it_changes() {
+        let (told, key) = (ToldEndpoints::default(), DistributionKey::new("default", "shop"));
+        let versions = |addresses: &[&str]| {
+            let lists = [("app".to_owned(), addresses.iter().map(ToString::to_string).collect())].into();
+            told.number(&key, "uid", lists).iter().map(|list| list.version).collect::<Vec<_>>()
+        };
+        assert_eq!(versions(&["10.0.0.1:80"]), [1]);
+        assert_eq!(versions(&["10.0.0.1:80"]), [1]);
+        assert_eq!(versions(&[]), [2]);
+        assert_eq!(versions(&["10.0.0.1:80"]), [3]);
+        assert_eq!(told.number(&key, "uid", BTreeMap::new()), []);
+        assert_eq!(versions(&["10.0.0.1:80"]), [4]);
+    }
+}

@@ -1,0 +1,262 @@
+//! What was resolved and applied, and what edges and pods say, into the status: the only place that writes it, `accept` aside.
+//!
+//! Guarantees: nothing is written that stands there already. An Event is told when a condition changed, and only then.
+//! Errors: a conflict means that somebody wrote meanwhile: look again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crds::condition::ConditionType;
+use crds::distribution::{Address, AddressType, Distribution, DistributionStatus, EdgesStatus, LocationStatus};
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::api::{Api, PostParams};
+use kube::{Resource, ResourceExt};
+
+use crate::conditions::{EdgesSeen, Judged, judge};
+use crate::context::{Context, Wake, key_of};
+use crate::distribution::accept::{Accepted, Number};
+use crate::distribution::apply::Applied;
+use crate::distribution::observe::Observed;
+use crate::distribution::plan::is_rolling;
+use crate::distribution::resolve::{Resolution, Resolved, ResolvedLocation};
+use crate::edges::EdgeSeen;
+use crate::leader::Leadership;
+use crate::names::{self, DistributionKey, LOCATION_LABEL};
+use crate::runner::chain;
+use crate::table::Group;
+use crate::{clock, slim};
+
+/// How long edges have to call a new leader before their silence counts.
+const TIME_TO_CALL: Duration = Duration::from_secs(30);
+
+/// How often a foreign object is looked for again: it carries no label, so no watch tells when it goes.
+const FOREIGN_AGAIN: Duration = Duration::from_secs(30);
+
+/// What was attempted.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The status could not be written.
+    #[error("could not write the status")]
+    WriteStatus(#[source] Box<kube::Error>),
+}
+
+/// What there is to report.
+pub struct Outcome<'a> {
+    /// What was looked at.
+    pub observed: &'a Observed,
+    /// What serves, and what is to be mended.
+    pub resolution: &'a Resolution,
+    /// What was carried out; nothing where no generation can serve.
+    pub carried_out: Option<(&'a Accepted, &'a Applied)>,
+}
+
+/// One edge, as its pod and its stream show it.
+struct Edge<'a> {
+    location: &'a str,
+    ready: bool,
+    live: bool,
+    seen: Option<&'a EdgeSeen>,
+}
+
+/// Writes the status where it differs; when to look again.
+pub async fn report(context: &Context, outcome: Outcome<'_>) -> Result<Wake, ReportError> {
+    let distribution =
+        outcome.carried_out.map_or(&outcome.observed.distribution, |(accepted, _)| &accepted.distribution);
+    let before = distribution.status.clone().unwrap_or_default();
+    let time_to_call = time_to_call(context);
+    let status = status(context, &outcome, &before, time_to_call.at.is_some());
+    let status = Distribution { status: Some(status), ..(**distribution).clone() };
+    let conditions = status.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
+    if status.status.as_ref() != Some(&before) {
+        write(context, status).await?;
+        tell(context, distribution, &before.conditions, &conditions).await;
+    }
+    let foreign =
+        outcome.resolution.findings.iter().any(|finding| finding.reason == crds::condition::Reason::NameTaken);
+    let again = if foreign { Wake::after(FOREIGN_AGAIN, "another's object may be gone") } else { Wake::ON_CHANGE };
+    Ok(time_to_call.or(again))
+}
+
+/// Until when edges have time to call this leader.
+fn time_to_call(context: &Context) -> Wake {
+    match *context.leadership.borrow() {
+        Leadership::Leading { since } if clock::monotonic() < since + TIME_TO_CALL => {
+            Wake::at(since + TIME_TO_CALL, "edges had time to call")
+        }
+        _ => Wake::ON_CHANGE,
+    }
+}
+
+fn status(
+    context: &Context,
+    outcome: &Outcome,
+    before: &DistributionStatus,
+    newly_leading: bool,
+) -> DistributionStatus {
+    let Outcome { observed, resolution, carried_out } = outcome;
+    let distribution = &observed.distribution;
+    let key = key_of(distribution);
+    let generation = distribution.metadata.generation.unwrap_or_default();
+    let seen = context.edges.snapshot(&key);
+    let edges = edges(&observed.pods, &seen);
+    let number = carried_out.map(|(accepted, _)| accepted.number);
+    let resolved = resolution.resolved.as_ref();
+    let locations = resolved.map(|resolved| resolved.locations.as_slice()).unwrap_or_default();
+    let heard = heard(&edges, locations, number);
+    let programmed = heard.live > 0 && heard.acknowledged == heard.live;
+    let judged = Judged {
+        generation,
+        serving: resolved.map(|resolved| resolved.generation),
+        findings: resolution.findings.clone(),
+        rolling: rolling(context, &key, carried_out.map(|(_, applied)| applied)),
+        failing: carried_out.and_then(|(_, applied)| failing(applied)),
+        content_version_complete: distribution.spec.content_version == before.content_version,
+        newly_leading,
+        edges: heard,
+    };
+    let conditions = judge(&judged, &before.conditions, &Time(clock::wall()));
+    let mut status = DistributionStatus { observed_generation: Some(generation), conditions, ..before.clone() };
+    let Some(resolved) = resolved else { return status };
+    if programmed {
+        status.programmed_generation = Some(resolved.generation);
+    }
+    status.aliases.clone_from(&resolved.aliases);
+    status.addresses = addresses(context, &key);
+    let patient = newly_leading && ConditionType::Programmed.is_true(&status.conditions) && !programmed;
+    if !patient {
+        count(&mut status, resolved, &edges, number);
+    }
+    status
+}
+
+/// Every pod of the Distribution, and every open stream whose pod is not seen yet.
+fn edges<'a>(pods: &'a [Arc<Pod>], seen: &'a [EdgeSeen]) -> Vec<Edge<'a>> {
+    let of_pods = pods.iter().map(|pod| {
+        let seen = seen.iter().find(|seen| Some(&seen.uid) == pod.metadata.uid.as_ref());
+        let ready = is_ready(pod);
+        let location = pod.labels().get(LOCATION_LABEL).map(String::as_str).unwrap_or_default();
+        Edge { location, ready, live: ready || seen.is_some_and(|seen| seen.connected), seen }
+    });
+    let unseen = seen.iter().filter(|seen| !pods.iter().any(|pod| pod.metadata.uid.as_ref() == Some(&seen.uid)));
+    let of_streams = unseen.map(|seen| Edge { location: "", ready: false, live: seen.connected, seen: Some(seen) });
+    of_pods.chain(of_streams).collect()
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+impl Edge<'_> {
+    fn serves(&self, number: Option<Number>) -> bool {
+        self.live && number.is_some() && self.seen.and_then(|seen| seen.accepted) == number
+    }
+}
+
+/// What the conditions are judged by.
+fn heard(edges: &[Edge], locations: &[ResolvedLocation], number: Option<Number>) -> EdgesSeen {
+    let live = || edges.iter().filter(|edge| edge.live);
+    let seen = || live().filter_map(|edge| edge.seen);
+    let refusal = |seen: &EdgeSeen| {
+        let refused = seen.rejected.as_ref().filter(|refused| Some((refused.epoch, refused.revision)) == number)?;
+        Some((seen.pod.clone(), refused.reason.clone()))
+    };
+    let lack = |seen: &EdgeSeen| {
+        let lack = seen.references.first()?;
+        Some(format!("{}: {} (says {})", lack.field, lack.message, seen.pod))
+    };
+    let is_empty =
+        |location: &&ResolvedLocation| !edges.iter().any(|edge| edge.ready && edge.location == location.name);
+    EdgesSeen {
+        live: counted(live().count()),
+        acknowledged: counted(edges.iter().filter(|edge| edge.serves(number)).count()),
+        refused: seen().find_map(refusal),
+        lacking: seen().find_map(lack),
+        empty_locations: locations.iter().filter(is_empty).map(|location| location.name.clone()).collect(),
+    }
+}
+
+/// What of the pods is on its way.
+fn rolling(context: &Context, key: &DistributionKey, applied: Option<&Applied>) -> Option<String> {
+    let deployments = context.stores.deployments.of(&Group::Distribution(key.clone()));
+    let rolling: Vec<_> = deployments.iter().filter(|one| is_rolling(one)).map(|one| one.name_any()).collect();
+    let waiting = applied.and_then(|applied| applied.held_back.first());
+    let waits = waiting.map(|held| format!("{} waits until {} is through", held.deployment, held.waits_for));
+    match (rolling.is_empty(), waits) {
+        (true, waits) => waits,
+        (false, None) => Some(format!("pods of {} are being created, replaced or removed", rolling.join(", "))),
+        (false, Some(waits)) => Some(format!("pods of {} are being replaced; {waits}", rolling.join(", "))),
+    }
+}
+
+fn failing(applied: &Applied) -> Option<String> {
+    applied.failures.first().map(|failure| chain(failure))
+}
+
+fn count(status: &mut DistributionStatus, resolved: &Resolved, edges: &[Edge], number: Option<Number>) {
+    let of = |location: &ResolvedLocation| {
+        let here = || edges.iter().filter(|edge| edge.location == location.name);
+        LocationStatus {
+            name: location.name.clone(),
+            desired: u32::try_from(location.replicas).unwrap_or_default(),
+            ready: counted(here().filter(|edge| edge.ready).count()),
+            acknowledged: counted(here().filter(|edge| edge.serves(number)).count()),
+        }
+    };
+    status.locations = resolved.locations.iter().map(of).collect();
+    let sum = |of: fn(&LocationStatus) -> u32| status.locations.iter().map(of).sum::<u32>();
+    let (desired, ready) = (sum(|location| location.desired), sum(|location| location.ready));
+    let acknowledged = sum(|location| location.acknowledged);
+    status.edges = Some(EdgesStatus { desired, ready, acknowledged, summary: format!("{acknowledged}/{desired}") });
+}
+
+/// Where viewers reach the edges: the Service's own name, and what its load balancer was given.
+fn addresses(context: &Context, key: &DistributionKey) -> Vec<Address> {
+    let name = names::edge(&key.name);
+    let service = context.stores.services.find(&key.namespace, &name);
+    let balancer = service.as_ref().and_then(|service| service.status.as_ref()?.load_balancer.as_ref());
+    let ingress = balancer.and_then(|balancer| balancer.ingress.as_deref()).unwrap_or_default();
+    let own = Address { type_: AddressType::ClusterDNS, value: format!("{name}.{}.svc", key.namespace) };
+    let hosts = ingress.iter().filter_map(|one| one.hostname.clone()).map(|host| (AddressType::Hostname, host));
+    let ips = ingress.iter().filter_map(|one| one.ip.clone()).map(|ip| (AddressType::IP, ip));
+    let outside = hosts.chain(ips).map(|(type_, value)| Address { type_, value });
+    std::iter::once(own).chain(outside).collect()
+}
+
+fn counted(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+async fn write(context: &Context, distribution: Distribution) -> Result<(), ReportError> {
+    let namespace = distribution.namespace().unwrap_or_default();
+    let api: Api<Distribution> = Api::namespaced(context.client.clone(), &namespace);
+    context.metrics.wrote("update", "Distribution/status");
+    let written = api.replace_status(&distribution.name_any(), &PostParams::default(), &distribution).await;
+    let mut written = written.map_err(|source| ReportError::WriteStatus(Box::new(source)))?;
+    slim::meta(&mut written);
+    context.stores.distributions.learn(written);
+    Ok(())
+}
+
+/// Tells of conditions that changed. What merely follows from others is not told.
+async fn tell(context: &Context, distribution: &Distribution, before: &[Condition], after: &[Condition]) {
+    let object = distribution.object_ref(&());
+    for type_ in
+        [ConditionType::Accepted, ConditionType::ResolvedRefs, ConditionType::AliasesHeld, ConditionType::Ready]
+    {
+        let (was, is) = (type_.of(before), type_.of(after));
+        let Some(is) = is.filter(|is| was.is_none_or(|was| was.status != is.status)) else { continue };
+        // A Distribution that is new is not news: that it is not ready yet goes without saying.
+        let good = is.status == "True";
+        if was.is_none() && (good || type_ == ConditionType::Ready) {
+            continue;
+        }
+        let message = format!("{}: {}", is.reason, is.message);
+        if good {
+            context.events.note(&object, type_.as_str(), &is.message).await;
+        } else {
+            context.events.warn(&object, &format!("Not{}", type_.as_str()), &message).await;
+        }
+    }
+}

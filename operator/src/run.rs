@@ -1,0 +1,170 @@
+//! Settings into a running operator: everything is made here once, and ends here on SIGTERM.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use kube::{Client, Config};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::authority::{Authority, AuthorityError};
+use crate::context::{Context, Stores};
+use crate::distribution::accept::Taken;
+use crate::distribution::apply::ToldEndpoints;
+use crate::edges::{self, Channel, Edges, Reviewer};
+use crate::events::Events;
+use crate::interests::Interests;
+use crate::leader::{Candidacy, Elector};
+use crate::metrics::Metrics;
+use crate::runner::chain;
+use crate::server_side_apply::Writer;
+use crate::settings::{LEASE, Settings};
+use crate::{admin, controllers, dice, surroundings};
+
+/// How long what runs has to end after SIGTERM: less than the 30 s that Kubernetes gives.
+const TIME_TO_END: Duration = Duration::from_secs(10);
+
+/// How often the authority is tried again while the API does not answer.
+const AUTHORITY_AGAIN: Duration = Duration::from_secs(2);
+
+/// Why the operator could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Neither a kubeconfig nor a service account was found.
+    #[error("found no way to reach a Kubernetes API")]
+    FindApi(#[source] kube::config::InferConfigError),
+    /// A client could not be made of it.
+    #[error("could not make a client of the Kubernetes API")]
+    MakeClient(#[source] kube::Error),
+    /// The admin port is taken.
+    #[error("could not listen on the admin port {port}")]
+    ListenAdmin {
+        /// The port.
+        port: u16,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The channel's port is taken.
+    #[error("could not listen on the channel port {port}")]
+    ListenChannel {
+        /// The port.
+        port: u16,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The authority could not be put to use.
+    #[error("could not set up TLS for the channel")]
+    SetUpTls(#[source] AuthorityError),
+    /// Signals could not be waited for.
+    #[error("could not wait for signals")]
+    Signals(#[source] io::Error),
+}
+
+/// Runs until SIGTERM or SIGINT; returns once the Lease is released.
+pub async fn run(settings: Settings) -> Result<(), RunError> {
+    let stop = stop_on_signal()?;
+    let metrics = Metrics::new();
+    let (tell_ready, ready) = watch::channel(false);
+    let port = settings.admin_port;
+    let listener = admin::listen(port).await.map_err(|source| RunError::ListenAdmin { port, source })?;
+    tokio::spawn(admin::serve(listener, metrics.clone(), ready, stop.clone()));
+
+    let client = client().await?;
+    let Some(authority) = stop.run_until_cancelled(authority(&client, &settings.namespace)).await else {
+        return Ok(());
+    };
+    let port = settings.channel_port;
+    let listener = admin::listen(port).await.map_err(|source| RunError::ListenChannel { port, source })?;
+    let tls = authority.server_config().map_err(RunError::SetUpTls)?;
+
+    let (elector, leadership) = Elector::new(client.clone(), candidacy(&settings));
+    let edges = Edges::new(leadership.clone());
+    let channel = Channel::new(edges.clone(), Reviewer::new(client.clone()), tls);
+    let cluster = surroundings::look(&client, &settings).await;
+    let context = Arc::new(Context {
+        stores: Stores::default(),
+        interests: Interests::default(),
+        edges: edges.clone(),
+        taken: Taken::default(),
+        told: ToldEndpoints::default(),
+        ca_bundle: authority.bundle(),
+        cluster: ArcSwap::from_pointee(cluster),
+        writer: Writer { client: client.clone(), metrics: metrics.clone() },
+        events: Events::new(client.clone(), &settings.pod_name),
+        metrics,
+        leadership,
+        settings: Arc::new(settings),
+        client,
+    });
+
+    tokio::spawn(async move { authority.keep().await });
+    tokio::spawn(edges.follow_leadership());
+    tokio::spawn(edges::serve(listener, channel, stop.clone()));
+    tokio::spawn(say_when_ready(context.clone(), tell_ready));
+    let election = tokio::spawn(elector.run(stop.clone()));
+    controllers::run(context, stop).await;
+    // The Lease is released last, once nothing is written any more.
+    if timeout(TIME_TO_END, election).await.is_err() {
+        tracing::warn!("the Lease could not be released; the next leader waits until it runs out");
+    }
+    Ok(())
+}
+
+/// A token that SIGTERM and SIGINT cancel.
+fn stop_on_signal() -> Result<CancellationToken, RunError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("told to stop");
+        told.cancel();
+    });
+    Ok(stop)
+}
+
+/// A client that does not try again by itself: whoever asks knows best what a failure is worth.
+async fn client() -> Result<Client, RunError> {
+    let mut config = Config::infer().await.map_err(RunError::FindApi)?;
+    config.default_retry = false;
+    Client::try_from(config).map_err(RunError::MakeClient)
+}
+
+/// The authority, however long the API takes to answer: an operator that starts during an outage is there when it ends.
+async fn authority(client: &Client, namespace: &str) -> Authority {
+    loop {
+        match Authority::open(client.clone(), namespace).await {
+            Ok(authority) => return authority,
+            Err(error) => tracing::error!(error = chain(&error), "no authority yet"),
+        }
+        sleep(AUTHORITY_AGAIN).await;
+    }
+}
+
+/// A process leads, not a pod: a container that restarts in its pod is another candidate.
+fn candidacy(settings: &Settings) -> Candidacy {
+    Candidacy {
+        namespace: settings.namespace.clone(),
+        lease: LEASE.into(),
+        identity: format!("{}_{:08x}", settings.pod_name, dice::word()),
+        address: SocketAddr::new(settings.pod_ip, settings.channel_port).to_string(),
+    }
+}
+
+/// A replica is ready once it knows all there is, whether it leads or not: it sends edges on to whoever does.
+async fn say_when_ready(context: Arc<Context>, ready: watch::Sender<bool>) {
+    context.stores.complete().await;
+    tracing::info!("everything is listed");
+    ready.send_replace(true);
+}
