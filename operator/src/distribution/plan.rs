@@ -83,7 +83,8 @@ pub fn plan(observed: &Observed, resolved: &Resolved) -> Plan {
     let deployments =
         resolved.locations.iter().map(|location| deployment::build(resolved, location, &observed.cluster));
     let policy = [network_policy::build(resolved, &observed.cluster)].into_iter();
-    let (deployments, held_back) = roll::in_turn(ours(ChildKind::Deployment, deployments, resolved), observed);
+    let (deployments, held_back) =
+        roll::in_turn(ours(ChildKind::Deployment, deployments, resolved), &observed.children.deployments);
     Plan {
         service_account: seal(service_account::build(resolved)),
         configuration,
