@@ -46,18 +46,18 @@ pub struct EdgesSeen {
 }
 
 /// A condition before it gets its time.
-struct Verdict {
-    holds: bool,
-    reason: Reason,
-    message: String,
+pub(crate) struct Verdict {
+    pub(crate) holds: bool,
+    pub(crate) reason: Reason,
+    pub(crate) message: String,
 }
 
 impl Verdict {
-    fn holds(message: impl Into<String>) -> Self {
+    pub(crate) fn holds(message: impl Into<String>) -> Self {
         Self { holds: true, reason: Reason::Succeeded, message: message.into() }
     }
 
-    fn fails(reason: Reason, message: impl Into<String>) -> Self {
+    pub(crate) fn fails(reason: Reason, message: impl Into<String>) -> Self {
         Self { holds: false, reason, message: message.into() }
     }
 }
@@ -88,7 +88,13 @@ pub fn judge(judged: &Judged, before: &[Condition], now: &Time) -> Vec<Condition
 }
 
 /// A condition with its time: the old one's where the status is the same.
-fn dated(type_: ConditionType, verdict: Verdict, generation: i64, before: &[Condition], now: &Time) -> Condition {
+pub(crate) fn dated(
+    type_: ConditionType,
+    verdict: Verdict,
+    generation: i64,
+    before: &[Condition],
+    now: &Time,
+) -> Condition {
     let status = if verdict.holds { "True" } else { "False" };
     let unchanged = type_.of(before).filter(|condition| condition.status == status);
     Condition {

@@ -21,6 +21,7 @@ use crate::distribution::apply::ToldEndpoints;
 use crate::edges::Edges;
 use crate::events::Events;
 use crate::interests::Interests;
+use crate::invalidation::Memories;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
 use crate::names::{DISTRIBUTION_LABEL, DistributionKey};
@@ -39,6 +40,8 @@ pub struct Context {
     pub interests: Interests,
     /// The edges that dialled this process.
     pub edges: Edges,
+    /// What is remembered of orders on their way.
+    pub orders: Memories,
     /// The numbers that configurations were given last.
     pub taken: Taken,
     /// The endpoints that edges were told last.

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::{Context, Wake, key_of};
 use crate::distribution;
+use crate::invalidation;
 use crate::leader::Leadership;
 use crate::names::{DISTRIBUTION_LABEL, DistributionKey};
 use crate::runner::{self, Bell};
@@ -63,7 +64,12 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
             context.metrics.reconciles("distribution"),
             |key| while_leading(context, async move |context| distribution::reconcile(context, &key).await),
         );
-        let invalidations = async { drop(of_invalidations) }; // INVALIDATION
+        let invalidations = runner::run(
+            controllers.invalidation.clone(),
+            of_invalidations,
+            context.metrics.reconciles("invalidation"),
+            |key| while_leading(context, async move |context| invalidation::reconcile(context, &key).await),
+        );
         join3(distributions, invalidations, controllers.wake_without_a_watch()).await
     };
     stop.run_until_cancelled(reconciles).await;

@@ -86,6 +86,7 @@ pub struct Log<'a> {
     /// The Distribution's uid: the holder of its contentVersion's numbers.
     own: &'a str,
     held: BTreeMap<SequenceNumber, &'a str>,
+    numbered: BTreeSet<&'a str>,
     unfinished: BTreeSet<SequenceNumber>,
     twice: bool,
 }
@@ -93,7 +94,8 @@ pub struct Log<'a> {
 impl<'a> Log<'a> {
     /// The log of the Distribution with the uid `own`.
     pub fn new(counters: &'a InvalidationCounters, own: &'a str, holders: &'a [Holder]) -> Self {
-        let mut log = Self { counters, own, held: BTreeMap::new(), unfinished: BTreeSet::new(), twice: false };
+        let (held, numbered, unfinished) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        let mut log = Self { counters, own, held, numbered, unfinished, twice: false };
         for holder in holders {
             let Some(number) = number_in(counters, holder.sequence) else { continue };
             log.hold(number, &holder.uid, holder.finished);
@@ -107,6 +109,7 @@ impl<'a> Log<'a> {
 
     fn hold(&mut self, number: SequenceNumber, uid: &'a str, finished: bool) {
         self.twice |= self.held.insert(number, uid).is_some_and(|other| other != uid);
+        self.numbered.insert(uid);
         if !finished {
             self.unfinished.insert(number);
         }
@@ -144,10 +147,11 @@ impl<'a> Log<'a> {
         (holder != there).then_some(Contradiction::OtherOrder)
     }
 
-    /// The numbers that were taken and are not known to stand on the Invalidations that took them.
+    /// The numbers that were taken and are not known to stand on the Invalidations that took them. One that was taken for an
+    /// Invalidation which turns out to have a number already is void.
     pub fn unrecorded(&self) -> impl Iterator<Item = &'a PendingOrder> {
         let open = |order: &&PendingOrder| order.uid != self.own && order.sequence > self.counters.floor;
-        self.counters.pending.iter().filter(open).filter(|order| self.holder(order.sequence).is_none())
+        self.counters.pending.iter().filter(open).filter(|order| !self.numbered.contains(order.uid.as_str()))
     }
 
     /// Up to where every number is settled: what may be sent.

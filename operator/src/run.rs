@@ -19,6 +19,7 @@ use crate::distribution::apply::ToldEndpoints;
 use crate::edges::{self, Channel, Edges, Reviewer};
 use crate::events::Events;
 use crate::interests::Interests;
+use crate::invalidation::Memories;
 use crate::leader::{Candidacy, Elector};
 use crate::metrics::Metrics;
 use crate::runner::chain;
@@ -92,6 +93,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         stores: Stores::default(),
         interests: Interests::default(),
         edges: edges.clone(),
+        orders: Memories::default(),
         taken: Taken::default(),
         told: ToldEndpoints::default(),
         ca_bundle: authority.bundle(),

@@ -80,6 +80,23 @@ impl Writer {
         self.api(desired).patch(&desired.name_any(), &params, &Patch::Apply(&patch)).await.map_err(failed)
     }
 
+    /// Names `owner` as an owner of `live`, so that it goes when the owner goes; what stands now. Nothing else is applied.
+    pub async fn own<K: Child, O: Child>(&self, live: &K, owner: &O) -> Result<K, WriteError> {
+        let failed = |source| WriteError::Apply { object: called(live), source: Box::new(source) };
+        let patch = json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            "metadata": {
+                "name": live.name_any(),
+                "uid": live.uid(),
+                "ownerReferences": owner.owner_ref(&()).into_iter().collect::<Vec<_>>(),
+            },
+        });
+        self.metrics.wrote("apply", &K::kind(&()));
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        self.api(live).patch(&live.name_any(), &params, &Patch::Apply(&patch)).await.map_err(failed)
+    }
+
     /// Deletes `live`, and what it owns in the background. That it is gone already is success.
     pub async fn delete<K: Child>(&self, live: &K) -> Result<(), WriteError> {
         let this_one = Preconditions { uid: live.uid(), resource_version: None };

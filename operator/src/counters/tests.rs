@@ -104,6 +104,8 @@ fn f9_the_floor_covers_what_no_living_object_holds() {
     check(counters(3, 0, &[("c", 3)]), &[("a", 1), ("b", 2)], &["c"], 3);
     check(counters(3, 0, &[("c", 3)]), &[("a", 1)], &[], 0);
     check(counters(3, 0, &[(OWN, 3)]), &[("a", 1)], &[], 2);
+    // An old leader with an old list took a second number for what has one.
+    check(counters(2, 0, &[("a", 2)]), &[("a", 1)], &[], 2);
 }
 
 #[test]

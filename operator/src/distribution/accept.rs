@@ -20,6 +20,7 @@ use crate::context::Context;
 use crate::counters::{Traces, begin};
 use crate::distribution::observe::Observed;
 use crate::distribution::plan::Configuration;
+use crate::invalidation::content_version;
 use crate::names::{self, DistributionKey};
 use crate::objects::config_map;
 use crate::table::Group;
@@ -102,7 +103,11 @@ pub async fn accept(
         Next::Begin => {
             let epoch = dice::epoch().map_err(AcceptError::BeginEpoch)?;
             tracing::info!(%key, epoch = epoch.0, "a new epoch begins");
-            begin(epoch, traces(context, observed, &status))
+            let mut counters = begin(epoch, traces(context, observed, &status));
+            // An order of contentVersion that is not complete is owed in the new epoch too.
+            let own = distribution.metadata.uid.as_deref().unwrap_or_default();
+            counters.pending.extend(status.invalidation.as_ref().and_then(|old| content_version::carried(old, own)));
+            counters
         }
     };
     let number = (Epoch(counters.epoch), status.config_revision.unwrap_or_default() + 1);

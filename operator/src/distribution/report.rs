@@ -21,6 +21,7 @@ use crate::distribution::observe::Observed;
 use crate::distribution::plan::is_rolling;
 use crate::distribution::resolve::{Resolution, Resolved, ResolvedLocation};
 use crate::edges::EdgeSeen;
+use crate::invalidation::content_version;
 use crate::leader::Leadership;
 use crate::names::{self, DistributionKey, LOCATION_LABEL};
 use crate::runner::chain;
@@ -111,7 +112,7 @@ fn status(
         findings: resolution.findings.clone(),
         rolling: rolling(context, &key, carried_out.map(|(_, applied)| applied)),
         failing: carried_out.and_then(|(_, applied)| failing(applied)),
-        content_version_complete: distribution.spec.content_version == before.content_version,
+        content_version_complete: content_version::is_complete(distribution),
         newly_leading,
         edges: heard,
     };
