@@ -7,6 +7,7 @@
 
 pub mod activity;
 mod ending;
+mod framing;
 mod socket;
 
 use std::convert::Infallible;

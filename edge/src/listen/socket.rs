@@ -3,18 +3,22 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use edge_contract::Protocol;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::activity::Activity;
+use super::framing::Framing;
 use crate::clock::Clock;
 
 /// RFC 9113 §3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// No field holds a NUL, and hyper looks at a head once it has an end.
+const REFUSED: &[u8] = b"\0\r\n\r\n";
 
 /// A viewer's side of a connection.
 pub struct Socket {
@@ -22,12 +26,15 @@ pub struct Socket {
     unread: BytesMut,
     activity: Arc<Activity>,
     clock: Clock,
+    /// Follows what is read, where it is HTTP/1.
+    framing: Option<Framing>,
+    refused: bool,
 }
 
 impl Socket {
     /// Wraps a stream that was just accepted.
     pub fn new(stream: TcpStream, activity: Arc<Activity>, clock: Clock) -> Self {
-        Self { stream, unread: BytesMut::new(), activity, clock }
+        Self { stream, unread: BytesMut::new(), activity, clock, framing: None, refused: false }
     }
 
     /// Waits until the first bytes say what the viewer speaks; they will be read again.
@@ -49,26 +56,46 @@ impl Socket {
             }
         };
         self.unread = first;
+        self.framing = (spoken == Protocol::HTTP1).then(Framing::default);
         Ok(spoken)
+    }
+
+    /// What could be understood in two ways becomes what nobody understands: hyper answers it with 400 and the end.
+    fn guard(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
+        let Some(framing) = &mut self.framing else { return };
+        let read = buf.filled().get(before..).unwrap_or_default();
+        let Err(at) = framing.follow(read) else { return };
+        buf.set_filled(before + at);
+        self.unread = BytesMut::from(REFUSED);
+        self.framing = None;
+        self.refused = true;
+        self.give_back(buf);
+    }
+
+    fn give_back(&mut self, buf: &mut ReadBuf<'_>) {
+        let take = self.unread.len().min(buf.remaining());
+        buf.put_slice(&self.unread.split_to(take));
+        if self.unread.is_empty() {
+            self.unread = BytesMut::new();
+        }
     }
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.unread.is_empty() {
-            let take = self.unread.len().min(buf.remaining());
-            buf.put_slice(&self.unread.split_to(take));
-            if !self.unread.has_remaining() {
-                self.unread = BytesMut::new();
-            }
-            return Poll::Ready(Ok(()));
-        }
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
         let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before && self.activity.awaits_head() {
-            self.activity.head_begins(self.clock.now().monotonic);
+        match (this.unread.is_empty(), this.refused) {
+            (false, _) => this.give_back(buf),
+            // Behind what was refused there is nothing that anyone should see.
+            (true, true) => return Poll::Ready(Ok(())),
+            (true, false) => ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?,
         }
-        polled
+        if buf.filled().len() > before && this.activity.awaits_head() {
+            this.activity.head_begins(this.clock.now().monotonic);
+        }
+        this.guard(buf, before);
+        Poll::Ready(Ok(()))
     }
 }
 

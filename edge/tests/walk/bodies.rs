@@ -54,6 +54,32 @@ async fn an_upload_reaches_the_origin_while_it_is_being_sent() {
 }
 
 #[tokio::test]
+async fn an_origin_that_is_still_being_sent_a_body_is_not_late_with_its_answer() {
+    let origin = Origin::start(|_, mut exchange| async move {
+        for _ in 0..6 {
+            assert_eq!((exchange.read_line().await.as_str(), exchange.read(7).await), ("5", b"piece\r\n".to_vec()));
+        }
+        assert_eq!((exchange.read_line().await.as_str(), exchange.read_line().await.as_str()), ("0", ""));
+        exchange.respond("200 OK", "", "all").await
+    })
+    .await;
+    let mut config = config(origin.address);
+    config.sites[0].origins[0].response_timeout_ms = 200;
+    let edge = Edge::start(config).await;
+    let (mut send, body) = pieces();
+    let (answer, ()) = tokio::join!(edge.send(with_body(Method::PUT, "/a", body)), async {
+        // What takes time here is the upload itself: three times as long as an answer may take.
+        let mut pace = tokio::time::interval(std::time::Duration::from_millis(100));
+        for _ in 0..6 {
+            pace.tick().await;
+            send.send("piece").await.expect("is taken");
+        }
+        drop(send);
+    });
+    assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, "all"));
+}
+
+#[tokio::test]
 async fn an_answer_that_is_not_stored_reaches_the_viewer_while_it_is_being_sent() {
     let door = Door::closed();
     let origin = {

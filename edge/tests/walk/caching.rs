@@ -158,6 +158,31 @@ async fn a_viewers_condition_is_answered_from_the_store() {
 }
 
 #[tokio::test]
+async fn what_a_viewer_had_already_is_stored_for_the_next_one_all_the_same() {
+    let door = crate::origin::Door::closed();
+    let origin = {
+        let door = door.clone();
+        Origin::start(move |_, mut exchange| {
+            let door = door.clone();
+            async move {
+                exchange.write("HTTP/1.1 200 OK\r\netag: \"v\"\r\ncontent-length: 6\r\n\r\n").await;
+                door.pass().await;
+                exchange.write("stored").await;
+                crate::origin::Then::KeepAlive(exchange)
+            }
+        })
+        .await
+    };
+    let edge = Edge::start(config(origin.address)).await;
+    let mut viewer = request(Method::GET, "/a");
+    viewer.headers_mut().insert("if-none-match", "\"v\"".parse().expect("a value"));
+    assert_eq!(edge.send(viewer).await.status, StatusCode::NOT_MODIFIED);
+    door.open();
+    crate::edge::until("it is stored", || edge.live().store().responses() == 1).await;
+    assert_eq!((edge.get("/a").await.body.as_str(), origin.reads()), ("stored", 1));
+}
+
+#[tokio::test]
 async fn a_chunked_response_is_stored_and_its_length_is_known_afterwards() {
     let origin = Origin::start(|_, mut exchange| async move {
         exchange

@@ -125,14 +125,16 @@ async fn a_fill_that_is_nearly_done_is_finished_though_its_viewer_left() {
 
 #[tokio::test]
 async fn what_is_not_for_sharing_is_asked_for_by_everyone_and_not_waited_for_again() {
-    let door = Door::closed();
+    let (first, later) = (Door::closed(), Door::closed());
     let origin = {
-        let door = door.clone();
+        let (first, later) = (first.clone(), later.clone());
         Origin::start(move |seen, exchange| {
-            let door = door.clone();
+            let (first, later) = (first.clone(), later.clone());
             async move {
-                if seen.number == 1 {
-                    door.pass().await;
+                match seen.number {
+                    1 => first.pass().await,
+                    6.. => later.pass().await,
+                    _ => {}
                 }
                 exchange.respond("200 OK", "set-cookie: who=me\r\n", &format!("read {}", seen.number)).await
             }
@@ -142,15 +144,22 @@ async fn what_is_not_for_sharing_is_asked_for_by_everyone_and_not_waited_for_aga
     let edge = Edge::start(config(origin.address)).await;
     let viewers = join_all((0..5).map(|_| edge.get("/a")));
     let (replies, ()) = tokio::join!(viewers, async {
-        origin.read_times(1).await;
-        door.open();
+        until("all want it", || edge.running.edge.collapse.interested() == 5).await;
+        assert_eq!(origin.reads(), 1);
+        first.open();
     });
     let mut bodies: Vec<_> = replies.into_iter().map(|reply| reply.body).collect();
     bodies.sort();
     assert_eq!(bodies, ["read 1", "read 2", "read 3", "read 4", "read 5"]);
     // For ten seconds nobody waits: both of these are under way at once.
-    tokio::join!(edge.get("/a"), edge.get("/a"));
-    assert_eq!(origin.reads(), 7);
+    tokio::join!(edge.get("/a"), edge.get("/a"), async {
+        origin.read_times(7).await;
+        later.open();
+    });
+    edge.skip(10);
+    let led = origin.reads();
+    edge.get("/a").await;
+    assert_eq!(origin.reads(), led + 1);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use edge_contract::OriginTarget;
 use http::{Method, StatusCode};
 use tokio::net::TcpListener;
 
-use crate::edge::{Edge, config, request, with_text};
+use crate::edge::{Edge, config, request, until, with_text};
 use crate::origin::{Door, Origin, Then};
 
 /// An address on which nobody listens.
@@ -114,6 +114,25 @@ async fn a_kept_connection_that_the_origin_closed_costs_no_request() {
     for n in 1..=9 {
         assert_eq!(edge.get(&format!("/{n}")).await.body, n.to_string());
     }
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_dies_under_a_request_is_replaced_within_the_same_attempt() {
+    let origin = Origin::start(|seen, exchange| async move {
+        // The second request comes over the connection of the first, and finds it dying.
+        if seen.number == 2 {
+            Then::Close
+        } else {
+            exchange.respond("200 OK", "", &format!("read {}", seen.number)).await
+        }
+    })
+    .await;
+    let mut config = config(origin.address);
+    config.sites[0].origins[0].attempts = 1;
+    let edge = Edge::start(config).await;
+    assert_eq!(edge.get("/a").await.body, "read 1");
+    until("the connection is kept", || edge.running.edge.forwarder.pool().len() == 1).await;
+    assert_eq!(edge.get("/b").await.body, "read 3");
 }
 
 #[tokio::test]

@@ -1,0 +1,251 @@
+//! The bytes of an HTTP/1 connection into the first one that must not be understood in two ways.
+//!
+//! hyper is lenient where RFC 9112 lets a recipient be: lines may end in a bare LF, and of `Content-Length` beside `Transfer-Encoding` it
+//! keeps one. Whoever stands before this edge may have read the same bytes otherwise, so such heads are refused. This follows heads and
+//! bodies as hyper does, and looks at heads only; where a body's framing is not plain, it stops looking, for what hyper and head policy
+//! then say ends the connection anyway.
+
+/// Lines longer than this are refused for their length elsewhere.
+const LONGEST_LINE: usize = 64 * 1024;
+/// What is kept of the line buffer between requests.
+const KEPT: usize = 512;
+
+/// Where in the stream of requests a connection is.
+#[derive(Debug)]
+pub(super) struct Framing {
+    state: State,
+    line: Vec<u8>,
+    head: Head,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Head,
+    Content(u64),
+    ChunkSize,
+    Chunk(u64),
+    ChunkEnd,
+    Trailers,
+    Unwatched,
+}
+
+/// What the head being read has said so far.
+#[derive(Debug, Default)]
+struct Head {
+    led_by_empty_line: bool,
+    has_request_line: bool,
+    length: Said<u64>,
+    coding: Said<()>,
+    repeats: bool,
+}
+
+/// What one field has said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Said<T> {
+    #[default]
+    Nothing,
+    Plainly(T),
+    Unclearly,
+}
+
+/// What a line means for what follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    Goes,
+    Refused,
+    Then(State),
+}
+
+impl Default for Framing {
+    fn default() -> Self {
+        Self { state: State::Head, line: Vec::new(), head: Head::default() }
+    }
+}
+
+impl Framing {
+    /// Follows the next bytes; the error is the place of one that must not be passed on.
+    pub(super) fn follow(&mut self, bytes: &[u8]) -> Result<(), usize> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            rest = match self.state {
+                State::Unwatched => return Ok(()),
+                State::Content(left) => self.skip(rest, left, State::Head, State::Content),
+                State::Chunk(left) => self.skip(rest, left, State::ChunkEnd, State::Chunk),
+                _ => self.follow_line(rest).map_err(|within| bytes.len() - rest.len() + within)?,
+            };
+        }
+        Ok(())
+    }
+
+    fn skip<'a>(&mut self, bytes: &'a [u8], left: u64, then: State, more: fn(u64) -> State) -> &'a [u8] {
+        let taken = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+        let left = left.saturating_sub(taken as u64);
+        self.state = if left == 0 { then } else { more(left) };
+        bytes.get(taken..).unwrap_or_default()
+    }
+
+    /// One line, or as much of it as there is.
+    fn follow_line<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], usize> {
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        self.line.extend_from_slice(bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default());
+        if self.line.len() > LONGEST_LINE {
+            self.state = State::Unwatched;
+        }
+        let Some(end) = end else { return Ok(&[]) };
+        let line = std::mem::take(&mut self.line);
+        let verdict = match (self.state, line.strip_suffix(b"\r")) {
+            (State::Head, Some(text)) => self.head.line(text),
+            // RFC 9112 §2.2: a recipient may take a bare LF for an end of line. Not every recipient does.
+            (State::Head, None) => Line::Refused,
+            (state, Some(text)) => body_line(state, text),
+            (_, None) => Line::Then(State::Unwatched),
+        };
+        self.line = line;
+        self.line.clear();
+        self.line.shrink_to(KEPT);
+        match verdict {
+            Line::Refused => return Err(end),
+            Line::Goes => {}
+            Line::Then(state) => {
+                self.state = state;
+                self.head = Head::default();
+            }
+        }
+        Ok(bytes.get(end + 1..).unwrap_or_default())
+    }
+}
+
+impl Head {
+    fn line(&mut self, text: &[u8]) -> Line {
+        if text.contains(&b'\r') {
+            return Line::Refused;
+        }
+        if !self.has_request_line {
+            return self.request_line(text);
+        }
+        if text.is_empty() {
+            return Line::Then(self.what_follows());
+        }
+        // RFC 9112 §5.2: a folded line continues the one before, to those who still know of it.
+        if text.starts_with(b" ") || text.starts_with(b"\t") {
+            return Line::Refused;
+        }
+        let mut parts = text.splitn(2, |byte| *byte == b':');
+        let (name, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default().trim_ascii());
+        if name.eq_ignore_ascii_case(b"content-length") {
+            self.repeats |= self.length != Said::Nothing;
+            self.length = digits(value).map_or(Said::Unclearly, Said::Plainly);
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            self.repeats |= self.coding != Said::Nothing;
+            self.coding = if value.eq_ignore_ascii_case(b"chunked") { Said::Plainly(()) } else { Said::Unclearly };
+        }
+        // RFC 9112 §6.1: this "ought to be handled as an error".
+        if self.length == Said::Nothing || self.coding == Said::Nothing { Line::Goes } else { Line::Refused }
+    }
+
+    /// RFC 9112 §2.2: one empty line before a request is left over from a body before it.
+    fn request_line(&mut self, text: &[u8]) -> Line {
+        if !text.is_empty() {
+            self.has_request_line = true;
+            return Line::Goes;
+        }
+        if std::mem::replace(&mut self.led_by_empty_line, true) { Line::Refused } else { Line::Goes }
+    }
+
+    /// RFC 9112 §6.3.
+    fn what_follows(&self) -> State {
+        match (self.length, self.coding) {
+            _ if self.repeats => State::Unwatched,
+            (Said::Nothing | Said::Plainly(0), Said::Nothing) => State::Head,
+            (Said::Plainly(length), Said::Nothing) => State::Content(length),
+            (Said::Nothing, Said::Plainly(())) => State::ChunkSize,
+            _ => State::Unwatched,
+        }
+    }
+}
+
+/// RFC 9112 §7.1.
+fn body_line(state: State, text: &[u8]) -> Line {
+    match state {
+        State::ChunkSize => {
+            let size = text.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+            let size = std::str::from_utf8(size).ok().and_then(|size| u64::from_str_radix(size, 16).ok());
+            Line::Then(match size {
+                None => State::Unwatched,
+                Some(0) => State::Trailers,
+                Some(size) => State::Chunk(size),
+            })
+        }
+        State::ChunkEnd => Line::Then(if text.is_empty() { State::ChunkSize } else { State::Unwatched }),
+        State::Trailers if text.is_empty() => Line::Then(State::Head),
+        _ => Line::Goes,
+    }
+}
+
+fn digits(text: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(text).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+    text.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is refused, if anything, and where; the same however the bytes are cut.
+    #[track_caller]
+    fn check(stream: &str, refused_after: Option<&str>) {
+        let expect = refused_after.map(str::len);
+        for cut in 0..=stream.len() {
+            let (first, second) = stream.as_bytes().split_at(cut);
+            let mut framing = Framing::default();
+            let found = match framing.follow(first) {
+                Err(at) => Some(at),
+                Ok(()) => framing.follow(second).err().map(|at| cut + at),
+            };
+            assert_eq!(found, expect, "{stream:?} cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn plain_requests_follow_each_other() {
+        let get = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+        let post = "POST / HTTP/1.1\r\nhost: a\r\nContent-Length: 3\r\n\r\na\nb";
+        let chunked =
+            "PUT / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n2;x=y\r\n\n\n\r\nA\r\n0123456789\r\n0\r\nx: y\r\n\r\n";
+        check(&format!("{get}{post}{chunked}\r\n{post}{get}"), None);
+    }
+
+    #[test]
+    fn a_bare_line_feed_in_a_head_is_refused_whichever_request_it_is_in() {
+        check("GET / HTTP/1.1\nhost: a\r\n\r\n", Some("GET / HTTP/1.1"));
+        check("GET / HTTP/1.1\r\nhost: a\n\r\n", Some("GET / HTTP/1.1\r\nhost: a"));
+        let before = "POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\n\n\nGET / HTTP/1.1\r\n";
+        check(&format!("{before}\n"), Some(before));
+    }
+
+    #[test]
+    fn two_ideas_of_where_a_body_ends_are_refused_before_the_head_does() {
+        let head = "POST / HTTP/1.1\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r";
+        check(&format!("{head}\n\r\n"), Some(head));
+        let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nx: y\r\nContent-Length: 3\r";
+        check(&format!("{head}\n\r\n"), Some(head));
+    }
+
+    #[test]
+    fn folded_lines_carriage_returns_and_a_second_empty_line_are_refused() {
+        let head = "GET / HTTP/1.1\r\nx: y\r\n z\r";
+        check(&format!("{head}\n\r\n"), Some(head));
+        let head = "GET / HTTP/1.1\r\nx: y\rz\r";
+        check(&format!("{head}\n\r\n"), Some(head));
+        check("\r\nGET / HTTP/1.1\r\n\r\n", None);
+        check("\r\n\r\nGET / HTTP/1.1\r\n\r\n", Some("\r\n\r"));
+    }
+
+    #[test]
+    fn behind_a_framing_that_is_refused_elsewhere_nothing_is_watched() {
+        check("POST / HTTP/1.1\r\ncontent-length: 1, 2\r\n\r\nGET /\n", None);
+        check("POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\n\nGET /\n", None);
+        check("POST / HTTP/1.1\r\ntransfer-encoding: gzip\r\n\r\nGET /\n", None);
+        check("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\nGET /\n", None);
+    }
+}
