@@ -22,7 +22,6 @@ pub mod leader;
 pub mod metrics;
 pub mod names;
 pub mod objects;
-pub mod patch;
 pub mod quantity;
 pub mod run;
 pub mod runner;

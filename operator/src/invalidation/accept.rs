@@ -15,15 +15,13 @@ use crds::{Distribution, DistributionStatus, Invalidation, InvalidationStatus};
 use edge_contract::Sequence;
 use futures::stream::{StreamExt, iter};
 use kube::ResourceExt;
-use kube::api::{Api, Patch, PatchParams};
-use serde_json::{Value, json};
+use kube::api::{Api, PostParams};
 
 use super::memory::Memory;
 use super::observe::{self, Observed};
 use super::{order, plan, status};
 use crate::context::Context;
 use crate::dice;
-use crate::patch::merge_patch;
 use decide::Step;
 
 /// How many steps one look may take: enough for an epoch, a batch and some conflicts.
@@ -44,9 +42,6 @@ pub enum Error {
     /// A number on its Invalidation.
     #[error("could not record a number on Invalidation {0}")]
     RecordNumber(String, #[source] kube::Error),
-    /// A status that cannot be written as JSON.
-    #[error("could not encode a status")]
-    Encode(#[source] serde_json::Error),
     /// What stands, read after a conflict.
     #[error("could not read what stands")]
     Read(#[source] Box<observe::Error>),
@@ -69,11 +64,11 @@ pub async fn accept(context: &Context, observed: &mut Observed, memory: &mut Mem
             }
             Step::Write(next, why) => {
                 tracing::debug!(key = %observed.key, why, "writing counters");
-                write(context, observed, &distribution, &next).await?;
+                write(context, observed, &distribution, *next).await?;
             }
             Step::NewEpoch(next, why) => {
                 tracing::warn!(key = %observed.key, %why, epoch = epoch.0, "the purge log's numbers were lost: a new epoch");
-                write(context, observed, &distribution, &next).await?;
+                write(context, observed, &distribution, *next).await?;
             }
             Step::Record(numbers) => record(context, observed, numbers).await?,
             Step::Ask(pending) => ask(context, observed, memory, pending).await?,
@@ -87,13 +82,12 @@ async fn write(
     context: &Context,
     observed: &mut Observed,
     before: &Distribution,
-    next: &DistributionStatus,
+    next: DistributionStatus,
 ) -> Result<(), Error> {
     let api: Api<Distribution> = Api::namespaced(context.client.clone(), &observed.key.namespace);
-    let change = merge_patch(&before.status.clone().unwrap_or_default(), next).map_err(Error::Encode)?;
-    let patch = conditional(before, &change.unwrap_or_default());
-    context.metrics.wrote("patch", "Distribution/status");
-    match api.patch_status(&observed.key.name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+    let next = Distribution { status: Some(next), ..before.clone() };
+    context.metrics.wrote("update", "Distribution/status");
+    match api.replace_status(&observed.key.name, &PostParams::default(), &next).await {
         Ok(written) => observed.stands(context, written),
         Err(error) if is_overtaken(&error) => reread(context, observed).await?,
         Err(error) => return Err(Error::WriteCounters(error)),
@@ -120,7 +114,7 @@ async fn record(
     let now = observed.wall;
     let writes = numbers.into_iter().map(async |(invalidation, sequence)| {
         let accepted = status::accepted(&invalidation, sequence, now);
-        write_invalidation(context, &invalidation, &accepted).await
+        write_invalidation(context, &invalidation, accepted).await
     });
     let written: Vec<_> = iter(writes).buffer_unordered(AT_ONCE).collect().await;
     for outcome in written {
@@ -143,14 +137,13 @@ enum Written {
 async fn write_invalidation(
     context: &Context,
     invalidation: &Invalidation,
-    next: &InvalidationStatus,
+    next: InvalidationStatus,
 ) -> Result<Written, Error> {
     let (name, namespace) = (invalidation.name_any(), invalidation.namespace().unwrap_or_default());
     let api: Api<Invalidation> = Api::namespaced(context.client.clone(), &namespace);
-    let change = merge_patch(&invalidation.status.clone().unwrap_or_default(), next).map_err(Error::Encode)?;
-    let patch = conditional(invalidation, &change.unwrap_or_default());
-    context.metrics.wrote("patch", "Invalidation/status");
-    match api.patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+    let next = Invalidation { status: Some(next), ..invalidation.clone() };
+    context.metrics.wrote("update", "Invalidation/status");
+    match api.replace_status(&name, &PostParams::default(), &next).await {
         Ok(written) => return Ok(Written::Stands(Box::new(written))),
         Err(error) if is_overtaken(&error) => {}
         Err(error) => return Err(Error::RecordNumber(name, error)),
@@ -183,11 +176,6 @@ async fn ask(
         }
     }
     Ok(())
-}
-
-/// A status patch that applies only to this very version of this very object.
-pub(super) fn conditional<K: ResourceExt>(object: &K, status: &Value) -> Value {
-    json!({ "metadata": { "uid": object.uid(), "resourceVersion": object.resource_version() }, "status": status })
 }
 
 /// Whether another write came first, or the object went: 409, or 404.

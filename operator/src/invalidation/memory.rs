@@ -146,7 +146,10 @@ impl Memory {
             return;
         }
         let ago = jiff::SignedDuration::try_from(observed.at.duration_since(edge.heard_at)).unwrap_or_default();
-        self.silent.entry(edge.uid.clone()).or_insert_with(|| observed.wall - ago);
+        let since = observed.wall - ago;
+        // The API keeps whole seconds: anything finer would look like a change.
+        let since = Timestamp::from_second(since.as_second()).unwrap_or(since);
+        self.silent.entry(edge.uid.clone()).or_insert(since);
         // A goodbye of an earlier start than the newest says nothing of the newest.
         if let Some(goodbye) = edge.goodbye.as_ref().filter(|goodbye| goodbye.boot_id == edge.boot_id) {
             self.witness.hear_goodbye(&edge.uid, goodbye.at);

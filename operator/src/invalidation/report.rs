@@ -11,16 +11,15 @@ use crds::distribution::InvalidationCounters;
 use crds::{Distribution, Invalidation};
 use futures::stream::{StreamExt, iter};
 use kube::ResourceExt;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, PostParams};
 
-use super::accept::{conditional, is_overtaken};
+use super::accept::is_overtaken;
 use super::memory::Memory;
 use super::observe::Observed;
 use super::plan::{Plan, Report};
 use super::{content_version, observe, order};
 use crate::context::{Context, Wake};
 use crate::counters::{Holder, Log};
-use crate::patch::merge_patch;
 
 /// How long a status that says how far work has come stands at least.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -37,9 +36,6 @@ pub enum Error {
     /// The `contentVersion` in the Distribution's status.
     #[error("could not write status.contentVersion")]
     WriteContentVersion(#[source] kube::Error),
-    /// A status that cannot be written as JSON.
-    #[error("could not encode a status")]
-    Encode(#[source] serde_json::Error),
     /// What stands, read after a conflict.
     #[error("could not read what stands")]
     Read(#[source] Box<observe::Error>),
@@ -89,13 +85,14 @@ enum Outcome {
 
 async fn write(context: &Context, report: Report) -> Result<Outcome, Error> {
     let Report { invalidation, status, .. } = report;
-    let before = invalidation.status.clone().unwrap_or_default();
-    let Some(change) = merge_patch(&before, &status).map_err(Error::Encode)? else { return Ok(Outcome::Same) };
+    if invalidation.status.as_ref() == Some(&status) {
+        return Ok(Outcome::Same);
+    }
     let (name, namespace) = (invalidation.name_any(), invalidation.namespace().unwrap_or_default());
     let api: Api<Invalidation> = Api::namespaced(context.client.clone(), &namespace);
-    let patch = conditional(invalidation.as_ref(), &change);
-    context.metrics.wrote("patch", "Invalidation/status");
-    match api.patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+    let next = Invalidation { status: Some(status), ..(*invalidation).clone() };
+    context.metrics.wrote("update", "Invalidation/status");
+    match api.replace_status(&name, &PostParams::default(), &next).await {
         Ok(written) => {
             observe::learn(context, written);
             return Ok(Outcome::Written(order::uid(&invalidation).to_owned()));
@@ -115,19 +112,17 @@ async fn write(context: &Context, report: Report) -> Result<Outcome, Error> {
 /// Says that every edge has what the order at this number is for; the number is then no one's, so the floor covers it.
 async fn complete(context: &Context, observed: &mut Observed, memory: &Memory, number: u64) -> Result<(), Error> {
     let Some(distribution) = &observed.distribution else { return Ok(()) };
-    let before = distribution.status.clone().unwrap_or_default();
-    let mut next = before.clone();
+    let mut next = distribution.status.clone().unwrap_or_default();
     content_version::complete(&mut next, observed.own(), number);
     if let Some(counters) = next.invalidation.clone() {
         let holders: Vec<Holder> = observed.invalidations.iter().map(|it| order::holder(it)).collect();
         let floor = Log::new(&counters, observed.own(), &holders).floor(&memory.gone);
         next.invalidation = Some(InvalidationCounters { floor, ..counters });
     }
-    let Some(change) = merge_patch(&before, &next).map_err(Error::Encode)? else { return Ok(()) };
     let api: Api<Distribution> = Api::namespaced(context.client.clone(), &observed.key.namespace);
-    let patch = conditional(distribution.as_ref(), &change);
-    context.metrics.wrote("patch", "Distribution/status");
-    match api.patch_status(&observed.key.name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+    let next = Distribution { status: Some(next), ..(**distribution).clone() };
+    context.metrics.wrote("update", "Distribution/status");
+    match api.replace_status(&observed.key.name, &PostParams::default(), &next).await {
         Ok(written) => observed.stands(context, written),
         Err(error) if is_overtaken(&error) => {
             let found = observe::distribution(&context.client, &observed.key).await;
