@@ -190,3 +190,6 @@ fn by_label<K: ResourceExt>(object: &K) -> Vec<Group> {
     let namespace = object.namespace().unwrap_or_default();
     of.map(|name| Group::Distribution(DistributionKey::new(namespace, name))).into_iter().collect()
 }
+
+#[cfg(test)]
+pub mod testing;

@@ -75,3 +75,6 @@ fn forget(context: &Context, key: &DistributionKey) {
         context.edges.forget(key);
     }
 }
+
+#[cfg(test)]
+mod tests;

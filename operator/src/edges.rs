@@ -236,6 +236,12 @@ impl Edges {
         Ok(Attached::new(seat, given, wanted))
     }
 
+    /// An edge that is connected for as long as what is returned lives.
+    #[cfg(test)]
+    pub(crate) fn pretend(&self, distribution: &DistributionKey, hello: &Hello) -> impl Sized + use<> {
+        self.attach(distribution.clone(), hello).ok()
+    }
+
     /// Where to send an edge that called the wrong replica.
     fn not_leader(&self) -> NotLeader {
         let address = match &*self.shared.leadership.borrow() {

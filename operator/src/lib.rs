@@ -14,6 +14,8 @@ pub mod dice;
 pub mod distribution;
 pub mod edges;
 pub mod events;
+#[cfg(test)]
+mod fake_api;
 pub mod finding;
 pub mod holds;
 pub mod interests;

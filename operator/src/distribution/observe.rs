@@ -114,8 +114,8 @@ pub enum ObserveError {
 /// Looks at a Distribution and everything around it.
 pub async fn observe(context: &Context, distribution: Arc<Distribution>) -> Result<Observed, ObserveError> {
     let key = key_of(&distribution);
-    let config_map = child(context, &context.stores.config_maps, &key.namespace, &names::edge(&key.name)).await?;
-    let taken = config_map.as_deref().and_then(|config_map| taken(&distribution, config_map));
+    let config_maps = living(context, &context.stores.config_maps, &key, once(&key)).await?;
+    let taken = config_maps.get(&names::edge(&key.name)).and_then(|config_map| taken(&distribution, config_map));
     let specs: Vec<&DistributionSpec> =
         std::iter::once(&distribution.spec).chain(taken.as_ref().map(|taken| &taken.spec)).collect();
 
@@ -135,7 +135,7 @@ pub async fn observe(context: &Context, distribution: Arc<Distribution>) -> Resu
         ingresses: ingresses.map(|(ingress, name)| (name, ingress)).collect(),
         endpoint_slices,
         claims: claims(context, &key, &specs),
-        children: children(context, &key, &specs).await?,
+        children: Children { config_maps, ..children(context, &key, &specs).await? },
         pods: stores.pods.of(&Group::Distribution(key)),
         ca_bundle: context.ca_bundle.borrow().to_string(),
         cluster: context.cluster.load_full(),
@@ -176,23 +176,31 @@ fn claims(context: &Context, key: &DistributionKey, specs: &[&DistributionSpec])
         .collect()
 }
 
+/// All children but the `ConfigMap`s.
 async fn children(
     context: &Context,
     key: &DistributionKey,
     specs: &[&DistributionSpec],
 ) -> Result<Children, ObserveError> {
     let stores = &context.stores;
-    let once = || BTreeSet::from([names::edge(&key.name)]);
-    let per_location =
-        || -> BTreeSet<String> { locations(specs).map(|location| names::location(&key.name, location)).collect() };
+    let locations: BTreeSet<String> = locations(specs).map(|location| names::location(&key.name, location)).collect();
+    // Every Service is watched, so none of them is asked for.
+    let named = once(key).into_iter().chain(locations.clone());
+    let services = named.filter_map(|name| Some((stores.services.find(&key.namespace, &name)?, name)));
+    let labelled = stores.services.of(&Group::Distribution(key.clone())).into_iter();
     Ok(Children {
-        config_maps: living(context, &stores.config_maps, key, once()).await?,
-        deployments: living(context, &stores.deployments, key, per_location()).await?,
-        network_policies: living(context, &stores.network_policies, key, once()).await?,
-        pod_disruption_budgets: living(context, &stores.pod_disruption_budgets, key, per_location()).await?,
-        service_accounts: living(context, &stores.service_accounts, key, once()).await?,
-        services: living(context, &stores.services, key, &once() | &per_location()).await?,
+        config_maps: BTreeMap::new(),
+        deployments: living(context, &stores.deployments, key, locations.clone()).await?,
+        network_policies: living(context, &stores.network_policies, key, once(key)).await?,
+        pod_disruption_budgets: living(context, &stores.pod_disruption_budgets, key, locations.clone()).await?,
+        service_accounts: living(context, &stores.service_accounts, key, once(key)).await?,
+        services: services.map(|(service, name)| (name, service)).chain(labelled.map(by_name)).collect(),
     })
+}
+
+/// The name of what exists once for a Distribution.
+fn once(key: &DistributionKey) -> BTreeSet<String> {
+    [names::edge(&key.name)].into()
 }
 
 fn locations<'a>(specs: &'a [&DistributionSpec]) -> impl Iterator<Item = &'a str> {
@@ -202,7 +210,11 @@ fn locations<'a>(specs: &'a [&DistributionSpec]) -> impl Iterator<Item = &'a str
     })
 }
 
-/// Those that carry the Distribution's label, and those that have the name of a child.
+fn by_name<K: ResourceExt>(object: Arc<K>) -> (String, Arc<K>) {
+    (object.name_any(), object)
+}
+
+/// Those that carry the Distribution's label, and those that have the name of a child, whoever made them.
 async fn living<K: Child>(
     context: &Context,
     store: &Table<K>,
@@ -210,32 +222,19 @@ async fn living<K: Child>(
     expected: BTreeSet<String>,
 ) -> Result<BTreeMap<String, Arc<K>>, ObserveError> {
     let labelled = store.of(&Group::Distribution(key.clone()));
-    let mut living: BTreeMap<_, _> = labelled.into_iter().map(|object| (object.name_any(), object)).collect();
+    let mut living: BTreeMap<_, _> = labelled.into_iter().map(by_name).collect();
+    let api: Api<K> = Api::namespaced(context.client.clone(), &key.namespace);
     for name in expected {
         if living.contains_key(&name) {
             continue;
         }
-        if let Some(object) = child(context, store, &key.namespace, &name).await? {
-            living.insert(name, object);
+        let read = api.get_opt(&name).await.map_err(|source| ObserveError::ReadChild {
+            object: format!("{} {}/{name}", K::kind(&()), key.namespace),
+            source: Box::new(source),
+        })?;
+        if let Some(object) = read {
+            living.insert(name, Arc::new(object));
         }
     }
     Ok(living)
-}
-
-/// The object of this name, whoever made it.
-async fn child<K: Child>(
-    context: &Context,
-    store: &Table<K>,
-    namespace: &str,
-    name: &str,
-) -> Result<Option<Arc<K>>, ObserveError> {
-    if let Some(object) = store.find(namespace, name) {
-        return Ok(Some(object));
-    }
-    let api: Api<K> = Api::namespaced(context.client.clone(), namespace);
-    let read = api.get_opt(name).await.map_err(|source| ObserveError::ReadChild {
-        object: format!("{} {namespace}/{name}", K::kind(&())),
-        source: Box::new(source),
-    })?;
-    Ok(read.map(Arc::new))
 }

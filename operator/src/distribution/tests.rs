@@ -1,0 +1,436 @@
+//! The driver against an API in memory: what it writes, what it leaves alone, and what it does when the API refuses.
+
+use std::time::Duration;
+
+use crds::Distribution;
+use crds::condition::ConditionType;
+use edge_contract::{CONTRACT, Hello};
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher::Event;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::*;
+use crate::fake_api::{FakeApi, Fault};
+use crate::leader::Leadership;
+use crate::runner::{DEADLINE, chain};
+use crate::server_side_apply::Child;
+use crate::table::Table;
+
+/// One process in front of an API, and the Distribution `default/shop`.
+struct Site {
+    api: FakeApi,
+    context: Context,
+    _leads: watch::Sender<Leadership>,
+}
+
+/// What a new Distribution writes, in its order.
+const CREATION: [&str; 9] = [
+    "PUT distributions/shop/status",
+    "PATCH serviceaccounts/shop-edge",
+    "PATCH configmaps/shop-edge",
+    "PATCH networkpolicies/shop-edge",
+    "PATCH services/shop-edge",
+    "PATCH services/shop--default",
+    "PATCH poddisruptionbudgets/shop--default",
+    "PATCH deployments/shop--default",
+    "PUT distributions/shop/status",
+];
+
+impl Site {
+    /// A Distribution that nobody has looked at yet; its origin's Service is there.
+    fn new() -> Self {
+        let api = FakeApi::default();
+        let (context, _leads) = Context::for_test(&api, Duration::from_mins(5));
+        let site = Self { api, context, _leads };
+        site.there_is_a_service("app");
+        site.apply(&spec());
+        site
+    }
+
+    /// A Distribution at rest: everything exists, both edges run and serve.
+    async fn at_rest() -> (Self, Vec<Box<dyn Sized_>>) {
+        let site = Self::new();
+        site.run().await.expect("creates");
+        let edges = ["one", "two"].map(|name| site.edge(name)).into_iter().collect();
+        site.deployments_are_through();
+        site.run().await.expect("reports");
+        site.api.calls();
+        (site, edges)
+    }
+
+    async fn run(&self) -> Result<Wake, Error> {
+        reconcile(&self.context, &key()).await
+    }
+
+    /// Writes the spec, as a user does, and lets the watch see it.
+    fn apply(&self, spec: &Value) {
+        let before = self.api.object("distributions/shop").unwrap_or_default();
+        let generation = before["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
+        let object = json!({
+            "apiVersion": "cdn.kubefront.io/v1alpha1", "kind": "Distribution", "spec": spec, "status": before["status"],
+            "metadata": {"namespace": "default", "name": "shop", "uid": "uid-shop", "generation": generation,
+                "creationTimestamp": "2026-11-22T00:00:00Z"},
+        });
+        let object = self.api.put("distributions", object);
+        see(&self.context.stores.distributions, &object);
+    }
+
+    fn there_is_a_service(&self, name: &str) {
+        let service = json!({"metadata": {"namespace": "default", "name": name}, "spec": {"clusterIP": "10.96.0.7",
+            "ports": [{"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}]}});
+        see(&self.context.stores.services, &self.api.put("services", service));
+    }
+
+    /// A pod that is Ready and serves the newest configuration for as long as what is returned lives.
+    fn edge(&self, name: &str) -> Box<dyn Sized_> {
+        let pod = json!({"metadata": {"namespace": "default", "name": name, "uid": format!("uid-{name}"),
+                "labels": {"cdn.kubefront.io/distribution": "shop", "cdn.kubefront.io/location": "default"}},
+            "spec": {"nodeName": "node-1", "containers": []},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+        see(&self.context.stores.pods, &self.api.put("pods", pod));
+        let (epoch, revision) = self.number();
+        let hello = json!({"contract": CONTRACT, "pod": name, "uid": format!("uid-{name}"), "bootId": name,
+            "configEpoch": epoch, "revision": revision});
+        let hello: Hello = serde_json::from_value(hello).expect("a hello");
+        Box::new(self.context.edges.pretend(&key(), &hello))
+    }
+
+    /// The Deployment's controller has done its work.
+    fn deployments_are_through(&self) {
+        let mut deployment = self.api.object("deployments/shop--default").expect("exists");
+        deployment["metadata"]["generation"] = json!(1);
+        deployment["status"] =
+            json!({"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2});
+        see(&self.context.stores.deployments, &self.api.put("deployments", deployment));
+    }
+
+    /// The number that stands in the status.
+    fn number(&self) -> (Value, Value) {
+        let status = self.status();
+        (status["invalidation"]["epoch"].clone(), status["configRevision"].clone())
+    }
+
+    fn status(&self) -> Value {
+        self.api.object("distributions/shop").expect("exists")["status"].clone()
+    }
+
+    /// `Status/Reason` of a condition.
+    fn condition(&self, type_: ConditionType) -> String {
+        let object = self.api.object("distributions/shop").expect("exists");
+        let distribution: Distribution = serde_json::from_value(object).expect("a Distribution");
+        let conditions = distribution.status.unwrap_or_default().conditions;
+        let condition = type_.of(&conditions).expect("there");
+        format!("{}/{}: {}", condition.status, condition.reason, condition.message)
+    }
+
+    /// The same cluster, looked at by a process that starts now.
+    fn restarted(self, leads_for: Duration) -> Self {
+        let (context, _leads) = Context::for_test(&self.api, leads_for);
+        let there = |path: &str| self.api.object(path).expect("exists");
+        see(&context.stores.distributions, &there("distributions/shop"));
+        see(&context.stores.deployments, &there("deployments/shop--default"));
+        see(&context.stores.config_maps, &there("configmaps/shop-edge"));
+        see(&context.stores.service_accounts, &there("serviceaccounts/shop-edge"));
+        see(&context.stores.network_policies, &there("networkpolicies/shop-edge"));
+        see(&context.stores.pod_disruption_budgets, &there("poddisruptionbudgets/shop--default"));
+        for service in ["app", "shop-edge", "shop--default"] {
+            see(&context.stores.services, &there(&format!("services/{service}")));
+        }
+        for pod in ["one", "two"] {
+            see(&context.stores.pods, &there(&format!("pods/{pod}")));
+        }
+        Self { api: self.api, context, _leads }
+    }
+}
+
+/// Anything that is held for its life.
+trait Sized_ {}
+impl<T> Sized_ for T {}
+
+fn key() -> DistributionKey {
+    DistributionKey::new("default", "shop")
+}
+
+fn spec() -> Value {
+    json!({"origins": [{"name": "app", "service": {"name": "app", "port": 80}}], "defaultBehavior": {"origin": "app"}})
+}
+
+/// The watch of a table tells of an object.
+fn see<K: Child + DeserializeOwned>(table: &Table<K>, object: &Value) {
+    let object: DeserializeGuard<K> = serde_json::from_value(object.clone()).expect("an object");
+    table.feed(None).take(Event::Apply(object));
+}
+
+#[tokio::test]
+async fn a_new_distribution_makes_exactly_its_children_and_numbers_its_configuration_first() {
+    let site = Site::new();
+    site.run().await.expect("creates");
+    assert_eq!(site.api.writes(), CREATION);
+    let status = site.status();
+    assert_eq!(status["configRevision"], 1);
+    assert_eq!(status["observedGeneration"], 1);
+    assert_eq!(status["addresses"][0]["value"], "shop-edge.default.svc");
+    assert_eq!(status["edges"]["summary"], "0/2");
+    let config = site.api.object("configmaps/shop-edge").expect("exists")["data"]["edge.json"].clone();
+    let config: Value = serde_json::from_str(config.as_str().expect("text")).expect("JSON");
+    assert_eq!((config["epoch"].clone(), config["revision"].clone()), site.number());
+}
+
+#[tokio::test]
+async fn nothing_that_exists_is_ever_created_over() {
+    let site = Site::new();
+    site.run().await.expect("creates");
+    for call in CREATION.iter().filter(|call| call.starts_with("PATCH")) {
+        let meta = &site.api.body(call)["metadata"];
+        assert_eq!(meta["resourceVersion"], "1", "{call}: only where there is none");
+        assert!(meta["uid"].is_null(), "{call}");
+    }
+}
+
+#[tokio::test]
+async fn a_distribution_at_rest_is_left_alone() {
+    let (site, _edges) = Site::at_rest().await;
+    assert!(site.condition(ConditionType::Ready).starts_with("True"), "{}", site.condition(ConditionType::Ready));
+    assert_eq!(site.status()["edges"]["summary"], "2/2");
+    assert_eq!(site.status()["programmedGeneration"], 1);
+    assert_eq!(site.run().await.expect("looks"), Wake::ON_CHANGE);
+    assert_eq!(site.api.calls(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_live_edit_takes_the_next_number_and_touches_no_pod() {
+    let (site, _edges) = Site::at_rest().await;
+    let mut edited = spec();
+    edited["defaultBehavior"]["cache"] = json!({"ttl": {"default": "1h"}});
+    site.apply(&edited);
+    site.run().await.expect("edits");
+    let writes = site.api.writes();
+    assert_eq!(writes[..2], ["PUT distributions/shop/status", "PATCH configmaps/shop-edge"]);
+    assert!(!writes.iter().any(|call| call.contains("deployments")), "{writes:?}");
+    assert_eq!(site.status()["configRevision"], 2);
+    assert_eq!(site.status()["programmedGeneration"], 1, "until the edges say otherwise");
+    assert!(site.condition(ConditionType::Programmed).starts_with("False/WaitingForEdges"));
+    let uid = site.api.object("configmaps/shop-edge").expect("exists")["metadata"]["uid"].clone();
+    assert_eq!(site.api.body("PATCH configmaps/shop-edge")["metadata"]["uid"], uid, "over this very object");
+}
+
+#[tokio::test]
+async fn a_generation_that_cannot_be_taken_leaves_everything_as_it_is() {
+    let (site, _edges) = Site::at_rest().await;
+    let mut broken = spec();
+    broken["origins"][0]["service"]["name"] = json!("missing");
+    site.apply(&broken);
+    site.run().await.expect("refuses");
+    let writes = site.api.writes();
+    assert!(writes.iter().all(|call| call == "PUT distributions/shop/status" || call == "POST events"), "{writes:?}");
+    assert_eq!(site.status()["configRevision"], 1);
+    assert_eq!(site.status()["programmedGeneration"], 1);
+    assert!(site.condition(ConditionType::ResolvedRefs).starts_with("False/NotFound"));
+
+    site.there_is_a_service("missing");
+    assert_eq!(site.context.interests.of(&crate::table::Group::Service("default".into(), "missing".into())), [key()]);
+    site.run().await.expect("takes it");
+    assert_eq!(site.status()["configRevision"], 2);
+    assert!(site.condition(ConditionType::ResolvedRefs).starts_with("True"));
+}
+
+#[tokio::test]
+async fn a_number_is_not_used_when_somebody_else_wrote_meanwhile() {
+    let site = Site::new();
+    site.api.fail("PUT distributions/shop/status", Fault::Once(409));
+    let error = site.run().await.expect_err("conflicts");
+    assert!(matches!(error, Error::Accept(_)), "{error:?}");
+    assert_eq!(site.api.writes(), ["PUT distributions/shop/status"], "nothing bears a number that was not taken");
+
+    // Another leader took it: what it wrote is what counts.
+    let mut object = site.api.object("distributions/shop").expect("exists");
+    object["status"] =
+        json!({"configRevision": 7, "invalidation": {"epoch": 5, "sequence": 0, "floor": 0, "flush": 0}});
+    see(&site.context.stores.distributions, &site.api.put("distributions", object));
+    site.run().await.expect("creates");
+    assert_eq!(site.status()["configRevision"], 8);
+    assert_eq!(site.status()["invalidation"]["epoch"], 5);
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_be_written_keeps_its_number_and_no_pod_is_made() {
+    let site = Site::new();
+    site.api.fail("PATCH configmaps/shop-edge", Fault::Always(403));
+    for _ in 0..3 {
+        site.run().await.expect_err("is refused");
+        assert!(!site.api.writes().contains(&"PATCH deployments/shop--default".to_owned()));
+    }
+    assert_eq!(site.status()["configRevision"], 1, "numbers are not spent on retries");
+    site.api.mend();
+    site.run().await.expect("creates");
+    assert!(site.api.writes().contains(&"PATCH deployments/shop--default".to_owned()));
+    assert_eq!(site.status()["configRevision"], 1);
+}
+
+#[tokio::test]
+async fn an_object_that_may_not_be_written_is_named_and_holds_up_no_other() {
+    let site = Site::new();
+    site.api.fail("PATCH networkpolicies/shop-edge", Fault::Always(403));
+    let error = site.run().await.expect_err("is refused");
+    let told = chain(&error);
+    assert!(told.contains("could not apply NetworkPolicy default/shop-edge"), "{told}");
+    assert_eq!(site.api.writes(), CREATION, "everything was tried");
+    let reconciling = site.condition(ConditionType::Reconciling);
+    assert!(
+        reconciling.starts_with("True/WriteFailed: could not apply NetworkPolicy default/shop-edge"),
+        "{reconciling}"
+    );
+
+    site.run().await.expect_err("still is");
+    assert_eq!(site.api.writes(), ["PATCH networkpolicies/shop-edge"], "a failure that is known is not reported again");
+    site.api.mend();
+    site.run().await.expect("creates");
+    assert!(!site.condition(ConditionType::Reconciling).contains("WriteFailed"));
+}
+
+#[tokio::test]
+async fn a_location_that_goes_takes_exactly_its_children_with_it() {
+    let (site, _edges) = Site::at_rest().await;
+    let mut moved = spec();
+    moved["locations"] = json!([{"name": "eu"}]);
+    site.apply(&moved);
+    site.run().await.expect("moves");
+    let deletions: Vec<_> = site.api.writes().into_iter().filter(|call| call.starts_with("DELETE")).collect();
+    let of_it = ["deployments", "poddisruptionbudgets", "services"].map(|kind| format!("DELETE {kind}/shop--default"));
+    assert_eq!(deletions, of_it);
+    assert!(site.api.object("deployments/shop--eu").is_some());
+}
+
+#[tokio::test]
+async fn nothing_is_removed_while_something_could_not_be_written() {
+    let (site, _edges) = Site::at_rest().await;
+    let mut moved = spec();
+    moved["locations"] = json!([{"name": "eu"}]);
+    site.apply(&moved);
+    site.api.fail("PATCH deployments/shop--eu", Fault::Always(500));
+    site.run().await.expect_err("fails");
+    assert!(!site.api.writes().iter().any(|call| call.starts_with("DELETE")));
+}
+
+#[tokio::test]
+async fn an_object_of_somebody_else_is_not_touched() {
+    let site = Site::new();
+    site.api.put("poddisruptionbudgets", json!({"metadata": {"namespace": "default", "name": "shop--default"}}));
+    let wake = site.run().await.expect("leaves it");
+    assert!(!site.api.writes().contains(&"PATCH poddisruptionbudgets/shop--default".to_owned()));
+    assert!(site.condition(ConditionType::Accepted).starts_with("False/NameTaken"));
+    assert!(wake.at.is_some(), "no watch tells when it goes");
+}
+
+#[tokio::test]
+async fn what_appears_between_a_look_and_a_write_is_not_taken_over() {
+    let site = Site::new();
+    let observed =
+        observe::observe(&site.context, site.context.stores.distributions.find("default", "shop").expect("there"));
+    let observed = observed.await.expect("looks");
+    let resolution = resolve::resolve(&observed);
+    let plan = plan::plan(&observed, resolution.resolved.as_ref().expect("serves"));
+    let accepted = accept::accept(&site.context, &observed, &plan.configuration).await.expect("takes a number");
+    let foreign = site.api.put("networkpolicies", json!({"metadata": {"namespace": "default", "name": "shop-edge"}}));
+    let applied = apply::apply(&site.context, &observed, &accepted, plan).await;
+    assert_eq!(applied.failures.len(), 1, "{:?}", applied.failures);
+    assert_eq!(site.api.object("networkpolicies/shop-edge"), Some(foreign));
+}
+
+#[tokio::test]
+async fn a_child_that_is_gone_or_changed_is_put_right() {
+    let (site, _edges) = Site::at_rest().await;
+    let mut service = site.api.object("services/shop-edge").expect("exists");
+    service["spec"]["ports"][0]["port"] = json!(8080);
+    see(&site.context.stores.services, &site.api.put("services", service));
+    site.run().await.expect("repairs");
+    assert_eq!(site.api.writes(), ["PATCH services/shop-edge"]);
+}
+
+#[tokio::test]
+async fn a_distribution_that_is_being_deleted_or_is_gone_makes_no_calls() {
+    let (site, _edges) = Site::at_rest().await;
+    let mut object = site.api.object("distributions/shop").expect("exists");
+    object["metadata"]["deletionTimestamp"] = json!("2026-11-22T01:00:00Z");
+    let object = site.api.put("distributions", object);
+    see(&site.context.stores.distributions, &object);
+    assert_eq!(site.run().await.expect("rests"), Wake::ON_CHANGE);
+    let gone: DeserializeGuard<Distribution> = serde_json::from_value(object).expect("a Distribution");
+    site.context.stores.distributions.feed(None).take(Event::Delete(gone));
+    assert_eq!(site.run().await.expect("rests"), Wake::ON_CHANGE);
+    assert_eq!(site.api.calls(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_distribution_that_cannot_be_read_serves_on() {
+    let (site, _edges) = Site::at_rest().await;
+    let mut object = site.api.object("distributions/shop").expect("exists");
+    object["spec"]["origins"] = json!("what an older release stored");
+    let object = site.api.put("distributions", object);
+    see(&site.context.stores.distributions, &object);
+    site.run().await.expect("rests");
+    assert_eq!(site.api.calls(), Vec::<String>::new());
+    assert_eq!(site.context.edges.snapshot(&key()).len(), 2, "its edges keep their streams");
+}
+
+#[tokio::test]
+async fn a_new_leader_turns_nothing_false_because_edges_have_not_called_yet() {
+    let (site, edges) = Site::at_rest().await;
+    drop(edges);
+    let site = site.restarted(Duration::from_secs(1));
+    let wake = site.run().await.expect("looks");
+    assert_eq!(site.api.calls(), Vec::<String>::new());
+    assert_eq!(wake.why, "edges had time to call");
+
+    let site = site.restarted(Duration::from_secs(31));
+    site.run().await.expect("looks");
+    assert!(site.condition(ConditionType::Programmed).starts_with("False/WaitingForEdges"));
+    assert_eq!(site.status()["edges"]["summary"], "0/2");
+}
+
+#[tokio::test]
+async fn a_restarted_operator_serves_the_generation_that_was_taken_and_not_the_broken_one() {
+    let (site, _edges) = Site::at_rest().await;
+    let mut broken = spec();
+    broken["origins"][0]["service"]["name"] = json!("missing");
+    site.apply(&broken);
+    site.run().await.expect("refuses");
+    let site = site.restarted(Duration::from_mins(5));
+    site.api.calls();
+    site.run().await.expect("looks");
+    assert!(site.api.writes().iter().all(|call| !call.starts_with("PATCH")));
+    assert_eq!(site.status()["configRevision"], 1);
+}
+
+#[tokio::test]
+async fn counters_that_were_lost_begin_a_new_epoch() {
+    let (site, _edges) = Site::at_rest().await;
+    let (before, _) = site.number();
+    let mut object = site.api.object("distributions/shop").expect("exists");
+    object["status"] = Value::Null;
+    see(&site.context.stores.distributions, &site.api.put("distributions", object));
+    site.run().await.expect("repairs");
+    let (now, _) = site.number();
+    assert_ne!(before, now);
+    assert_eq!(site.status()["invalidation"]["floor"], 1, "whatever edges hold of the old life is dropped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_that_does_not_answer_ends_at_the_deadline() {
+    let site = Site::new();
+    site.api.fail("PUT distributions/shop/status", Fault::Silence);
+    assert!(tokio::time::timeout(DEADLINE, site.run()).await.is_err());
+    assert_eq!(site.api.writes(), ["PUT distributions/shop/status"]);
+}
+
+#[tokio::test]
+async fn children_are_looked_for_only_where_no_watch_shows_them() {
+    let site = Site::new();
+    site.run().await.expect("creates");
+    let reads: Vec<_> = site.api.calls().into_iter().filter(|call| call.starts_with("GET")).collect();
+    let mut expect = ["configmaps/shop-edge", "deployments/shop--default", "networkpolicies/shop-edge"].to_vec();
+    expect.extend(["poddisruptionbudgets/shop--default", "serviceaccounts/shop-edge"]);
+    assert_eq!(reads, expect.iter().map(|name| format!("GET {name}")).collect::<Vec<_>>());
+}
