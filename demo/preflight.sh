@@ -2,8 +2,12 @@
 
 other_way="use a cluster that you have: make demo CONTEXT=name (a context of kubectl, Kubernetes 1.33 or later)."
 
+needs_linux() {
+  [ "$(uname -s)" = Linux ] ||
+    fail "Images and clusters are made on Linux alone: run this in a Linux virtual machine, or build the images on one (make images) and install charts/kubefront, whose README says how."
+}
+
 preflight_own_cluster() {
-  [ "$(uname -s)" = Linux ] || fail "A cluster can be started only on Linux; on this system, $other_way"
   [ "$(id -u)" = 0 ] || fail "Starting a cluster on this machine needs root (sudo make demo); without it, $other_way"
   local missing
   missing=$(.ci/prepare --list build cluster)
@@ -27,6 +31,7 @@ preflight_own_cluster() {
 
 preflight_context() {
   local tool version
+  images_go_by=$(image_way) || exit 1
   for tool in kubectl helm; do
     command -v $tool >/dev/null || fail "$tool is not in PATH: install it (https://kubernetes.io/docs/tasks/tools, https://helm.sh/docs/intro/install)."
   done
@@ -36,7 +41,6 @@ preflight_context() {
     fail "The cluster of context \"$CONTEXT\" does not answer: kubectl --context $CONTEXT version"
   [ "$(printf '%s\n1.33\n' "$version" | sort -V | head -n 1)" = 1.33 ] ||
     fail "The cluster of context \"$CONTEXT\" is Kubernetes $version; Kubefront needs 1.33 or later."
-  images_go_by=$(image_way) || exit 1
   say "In the cluster of context \"$CONTEXT\" (Kubernetes $version) this makes the namespaces kubefront-system and demo, and" \
     "Kubefront's two CRDs and cluster roles; \`make demo-down CONTEXT=$CONTEXT\` removes them." \
     "Images are built here ($(.ci/prepare --list build | paste -sd ';' | sed 's/^$/nothing/') to be installed first) and reach its nodes so: $images_go_by"

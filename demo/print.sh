@@ -14,7 +14,7 @@ say() { printf '   %s\n' "$@"; }
 
 # Runs one command line in this shell, so that a variable it sets is there for the next.
 run() {
-  local began=$EPOCHREALTIME status=0
+  local began=${EPOCHREALTIME:-0} status=0
   printf '   $ %s\n' "$1"
   eval "$1" > >(sed 's/^/     /') 2>&1 || status=$?
   wait $! 2>/dev/null || true # for the last lines of what was printed
@@ -22,7 +22,7 @@ run() {
   [ "$status" = 0 ] || fail "this command failed (exit status $status)."
 }
 
-seconds_since() { awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN {printf "%.1f s", to - from}'; }
+seconds_since() { awk -v from="$1" -v to="${EPOCHREALTIME:-0}" 'BEGIN {printf "%.1f s", to - from}'; }
 
 fail() {
   printf '\n%s%s%s\n' "$bold" "$1" "$plain" >&2
