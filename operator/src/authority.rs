@@ -33,7 +33,7 @@ use keeping::{Due, Kept};
 pub const SECRET: &str = "kubefront-operator-ca";
 
 /// How often the Secret is looked at for what another replica changed.
-const LOOK_AGAIN: Duration = Duration::from_secs(3_600);
+const LOOK_AGAIN: Duration = Duration::from_hours(1);
 
 /// What went wrong with the authority.
 #[derive(Debug, thiserror::Error)]

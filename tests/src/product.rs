@@ -10,10 +10,10 @@ use k8s_openapi::api::{
 };
 use kube::{Api, Client, ResourceExt, api::ListParams};
 use serde_json::{Value, json};
-use tokio::{process::Command, sync::OnceCell};
+use tokio::{net::TcpStream, process::Command, sync::OnceCell};
 
 use crate::{
-    cluster::{apply, has, until},
+    cluster::{apply, eventually, has, until},
     viewer::{self, Seen},
 };
 
@@ -111,10 +111,13 @@ pub async fn ready(client: &Client, namespace: &str, object: &Value) -> Distribu
     until_ready(client, namespace).await
 }
 
-/// Waits until the Distribution `shop` is Ready.
+/// Waits until the Distribution `shop` is Ready, and until this node's kube-proxy has followed: that no condition can know.
 pub async fn until_ready(client: &Client, namespace: &str) -> Distribution {
     let api: Api<Distribution> = Api::namespaced(client.clone(), namespace);
-    until(&api, "shop", "is Ready", |distribution| is(distribution, "Ready", "True")).await
+    let ready = until(&api, "shop", "is Ready", |distribution| is(distribution, "Ready", "True")).await;
+    let address = service_address(client, namespace, "shop-edge").await;
+    eventually("the Service leads to an edge", || async { TcpStream::connect(address).await.is_ok() }).await;
+    ready
 }
 
 /// Applies an Invalidation and waits until it is Complete.

@@ -1,5 +1,4 @@
 //! The walks on a real cluster: what users do, on real pods behind real Services.
-#![expect(clippy::large_futures, reason = "a test's future may be large: there is one")]
 
 use std::time::Duration;
 

@@ -47,9 +47,8 @@ pub(super) enum Due {
 pub(super) fn due(kept: &Kept, now: Timestamp) -> Due {
     match &kept.next {
         Some(next) if now.duration_since(next.made) >= ANNOUNCED => Due::PromoteNext,
-        Some(_) => Due::Nothing,
         None if now.duration_since(kept.current.made) >= AUTHORITY_LIFE / 3 * 2 => Due::MakeNext,
-        None => Due::Nothing,
+        _ => Due::Nothing,
     }
 }
 
