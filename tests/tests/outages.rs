@@ -1,5 +1,4 @@
 //! What viewers and users see while parts are away: the operator killed, scaled to nothing, edges replaced, origins restarted.
-#![expect(clippy::large_futures, reason = "a test's future may be large: there is one")]
 
 use std::{
     net::SocketAddr,

@@ -22,7 +22,8 @@ use crate::table::Table;
 struct Site {
     api: FakeApi,
     context: Context,
-    _leads: watch::Sender<Leadership>,
+    #[expect(dead_code, reason = "while it lives, this process leads")]
+    leads: watch::Sender<Leadership>,
 }
 
 /// What a new Distribution writes, in its order.
@@ -42,8 +43,8 @@ impl Site {
     /// A Distribution that nobody has looked at yet; its origin's Service is there.
     fn new() -> Self {
         let api = FakeApi::default();
-        let (context, _leads) = Context::for_test(&api, Duration::from_mins(5));
-        let site = Self { api, context, _leads };
+        let (context, leads) = Context::for_test(&api, Duration::from_mins(5));
+        let site = Self { api, context, leads };
         site.there_is_a_service("app");
         site.apply(&spec());
         site
@@ -127,7 +128,7 @@ impl Site {
 
     /// The same cluster, looked at by a process that starts now.
     fn restarted(self, leads_for: Duration) -> Self {
-        let (context, _leads) = Context::for_test(&self.api, leads_for);
+        let (context, leads) = Context::for_test(&self.api, leads_for);
         let there = |path: &str| self.api.object(path).expect("exists");
         see(&context.stores.distributions, &there("distributions/shop"));
         see(&context.stores.deployments, &there("deployments/shop--default"));
@@ -141,7 +142,7 @@ impl Site {
         for pod in ["one", "two"] {
             see(&context.stores.pods, &there(&format!("pods/{pod}")));
         }
-        Self { api: self.api, context, _leads }
+        Self { api: self.api, context, leads }
     }
 }
 
