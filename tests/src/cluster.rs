@@ -19,9 +19,8 @@ use kube::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// The longest that anything in a test may take before it counts as failed. The longest wait that is right: an Invalidation
-/// for an edge that ended while no operator listened, whose node must prove it gone: its grace period and a minute.
-pub const PATIENCE: Duration = Duration::from_mins(4);
+/// The longest that anything in a test may take before it counts as failed.
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A client of the cluster that `make cluster-up` starts.
 ///

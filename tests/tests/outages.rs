@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crds::Distribution;
+use crds::{Distribution, Invalidation};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{
     Api, Client, ResourceExt,
@@ -20,7 +20,7 @@ use tests::{
     cluster::{apply, eventually, in_namespace, until, until_gone},
     product::{
         OPERATOR_NAMESPACE, complete, distribution, edges, installed, invalidation, is, origin, ready, service_address,
-        until_ready,
+        status, until_ready,
     },
     viewer,
 };
@@ -127,7 +127,8 @@ async fn viewers_notice_nothing_while_parts_are_away() {
         let mut rolled = two("/three");
         rolled["spec"]["locations"][0]["cache"] = json!({ "memory": "24Mi" });
         ready(&client, &namespace, &rolled).await;
-        viewers.ask_more(100).await;
+        let api: Api<Distribution> = Api::namespaced(client.clone(), &namespace);
+        until(&api, "shop", "forgets the edges that said goodbye", |found| status(found).members.len() == 2).await;
 
         // The operator is killed: it comes back and goes on.
         kill_operator(&client).await;
@@ -144,7 +145,15 @@ async fn viewers_notice_nothing_while_parts_are_away() {
         viewers.ask_more(200).await;
         scale_operator(&client, 2).await;
         until_ready(&client, &namespace).await;
-        complete(&client, &namespace, &invalidation("after-an-absence", &["/stored"])).await;
+        // The edge that ended unheard is waited for until its node proves it gone, which takes minutes; the others have it.
+        let order = invalidation("after-an-absence", &["/stored"]);
+        apply(&client, &namespace, &order.to_string()).await;
+        let invalidations: Api<Invalidation> = Api::namespaced(client.clone(), &namespace);
+        until(&invalidations, "after-an-absence", "is applied by the edges that live", |found| {
+            let edges = found.status.as_ref().and_then(|status| status.edges.clone());
+            edges.is_some_and(|edges| edges.acknowledged >= 2)
+        })
+        .await;
 
         let (asked, failed) = viewers.stopped().await;
         println!("{asked} requests, {} failed", failed.len());
@@ -157,7 +166,6 @@ async fn viewers_notice_nothing_while_parts_are_away() {
 
         // Deletion needs no operator.
         scale_operator(&client, 0).await;
-        let api: Api<Distribution> = Api::namespaced(client.clone(), &namespace);
         api.delete("shop", &DeleteParams::foreground()).await.expect("deletes");
         until_gone(&api, "shop").await;
         scale_operator(&client, 2).await;
