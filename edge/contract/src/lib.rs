@@ -6,6 +6,7 @@
 //! operator can ask before it sends. A line of a newer contract parses here as long as it only adds fields.
 //! Assumptions: both sides speak [`CONTRACT`] or the one before it; the operator compiles for the lower of the two.
 //! Errors: a line that does not parse is a [`serde_json::Error`]; the stream that carried it is closed.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod channel;
 mod config;
