@@ -14,10 +14,14 @@ say() { printf '   %s\n' "$@"; }
 
 # Runs one command line in this shell, so that a variable it sets is there for the next.
 run() {
-  local began=${EPOCHREALTIME:-0} status=0
+  local began=${EPOCHREALTIME:-0} status=0 out printer
   printf '   $ %s\n' "$1"
-  eval "$1" > >(sed 's/^/     /') 2>&1 || status=$?
-  wait $! 2>/dev/null || true # for the last lines of what was printed
+  exec {out}> >(sed 's/^/     /')
+  printer=$!
+  # Closed for the command itself: what it leaves running, a cluster say, must not hold the printer open.
+  eval "$1" >&"$out" 2>&1 {out}>&- || status=$?
+  exec {out}>&-
+  wait "$printer" 2>/dev/null || true # for the last lines of what was printed
   printf '   %s%s%s\n' "$dim" "$(seconds_since "$began")" "$plain"
   [ "$status" = 0 ] || fail "this command failed (exit status $status)."
 }
