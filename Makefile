@@ -47,7 +47,7 @@ walks: images ## The tests on a real cluster; uses one that is up, or starts and
 bench: images ## Measure what is promised on a real cluster and print a table: about ten minutes
 	.ci/with-cluster 1 cargo run --locked --package tests --features cluster --bin figures
 
-soak: images ## Kill the operator at twenty random moments and see the same objects come out: about ten minutes
+soak: images ## Viewers while every part is away for long, then twenty sudden deaths of the operator: about fifteen minutes
 	.ci/with-cluster 1 cargo run --locked --package tests --features cluster --bin soak
 
 generate: programs ## Rewrite what is generated: CRDs, their copy in the chart, golden files

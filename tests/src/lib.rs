@@ -3,9 +3,17 @@
 pub mod clock;
 #[cfg(feature = "cluster")]
 pub mod cluster;
+#[cfg(feature = "cluster")]
+pub mod deaths;
 pub mod figures;
 pub mod origin;
 #[cfg(feature = "cluster")]
+pub mod outages;
+#[cfg(feature = "cluster")]
 pub mod product;
 #[cfg(feature = "cluster")]
+pub mod replicas;
+#[cfg(feature = "cluster")]
 pub mod viewer;
+#[cfg(feature = "cluster")]
+pub mod viewers;

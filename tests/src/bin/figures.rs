@@ -21,6 +21,7 @@ use tests::{
     cluster::{has, in_namespace},
     figures::Figure,
     product::{OPERATOR_NAMESPACE, distribution, installed, invalidation, is, origin, ready, status},
+    replicas,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -36,6 +37,9 @@ struct Arguments {
     /// How many Invalidations are measured, on four edges.
     #[arg(long, default_value_t = 300)]
     invalidations: usize,
+    /// How many times the leading operator is killed to measure how long it takes until another one has done its work.
+    #[arg(long, default_value_t = 5)]
+    failovers: usize,
     /// For how many seconds the operator is watched at rest.
     #[arg(long, default_value_t = 300)]
     rest: u64,
@@ -85,6 +89,9 @@ async fn measure(arguments: Arguments, figures: Figures) {
         for figure in memory(&client, &namespace).await {
             let _ = figures.send(figure);
         }
+        let failovers = time_failovers(&client, &namespace, arguments.failovers).await;
+        let promised = Duration::from_secs(25);
+        let _ = figures.send(Figure::of_times("leader killed → Invalidation made then Complete", failovers, promised));
     })
     .await;
 }
@@ -158,17 +165,35 @@ async fn time_invalidations(client: &Client, namespace: &str, count: usize) -> V
     let mut followed = Followed::new(api.clone());
     let mut times = Vec::new();
     for number in 0..count {
-        let (name, path) = (format!("order-{number}"), format!("/page/{number}"));
-        let order = serde_json::from_value(invalidation(&name, &[&path])).expect("an Invalidation");
         let began = clock::now();
-        api.create(&PostParams::default(), &order).await.expect("creates");
-        let complete = |found: &Invalidation| {
-            found.status.as_ref().is_some_and(|status| has(&status.conditions, "Complete", "True"))
-        };
-        followed.until(&name, "is Complete", complete).await;
+        invalidate(&api, &mut followed, &format!("order-{number}")).await;
         times.push(began.elapsed());
     }
     times
+}
+
+/// Each time from the death of the leader; the Invalidation is made right after it.
+async fn time_failovers(client: &Client, namespace: &str, count: usize) -> Vec<Duration> {
+    let api: Api<Invalidation> = Api::namespaced(client.clone(), namespace);
+    let mut followed = Followed::new(api.clone());
+    let mut times = Vec::new();
+    for number in 0..count {
+        let began = clock::now();
+        replicas::kill_leader(client).await;
+        invalidate(&api, &mut followed, &format!("failover-{number}")).await;
+        times.push(began.elapsed());
+        replicas::scale(client, 2).await;
+    }
+    times
+}
+
+/// Makes an Invalidation of one path and waits until it is Complete.
+async fn invalidate(api: &Api<Invalidation>, followed: &mut Followed<Invalidation>, name: &str) {
+    let order = serde_json::from_value(invalidation(name, &[&format!("/page/{name}")])).expect("an Invalidation");
+    api.create(&PostParams::default(), &order).await.expect("creates");
+    let complete =
+        |found: &Invalidation| found.status.as_ref().is_some_and(|status| has(&status.conditions, "Complete", "True"));
+    followed.until(name, "is Complete", complete).await;
 }
 
 /// What the API server counts of the operator's writes: each kind is sorted into a flow of its own (API priority and

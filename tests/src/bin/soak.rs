@@ -1,33 +1,27 @@
-//! Turns many sudden deaths of the operator into one verdict: whatever it was doing, the same objects come out. `make soak`.
-
-use std::{fs, time::Duration};
+//! Turns long outages and many sudden deaths into one verdict: viewers notice nothing, and the same objects come out. `make soak`.
 
 use clap::Parser;
-use crds::Distribution;
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    coordination::v1::Lease,
-    core::v1::{ConfigMap, Pod, Service, ServiceAccount},
-    networking::v1::NetworkPolicy,
-    policy::v1::PodDisruptionBudget,
-};
-use kube::{
-    Api, Client, ResourceExt,
-    api::{DeleteParams, ListParams},
-    core::NamespaceResourceScope,
-};
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
 use tests::{
-    clock,
-    cluster::{apply, eventually, in_namespace, until, until_gone},
-    product::{OPERATOR_NAMESPACE, complete, distribution, installed, invalidation, origin, ready, run},
+    cluster::in_namespace,
+    deaths,
+    outages::{self, Pace},
+    product::installed,
 };
 
-/// Kills the leading operator with SIGKILL at random moments of what it does. Needs root and the cluster of this machine.
+/// Lets viewers ask while parts are away, then kills the leading operator at random moments. Needs root on the machine of the
+/// cluster that KUBECONFIG names.
 #[derive(Parser)]
 struct Arguments {
-    /// How often.
+    /// How many requests viewers make in a second.
+    #[arg(long, default_value_t = 200)]
+    requests: u32,
+    /// How many live edits are made, one a second.
+    #[arg(long, default_value_t = 30)]
+    edits: u64,
+    /// For how many seconds there is no operator.
+    #[arg(long, default_value_t = 60)]
+    absence: u64,
+    /// How often the leader is killed.
     #[arg(long, default_value_t = 20)]
     kills: u32,
     /// The same seed kills at the same moments.
@@ -35,196 +29,12 @@ struct Arguments {
     seed: u64,
 }
 
-/// What a user does while the operator dies.
-#[derive(Clone, Copy, Debug)]
-enum Deed {
-    Create,
-    Update,
-    Invalidate,
-    Delete,
-}
-
-const DEEDS: [Deed; 4] = [Deed::Create, Deed::Update, Deed::Invalidate, Deed::Delete];
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let arguments = Arguments::parse();
+    let Arguments { requests, edits, absence, kills, seed } = Arguments::parse();
     installed().await;
-    in_namespace("soak", |client, namespace| async move {
-        origin(&client, &namespace).await;
-        let expected = Expected::observe(&client, &namespace).await;
-        let mut moments = Moments(arguments.seed);
-        for number in 0..arguments.kills {
-            let deed = DEEDS[number as usize % DEEDS.len()];
-            let after = moments.next_below(Duration::from_millis(1_500));
-            let began = clock::now();
-            die_during(&client, &namespace, deed, (number, after)).await;
-            converged(&client, &namespace, deed, &expected).await;
-            println!(
-                "{number}: {deed:?}, killed after {after:?}: as it should be {:.1?} later",
-                began.elapsed().saturating_sub(after)
-            );
-        }
-        println!("{} kills, all converged", arguments.kills);
-    })
-    .await;
-}
-
-/// A small generator (Knuth's MMIX), so that a run can be repeated.
-struct Moments(u64);
-
-impl Moments {
-    fn next_below(&mut self, limit: Duration) -> Duration {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let limit = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-        Duration::from_millis((self.0 >> 33) % limit)
-    }
-}
-
-fn first() -> Value {
-    distribution(|_| ())
-}
-
-fn second() -> Value {
-    distribution(|spec| {
-        spec["locations"] = json!([{ "name": "here", "replicas": 1 }, { "name": "there", "replicas": 1 }]);
-        spec["behaviors"] = json!([{ "pathPattern": "/img/*", "origin": "app" }]);
-    })
-}
-
-/// What comes of both manifests when nobody dies.
-struct Expected {
-    first: Vec<Value>,
-    second: Vec<Value>,
-}
-
-impl Expected {
-    async fn observe(client: &Client, namespace: &str) -> Self {
-        ready(client, namespace, &first()).await;
-        let of_first = children(client, namespace).await;
-        ready(client, namespace, &second()).await;
-        eventually("the first location is gone", || async {
-            children(client, namespace).await.len() != of_first.len()
-        })
+    let pace = Pace { a_second: requests, edits, absence };
+    in_namespace("outages", async |client, namespace| outages::are_not_noticed(&client, &namespace, pace).await).await;
+    in_namespace("deaths", async |client, namespace| deaths::change_nothing(&client, &namespace, kills, seed).await)
         .await;
-        let of_second = children(client, namespace).await;
-        delete(client, namespace).await;
-        eventually("the children are gone", || async { children(client, namespace).await.is_empty() }).await;
-        assert!(!of_first.is_empty() && of_first != of_second, "{of_first:#?}");
-        Self { first: of_first, second: of_second }
-    }
-}
-
-/// Does the deed from the state it needs, and kills the leader so long after it began.
-async fn die_during(client: &Client, namespace: &str, deed: Deed, (number, after): (u32, Duration)) {
-    match deed {
-        Deed::Create => delete(client, namespace).await,
-        Deed::Update => drop(ready(client, namespace, &first()).await),
-        Deed::Invalidate | Deed::Delete => drop(ready(client, namespace, &second()).await),
-    }
-    let user = async {
-        match deed {
-            Deed::Create => apply(client, namespace, &first().to_string()).await,
-            Deed::Update => apply(client, namespace, &second().to_string()).await,
-            Deed::Invalidate => {
-                drop(complete(client, namespace, &invalidation(&format!("order-{number}"), &["/*"])).await);
-            }
-            Deed::Delete => delete(client, namespace).await,
-        }
-    };
-    let death = async {
-        tokio::time::sleep(after).await;
-        kill_leader(client).await;
-    };
-    tokio::join!(user, death);
-}
-
-async fn delete(client: &Client, namespace: &str) {
-    let api: Api<Distribution> = Api::namespaced(client.clone(), namespace);
-    if api.get_opt("shop").await.expect("reads").is_some() {
-        api.delete("shop", &DeleteParams::background()).await.expect("deletes");
-        until_gone(&api, "shop").await;
-    }
-}
-
-async fn converged(client: &Client, namespace: &str, deed: Deed, expected: &Expected) {
-    let children_are = async |expected: &[Value]| {
-        eventually("the same objects as ever", || async { children(client, namespace).await == expected }).await;
-    };
-    match deed {
-        Deed::Create => {
-            ready(client, namespace, &first()).await;
-            children_are(&expected.first).await;
-        }
-        Deed::Update | Deed::Invalidate => {
-            ready(client, namespace, &second()).await;
-            children_are(&expected.second).await;
-        }
-        Deed::Delete => children_are(&[]).await,
-    }
-}
-
-/// SIGKILL to the process of the replica that leads. Its pod is deleted after that, because the kubelet would let the
-/// container wait longer after each death.
-async fn kill_leader(client: &Client) {
-    let leases: Api<Lease> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
-    let pods: Api<Pod> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
-    let leads =
-        |lease: &Lease| lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone()).filter(|id| !id.is_empty());
-    let lease = until(&leases, "kubefront-operator", "somebody leads", |lease| leads(lease).is_some()).await;
-    let holder = leads(&lease).unwrap_or_default();
-    let name = holder.rsplit_once('_').map_or(holder.as_str(), |(pod, _)| pod);
-    // Whoever held it may be dead since the last round: then the operator is without a leader at this moment anyway.
-    let Some(pod) = pods.get_opt(name).await.expect("reads") else { return };
-    for process in processes_of(&pod.uid().unwrap_or_default()) {
-        run("kill", &["-KILL", &process]).await;
-    }
-    let _ = pods.delete(name, &DeleteParams::default().grace_period(0)).await;
-}
-
-/// The operator's processes in a pod. Pods of this machine's cluster are in its process table.
-fn processes_of(pod_uid: &str) -> Vec<String> {
-    let processes =
-        fs::read_dir("/proc").expect("Linux").filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let of_pod = |process: &String| {
-        let read = |file: &str| fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
-        read("comm").starts_with("kubefront-oper") && read("cgroup").contains(pod_uid)
-    };
-    processes.filter(of_pod).collect()
-}
-
-/// Everything that the Distribution is made of, without what the API server or time puts there.
-async fn children(client: &Client, namespace: &str) -> Vec<Value> {
-    let mut all = Vec::new();
-    all.extend(list::<Deployment>(client, namespace).await);
-    all.extend(list::<Service>(client, namespace).await);
-    all.extend(list::<ConfigMap>(client, namespace).await);
-    all.extend(list::<ServiceAccount>(client, namespace).await);
-    all.extend(list::<PodDisruptionBudget>(client, namespace).await);
-    all.extend(list::<NetworkPolicy>(client, namespace).await);
-    all
-}
-
-async fn list<K>(client: &Client, namespace: &str) -> Vec<Value>
-where
-    K: kube::Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
-    K: Clone + std::fmt::Debug + DeserializeOwned + Serialize,
-{
-    let api: Api<K> = Api::namespaced(client.clone(), namespace);
-    let selector = ListParams::default().labels("cdn.kubefront.io/distribution=shop");
-    let listed = api.list(&selector).await.expect("lists");
-    listed.items.iter().map(|object| without_time(&K::kind(&()), object)).collect()
-}
-
-fn without_time(kind: &str, object: &impl Serialize) -> Value {
-    let object = serde_json::to_value(object).expect("an object");
-    let mut spec = object["spec"].clone();
-    for address in ["clusterIP", "clusterIPs"] {
-        spec.as_object_mut().map(|spec| spec.remove(address));
-    }
-    let data: Vec<_> = object["data"].as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect();
-    json!({
-        "kind": kind, "name": object["metadata"]["name"], "labels": object["metadata"]["labels"],
-        "spec": spec, "data": data,
-    })
 }

@@ -1,0 +1,60 @@
+//! What is done to the operator's replicas: how many there are, and their sudden deaths.
+#![expect(clippy::missing_panics_doc, reason = "a test's means fail by panicking, and say why when they do")]
+
+use std::fs;
+
+use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease, core::v1::Pod};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams},
+};
+use serde_json::json;
+
+use crate::{
+    cluster::until,
+    product::{OPERATOR_NAMESPACE, run},
+};
+
+/// The name of the operator's Deployment, and of the Lease by which its replicas agree who leads.
+const OPERATOR: &str = "kubefront-operator";
+
+/// Has the operator run with so many replicas, and waits until exactly those are ready.
+pub async fn scale(client: &Client, replicas: i32) {
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
+    let patch = json!({ "spec": { "replicas": replicas } });
+    deployments.patch(OPERATOR, &PatchParams::default(), &Patch::Merge(patch)).await.expect("scales");
+    until(&deployments, OPERATOR, "has so many replicas", |found| {
+        let status = found.status.clone().unwrap_or_default();
+        status.replicas.unwrap_or(0) == replicas && status.ready_replicas.unwrap_or(0) == replicas
+    })
+    .await;
+}
+
+/// SIGKILL to the process of the replica that leads: it releases nothing and says goodbye to nobody. Its pod is deleted after
+/// that, because the kubelet would let the container wait longer after each death. Needs root on the cluster's machine.
+pub async fn kill_leader(client: &Client) {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
+    let pods: Api<Pod> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
+    let leads =
+        |lease: &Lease| lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone()).filter(|id| !id.is_empty());
+    let lease = until(&leases, OPERATOR, "somebody leads", |lease| leads(lease).is_some()).await;
+    let holder = leads(&lease).unwrap_or_default();
+    let name = holder.rsplit_once('_').map_or(holder.as_str(), |(pod, _)| pod);
+    // Whoever held it may have died a moment ago: then the operator is without a leader anyway.
+    let Some(pod) = pods.get_opt(name).await.expect("reads") else { return };
+    for process in processes_of(&pod.uid().unwrap_or_default()) {
+        run("kill", &["-KILL", &process]).await;
+    }
+    let _ = pods.delete(name, &DeleteParams::default().grace_period(0)).await;
+}
+
+/// The operator's processes in a pod. Pods of this machine's cluster are in its process table.
+fn processes_of(pod_uid: &str) -> Vec<String> {
+    let processes =
+        fs::read_dir("/proc").expect("Linux").filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let of_pod = |process: &String| {
+        let read = |file: &str| fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
+        read("comm").starts_with("kubefront-oper") && read("cgroup").contains(pod_uid)
+    };
+    processes.filter(of_pod).collect()
+}
