@@ -2,17 +2,19 @@
 //!
 //! Flow: `watch` → [`Feed::take`] → [`Table`] ← reconciles.
 //! Guarantees: no look-up walks over all objects. An object never goes back in time: what this process wrote itself
-//! ([`Table::learn`]) is not undone by an event of the watch that is older. A list that misses an object that was there
-//! reports its groups as changed, so a deletion that no event told of is noticed. One object that does not parse leaves the
-//! others alone.
-//! Assumptions: a group is a pure function of the object. Each scope (a namespace, or the cluster) has one feed.
+//! ([`Table::learn`]) is not undone by an event of the watch that is older, and does not bring back what the watch has shown
+//! to be deleted since. A list that misses an object that was there reports its groups as changed, so a deletion that no
+//! event told of is noticed. One object that does not parse leaves the others alone.
+//! Assumptions: a group is a pure function of the object. Each scope (a namespace, or the cluster) has one feed, and a watch
+//! tells of changes in the order of their resourceVersions; that of a deletion is the deletion's own.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
 use kube::core::{DeserializeGuard, error_boundary::InvalidObject};
 use kube::runtime::watcher::Event;
-use kube::{Resource, ResourceExt};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
@@ -48,7 +50,15 @@ struct Lists {
 struct Rows<K> {
     by_name: HashMap<Name, Row<K>>,
     by_group: HashMap<Group, BTreeMap<Name, Arc<K>>>,
+    /// Up to where the feed of each scope has shown everything: what is older and not here is deleted.
+    shown: HashMap<Scope, Version>,
 }
+
+/// What a feed covers: a namespace, or nothing for all of them.
+type Scope = Option<String>;
+
+/// A resourceVersion as a number, which for the objects of one kind rises with time.
+type Version = u64;
 
 /// Namespace and name; the namespace is empty for a cluster's own objects.
 type Name = (String, String);
@@ -63,9 +73,16 @@ enum Row<K> {
 /// Where the events of one watch go in.
 pub struct Feed<K> {
     table: Table<K>,
-    namespace: Option<String>,
-    listed: Option<HashSet<Name>>,
+    scope: Scope,
+    listing: Listing,
     complete: bool,
+}
+
+/// What a list has shown so far. Its objects come in the order of their names, so only all of it says how far it reaches.
+#[derive(Default)]
+struct Listing {
+    names: HashSet<Name>,
+    newest: Option<Version>,
 }
 
 impl<K> Clone for Table<K> {
@@ -77,14 +94,14 @@ impl<K> Clone for Table<K> {
 impl<K: Resource + Clone> Table<K> {
     /// An empty table whose objects belong to the groups that `groups_of` says.
     pub fn new(groups_of: fn(&K) -> Vec<Group>) -> Self {
-        let rows = Rows { by_name: HashMap::new(), by_group: HashMap::new() };
+        let rows = Rows { by_name: HashMap::new(), by_group: HashMap::new(), shown: HashMap::new() };
         Self { rows: Arc::new(RwLock::new(rows)), groups_of, lists: watch::Sender::default() }
     }
 
     /// A way in for the watch of one namespace, or of all of them.
     pub fn feed(&self, namespace: Option<String>) -> Feed<K> {
         self.lists.send_modify(|lists| lists.expected += 1);
-        Feed { table: self.clone(), namespace, listed: None, complete: false }
+        Feed { table: self.clone(), scope: namespace, listing: Listing::default(), complete: false }
     }
 
     /// Returns once every feed has listed all it has.
@@ -120,9 +137,14 @@ impl<K: Resource + Clone> Table<K> {
         self.rows.read().by_group.keys().cloned().collect()
     }
 
-    /// Takes what a write of ours returned, so that the next look does not wait for the watch to say the same.
+    /// Takes what a write of ours returned, so that the next look does not wait for the watch to say the same. If the watch
+    /// was faster and has shown its end too, it stays away.
     pub fn learn(&self, object: K) {
-        self.rows.write().put(Row::Readable(Arc::new(object)), self.groups_of);
+        let mut rows = self.rows.write();
+        let row = Row::Readable(Arc::new(object));
+        if !rows.is_deleted(&row) {
+            rows.put(row, self.groups_of);
+        }
     }
 }
 
@@ -130,20 +152,29 @@ impl<K: Resource + Clone> Feed<K> {
     /// Takes an event; which groups changed by it.
     pub fn take(&mut self, event: Event<DeserializeGuard<K>>) -> Vec<Group> {
         let groups_of = self.table.groups_of;
+        let mut rows = self.table.rows.write();
         match event {
             Event::Init => {
-                self.listed = Some(HashSet::new());
+                self.listing = Listing::default();
                 Vec::new()
             }
-            Event::Apply(object) => self.table.rows.write().put(row(object), groups_of),
-            Event::InitApply(object) => {
-                self.listed.get_or_insert_default().insert(name_of(&object));
-                self.table.rows.write().put(row(object), groups_of)
+            Event::Apply(object) => {
+                rows.show(&self.scope, version_of(object.meta()));
+                rows.put(row(object), groups_of)
             }
-            Event::Delete(object) => self.table.rows.write().remove(&name_of(&object), groups_of),
+            Event::InitApply(object) => {
+                self.listing.newest = self.listing.newest.max(version_of(object.meta()));
+                self.listing.names.insert(name_of(object.meta()));
+                rows.put(row(object), groups_of)
+            }
+            Event::Delete(object) => {
+                rows.show(&self.scope, version_of(object.meta()));
+                rows.end(&name_of(object.meta()), version_of(object.meta()), groups_of)
+            }
             Event::InitDone => {
-                let listed = self.listed.take().unwrap_or_default();
-                let gone = self.table.rows.write().retain(self.namespace.as_deref(), &listed, groups_of);
+                let Listing { names, newest } = std::mem::take(&mut self.listing);
+                rows.show(&self.scope, newest);
+                let gone = rows.retain(self.scope.as_deref(), &names, groups_of);
                 if !std::mem::replace(&mut self.complete, true) {
                     self.table.lists.send_modify(|lists| lists.complete += 1);
                 }
@@ -154,6 +185,21 @@ impl<K: Resource + Clone> Feed<K> {
 }
 
 impl<K: Resource> Rows<K> {
+    /// Notes that the feed of this scope has shown everything up to this version.
+    fn show(&mut self, scope: &Scope, version: Option<Version>) {
+        let Some(version) = version else { return };
+        let shown = self.shown.entry(scope.clone()).or_default();
+        *shown = version.max(*shown);
+    }
+
+    /// Whether it is not here although the feed of its scope has come past it.
+    fn is_deleted(&self, row: &Row<K>) -> bool {
+        let name = row.name();
+        let Some(version) = row.version().filter(|_| !self.by_name.contains_key(&name)) else { return false };
+        let shown = [&None, &Some(name.0)].into_iter().filter_map(|scope| self.shown.get(scope)).max();
+        shown.is_some_and(|shown| version <= *shown)
+    }
+
     fn put(&mut self, row: Row<K>, groups_of: fn(&K) -> Vec<Group>) -> Vec<Group> {
         let name = row.name();
         if self.by_name.get(&name).is_some_and(|known| row.version() < known.version()) {
@@ -168,6 +214,14 @@ impl<K: Resource> Rows<K> {
         }
         self.by_name.insert(name, row);
         changed
+    }
+
+    /// Takes the end of an object. What is known of a later one of its name stays.
+    fn end(&mut self, name: &Name, version: Option<Version>, groups_of: fn(&K) -> Vec<Group>) -> Vec<Group> {
+        match self.by_name.get(name) {
+            Some(known) if version.is_some() && version < known.version() => Vec::new(),
+            _ => self.remove(name, groups_of),
+        }
     }
 
     fn remove(&mut self, name: &Name, groups_of: fn(&K) -> Vec<Group>) -> Vec<Group> {
@@ -198,22 +252,19 @@ impl<K: Resource> Rows<K> {
 }
 
 impl<K: Resource> Row<K> {
-    fn name(&self) -> Name {
-        let meta = match self {
+    fn meta(&self) -> &ObjectMeta {
+        match self {
             Self::Readable(object) => object.meta(),
             Self::Unreadable(why) => &why.metadata,
-        };
-        (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+        }
     }
 
-    /// The resourceVersion as a number, which for the objects of one kind rises with time; nothing where it is none, and
-    /// nothing compares as oldest, so such a server's events are all taken as they come.
-    fn version(&self) -> Option<u64> {
-        let meta = match self {
-            Self::Readable(object) => object.meta(),
-            Self::Unreadable(why) => &why.metadata,
-        };
-        meta.resource_version.as_ref()?.parse().ok()
+    fn name(&self) -> Name {
+        name_of(self.meta())
+    }
+
+    fn version(&self) -> Option<Version> {
+        version_of(self.meta())
     }
 }
 
@@ -224,6 +275,15 @@ fn row<K: Resource>(guarded: DeserializeGuard<K>) -> Row<K> {
     }
 }
 
-fn name_of<K: Resource>(object: &K) -> Name {
-    (object.namespace().unwrap_or_default(), object.name_any())
+fn name_of(meta: &ObjectMeta) -> Name {
+    (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
 }
+
+/// Nothing where the resourceVersion is no number, and nothing compares as oldest: such a server's events are all taken as
+/// they come.
+fn version_of(meta: &ObjectMeta) -> Option<Version> {
+    meta.resource_version.as_ref()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;
