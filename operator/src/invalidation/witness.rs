@@ -5,22 +5,21 @@
 //! that moment still showed the old renewal and a later one showed another. Container ids, start times and phases prove nothing.
 //! Assumptions, which the documentation names: a Node that was removed or is tainted out-of-service runs nothing; a kubelet that
 //! renews its Lease has reported its pods as they were [`REPORTED`] before; a pod that is gone has ended after its grace period
-//! and [`ENDED`] if its kubelet renews; a pod that went before it ever said hello, and that no `EndpointSlice` holds, serves
-//! nobody.
+//! (that of our own template where this leader never saw it: users cannot set it) and [`ENDED`] if its kubelet renews; a pod
+//! that went before it ever said hello, and that no `EndpointSlice` holds, serves nobody.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::objects::pod::LONGEST_GRACE;
+
 /// How much older than its node's renewal what a kubelet reports of a pod may be.
 const REPORTED: Duration = Duration::from_secs(20);
 
 /// How long after its grace period a removed pod has ended for certain, where its kubelet renews.
 const ENDED: Duration = Duration::from_mins(1);
-
-/// The grace period of a pod that was gone before it was seen: longer than that of any edge.
-const UNSEEN_GRACE: Duration = Duration::from_mins(5);
 
 /// How long a silent edge may take to call again before anybody asks its Node what became of it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -253,7 +252,7 @@ impl Witness {
                 pod.idle = pod.idle.max(Some(began));
                 pod.over |= pod.absent.is_some_and(|absent| absent <= began);
             }
-            let ends = pod.absent.map(|absent| absent + pod.grace.unwrap_or(UNSEEN_GRACE) + ENDED);
+            let ends = pod.absent.map(|absent| absent + pod.grace.unwrap_or(LONGEST_GRACE) + ENDED);
             pod.over |= ends.is_some() && renewed >= ends;
         }
     }

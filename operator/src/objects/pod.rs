@@ -2,6 +2,8 @@
 
 mod container;
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, KeyToPath, PodSecurityContext, PodSpec, PodTemplateSpec, ProjectedVolumeSource,
     SeccompProfile, ServiceAccountTokenProjection, TopologySpreadConstraint, Volume, VolumeProjection,
@@ -25,6 +27,11 @@ const DRAIN_LIMIT: i64 = 50;
 
 /// Seconds until the kubelet kills what is left: a little more than an edge takes by itself.
 const GRACE: i64 = DRAIN_ACCEPT + DRAIN_LIMIT + 5;
+
+/// The longest time that any release ever gave an edge to end: so long may one take that was made by who knows which. It
+/// rises with [`GRACE`] and never falls.
+pub const LONGEST_GRACE: Duration = Duration::from_mins(1);
+const _: () = assert!(GRACE.unsigned_abs() <= LONGEST_GRACE.as_secs(), "raise LONGEST_GRACE with GRACE");
 
 /// Seconds that a token is good for; the kubelet writes a new one at four fifths of it.
 const TOKEN_SECONDS: i64 = 3600;

@@ -127,6 +127,15 @@ fn f6_a_pod_that_is_gone_is_over_once_its_node_renewed_long_after_its_grace_peri
 }
 
 #[test]
+fn f6_a_pod_that_went_before_this_leader_saw_it_is_given_the_time_that_edges_have() {
+    let mut case = Case::new();
+    case.suspect.watched = false;
+    case.pod(1, None).node(12, "a", true).node(110, "b", true).node(120, "b", true).node(130, "c", true);
+    case.expect(false, false);
+    case.node(140, "d", true).expect(true, true);
+}
+
+#[test]
 fn f7_a_node_that_came_back_long_after_says_nothing_of_what_it_did_meanwhile() {
     let mut case = Case::new();
     let seen = case.at(0);
