@@ -75,6 +75,10 @@ struct Open {
     closed: CancellationToken,
 }
 
+/// A stream without a network, for tests of what controllers make of it.
+#[cfg(test)]
+pub(crate) struct Pretended(Attached);
+
 /// This replica does not lead.
 #[derive(Debug, PartialEq, Eq)]
 struct NotLeader {
@@ -188,11 +192,10 @@ impl Edges {
     }
 
     /// Closes the stream of a pod that was deleted; what it said stays known.
-    pub fn close(&self, pod_uid: &str) {
-        for room in self.term().rooms.values() {
-            if let Some(open) = room.streams.get(pod_uid) {
-                open.closed.cancel();
-            }
+    pub fn close(&self, distribution: &DistributionKey, pod_uid: &str) {
+        let term = self.term();
+        if let Some(open) = term.rooms.get(distribution).and_then(|room| room.streams.get(pod_uid)) {
+            open.closed.cancel();
         }
     }
 
@@ -236,10 +239,10 @@ impl Edges {
         Ok(Attached::new(seat, given, wanted))
     }
 
-    /// An edge that is connected for as long as what is returned lives.
+    /// An edge that is connected for as long as what is returned lives; nothing if this process does not lead.
     #[cfg(test)]
-    pub(crate) fn pretend(&self, distribution: &DistributionKey, hello: &Hello) -> impl Sized + use<> {
-        self.attach(distribution.clone(), hello).ok()
+    pub(crate) fn pretend(&self, distribution: &DistributionKey, hello: &Hello) -> Option<Pretended> {
+        self.attach(distribution.clone(), hello).ok().map(Pretended)
     }
 
     /// Where to send an edge that called the wrong replica.
@@ -279,6 +282,25 @@ impl Edges {
     fn notify(&self, distribution: &DistributionKey) {
         // Nobody listening is no error.
         let _ = self.shared.changed.send(distribution.clone());
+    }
+}
+
+#[cfg(test)]
+impl Pretended {
+    /// The edge says something.
+    pub(crate) fn say(&self, line: edge_contract::FromEdge) {
+        self.0.seat.hear(line);
+    }
+
+    /// Whether the stream was closed from this side.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.seat.closed.is_cancelled()
+    }
+
+    /// The lines that are owed to it now, pings aside.
+    pub(crate) fn owed(&mut self) -> Vec<edge_contract::FromOperator> {
+        let lines = std::iter::from_fn(|| self.0.lacking()).map(|line| line.expect("encodes"));
+        lines.map(|line| edge_contract::decode_line(&line).expect("decodes")).collect()
     }
 }
 

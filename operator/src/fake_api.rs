@@ -64,6 +64,11 @@ impl FakeApi {
         object
     }
 
+    /// Removes an object, as somebody else would.
+    pub fn remove(&self, path: &str) {
+        self.0.lock().objects.remove(path);
+    }
+
     /// The object that is there.
     pub fn object(&self, path: &str) -> Option<Value> {
         self.0.lock().objects.get(path).cloned()
@@ -90,6 +95,7 @@ impl FakeApi {
         }
         let (status, answer) = match fault {
             Some(Fault::Once(code) | Fault::Always(code)) => failure(code, "a fault that the test wants"),
+            _ if is_list(&head) => self.0.lock().list(short(head.uri.path()), head.uri.query().unwrap_or_default()),
             _ => self.0.lock().handle(&head.method, short(head.uri.path()), body),
         };
         let answer = serde_json::to_vec(&answer).expect("encodes");
@@ -121,6 +127,16 @@ impl State {
             // Events: taken and forgotten.
             _ => (StatusCode::CREATED, body),
         }
+    }
+
+    /// The objects of a resource that carry the label which the query names, if it names one.
+    fn list(&self, resource: &str, query: &str) -> (StatusCode, Value) {
+        let query = query.replace("%3D", "=").replace("%2F", "/");
+        let label = query.split('&').find_map(|part| part.strip_prefix("labelSelector=")?.split_once('='));
+        let is_wanted = |object: &&Value| label.is_none_or(|(name, value)| object["metadata"]["labels"][name] == value);
+        let of_it = self.objects.iter().filter(|(path, _)| path.rsplit_once('/').is_some_and(|(of, _)| of == resource));
+        let items: Vec<_> = of_it.map(|(_, object)| object).filter(is_wanted).collect();
+        (StatusCode::OK, json!({"kind": "List", "metadata": {}, "items": items}))
     }
 
     /// Server-side apply with a single manager: what is sent stands.
@@ -175,6 +191,11 @@ impl State {
             meta["uid"] = json!(format!("uid-{}", self.version));
         }
     }
+}
+
+/// Whether all objects of a resource are asked for.
+fn is_list(head: &http::request::Parts) -> bool {
+    head.method == Method::GET && !short(head.uri.path()).contains('/')
 }
 
 /// `resource/name` of a path, and `/status` behind it.

@@ -64,3 +64,6 @@ pub async fn reconcile(context: &Context, key: &DistributionKey) -> Result<Wake,
     }
     Ok(wake.or(memory.take_wake()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -101,7 +101,7 @@ impl Attached {
     }
 
     /// The next line that this stream lacks.
-    fn lacking(&mut self) -> Option<Result<Bytes, serde_json::Error>> {
+    pub(super) fn lacking(&mut self) -> Option<Result<Bytes, serde_json::Error>> {
         let owed = {
             let term = self.seat.edges.term();
             let room = term.rooms.get(&self.seat.distribution)?;

@@ -256,9 +256,10 @@ async fn a_goodbye_is_the_last_word_and_the_end_of_the_stream_says_that_it_arriv
 #[tokio::test(start_paused = true)]
 async fn a_stream_ends_with_its_pod_its_token_or_its_distribution() {
     let (site, mut edge) = attached().await;
-    site.edges.close("another");
+    site.edges.close(&distribution(), "another");
+    site.edges.close(&DistributionKey::new("default", "other"), "uid-one");
     assert!(edge.next().await.is_some());
-    site.edges.close("uid-one");
+    site.edges.close(&distribution(), "uid-one");
     edge.rest().await;
     site.until(|site| !site.seen("one").connected).await;
 

@@ -1,4 +1,4 @@
-//! The plan into the edges' log, owners and removals.
+//! The plan into the edges' log, closed streams, owners and removals.
 
 use std::sync::Arc;
 
@@ -36,6 +36,7 @@ pub fn serve(context: &Context, observed: &Observed, memory: &mut Memory) {
 
 /// Carries out what the plan says of objects. An object that went meanwhile needs nothing.
 pub async fn apply(context: &Context, observed: &Observed, plan: &Plan) -> Result<(), Error> {
+    plan.close.iter().for_each(|uid| context.edges.close(&observed.key, uid));
     let silent = observed.edges.iter().filter(|edge| !edge.connected && plan.forget.contains(&edge.uid));
     silent.for_each(|edge| context.edges.forget_edge(&observed.key, &edge.uid));
     if let Some(distribution) = &observed.distribution {

@@ -45,7 +45,7 @@ pub struct Observed {
     pub unreadable: bool,
     /// The Invalidations that name it.
     pub invalidations: Vec<Arc<Invalidation>>,
-    /// Its edge pods.
+    /// Its edge pods: those that the watch shows, and those of connected edges that the API has.
     pub pods: Vec<Arc<Pod>>,
     /// What its edges said since this process leads.
     pub edges: Vec<EdgeSeen>,
@@ -81,9 +81,10 @@ pub enum Error {
 /// Looks at the stores and at what the edges said, and asks the API about pods that say nothing.
 pub async fn observe(context: &Context, key: &DistributionKey, memory: &mut Memory) -> Result<Observed, Error> {
     let mut observed = look(context, key);
-    for edge in observed.unplaced() {
-        // The watch is behind: where a pod runs must be known before its hello is kept.
-        observed.pods.extend(pod(&context.client, &key.namespace, &edge.0, &edge.1).await?.map(Arc::new));
+    // The watch is behind, or the pod is gone: where it runs must be known before its hello is kept.
+    let unplaced: Vec<EdgeSeen> = observed.unplaced().cloned().collect();
+    for edge in unplaced {
+        observed.pods.extend(pod(&context.client, &key.namespace, &edge.pod, &edge.uid).await?.map(Arc::new));
     }
     memory.take_in(&observed);
     let suspects = Sights::new(&observed, memory).suspects(&observed);
@@ -285,11 +286,10 @@ impl Observed {
         self.distribution.is_none() && !self.unreadable && self.invalidations.is_empty()
     }
 
-    /// Name and uid of the edges that are connected and whose pod is in no store.
-    fn unplaced(&self) -> Vec<(String, String)> {
+    /// The edges that are connected and whose pod is not known: once it was asked for, it is gone.
+    pub fn unplaced(&self) -> impl Iterator<Item = &EdgeSeen> {
         let known: BTreeSet<_> = self.pods.iter().filter_map(|pod| pod.metadata.uid.as_deref()).collect();
-        let unknown = self.edges.iter().filter(|edge| edge.connected && !known.contains(edge.uid.as_str()));
-        unknown.map(|edge| (edge.pod.clone(), edge.uid.clone())).collect()
+        self.edges.iter().filter(move |edge| edge.connected && !known.contains(edge.uid.as_str()))
     }
 
     /// The Distribution's uid.

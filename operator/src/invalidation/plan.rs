@@ -37,6 +37,8 @@ pub struct Plan {
     pub adopt: Vec<Arc<Invalidation>>,
     /// Finished Invalidations whose time is over.
     pub remove: Vec<Arc<Invalidation>>,
+    /// Pods that are gone and whose stream is open: an edge that ends has said goodbye before its pod goes.
+    pub close: Vec<String>,
     /// Pods that never serve again and are no members any more.
     pub forget: Vec<String>,
     /// When something is due though nothing changes, and what.
@@ -112,6 +114,7 @@ pub fn plan(observed: &Observed, memory: &Memory) -> Plan {
     }
     let members = observed.status().map_or(&[][..], |status| &status.members);
     let over = |uid: &String| !members.iter().any(|member| member.pod_uid == *uid);
+    plan.close = observed.unplaced().map(|edge| edge.uid.clone()).collect();
     plan.forget = memory.witness.stopped().into_iter().filter(over).collect();
     if let Some(counters) = observed.counters() {
         plan.content_version = complete(counters, observed.own(), &sights);

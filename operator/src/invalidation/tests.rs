@@ -1,0 +1,160 @@
+//! The driver against an API in memory: what it settles, whom it waits for, what it tells the edges.
+
+use std::time::Duration;
+
+use crds::Invalidation;
+use crds::condition::ConditionType;
+use edge_contract::{CONTRACT, FromEdge, FromOperator, Hello};
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher::Event;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::*;
+use crate::edges::Pretended;
+use crate::fake_api::FakeApi;
+use crate::server_side_apply::Child;
+use crate::table::Table;
+
+/// One process in front of an API, and the Distribution `default/shop`.
+struct Site {
+    api: FakeApi,
+    context: Context,
+    #[expect(dead_code, reason = "while it lives, this process leads")]
+    leads: watch::Sender<Leadership>,
+}
+
+impl Site {
+    /// A Distribution that was served before and whose log is empty.
+    fn new() -> Self {
+        let api = FakeApi::default();
+        let (context, leads) = Context::for_test(&api, Duration::from_mins(5));
+        let site = Self { api, context, leads };
+        let distribution = json!({
+            "apiVersion": "cdn.kubefront.io/v1alpha1", "kind": "Distribution",
+            "metadata": {"namespace": "default", "name": "shop", "uid": "uid-shop", "generation": 1},
+            "spec": {"origins": [{"name": "app", "url": "https://app.example.com"}], "defaultBehavior": {"origin": "app"}},
+            "status": {"observedGeneration": 1, "programmedGeneration": 1, "configRevision": 1,
+                "invalidation": {"epoch": 7, "sequence": 0, "floor": 0, "flush": 0}},
+        });
+        see(&site.context.stores.distributions, &site.api.put("distributions", distribution));
+        site
+    }
+
+    /// One look, a second after everything before it.
+    async fn run(&self) -> Wake {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        reconcile(&self.context, &key()).await.expect("reconciles")
+    }
+
+    /// A user creates an Invalidation of one path.
+    fn invalidate(&self, name: &str) {
+        let owner = json!({"apiVersion": "cdn.kubefront.io/v1alpha1", "kind": "Distribution", "name": "shop",
+            "uid": "uid-shop"});
+        let invalidation = json!({
+            "apiVersion": "cdn.kubefront.io/v1alpha1", "kind": "Invalidation",
+            "metadata": {"namespace": "default", "name": name, "uid": format!("uid-{name}"), "generation": 1,
+                "creationTimestamp": "2026-11-22T00:00:00Z", "ownerReferences": [owner]},
+            "spec": {"distributionRef": {"name": "shop"}, "paths": ["/index.html"]},
+        });
+        see(&self.context.stores.invalidations, &self.api.put("invalidations", invalidation));
+    }
+
+    /// A pod that has a node.
+    fn there_is_a_pod(&self, name: &str) {
+        let pod = json!({"metadata": {"namespace": "default", "name": name, "uid": format!("uid-{name}"),
+                "labels": {"cdn.kubefront.io/distribution": "shop"}},
+            "spec": {"nodeName": "node-1", "containers": [], "terminationGracePeriodSeconds": 60}});
+        see(&self.context.stores.pods, &self.api.put("pods", pod));
+    }
+
+    /// A pod whose edge has called, at this place of the log.
+    fn edge(&self, name: &str, at: Option<(u64, u64)>) -> Pretended {
+        self.there_is_a_pod(name);
+        self.calls(name, at)
+    }
+
+    /// The edge of a pod calls.
+    fn calls(&self, name: &str, at: Option<(u64, u64)>) -> Pretended {
+        let hello = json!({"contract": CONTRACT, "pod": name, "uid": format!("uid-{name}"), "bootId": name,
+            "epoch": at.map(|at| at.0), "sequence": at.map(|at| at.1)});
+        let hello: Hello = serde_json::from_value(hello).expect("a hello");
+        self.context.edges.pretend(&key(), &hello).expect("this process leads")
+    }
+
+    /// `Status: message` of whether it is complete.
+    fn complete(&self, name: &str) -> String {
+        let object = self.api.object(&format!("invalidations/{name}")).expect("exists");
+        let invalidation: Invalidation = serde_json::from_value(object).expect("an Invalidation");
+        let conditions = invalidation.status.unwrap_or_default().conditions;
+        let condition = ConditionType::Complete.of(&conditions).expect("was reported");
+        format!("{}: {}", condition.status, condition.message)
+    }
+}
+
+impl Pretended {
+    /// Applies what it is owed, and says so; the numbers of orders, and heads as `≤number`.
+    fn follows(&mut self) -> Vec<String> {
+        let mut told = Vec::new();
+        for line in self.owed() {
+            let (epoch, sequence, order_uid) = match line {
+                FromOperator::Order(order) => (order.epoch, order.sequence, Some(order.uid)),
+                FromOperator::Head(head) => (head.epoch, head.sequence, None),
+                _ => continue,
+            };
+            told.push(if order_uid.is_some() { sequence.to_string() } else { format!("≤{sequence}") });
+            self.say(FromEdge::Acknowledged { epoch, sequence, order_uid, removed: 0 });
+        }
+        told
+    }
+}
+
+fn key() -> DistributionKey {
+    DistributionKey::new("default", "shop")
+}
+
+/// The watch of a table tells of an object.
+fn see<K: Child>(table: &Table<K>, object: &Value) {
+    let object: DeserializeGuard<K> = serde_json::from_value(object.clone()).expect("an object");
+    table.feed(None).take(Event::Apply(object));
+}
+
+/// The watch of a table tells that an object is gone.
+fn miss<K: Child>(table: &Table<K>, object: &Value) {
+    let object: DeserializeGuard<K> = serde_json::from_value(object.clone()).expect("an object");
+    table.feed(None).take(Event::Delete(object));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalidation_is_complete_once_every_edge_has_applied_it() {
+    let site = Site::new();
+    let (mut one, mut two) = (site.edge("one", None), site.edge("two", None));
+    site.invalidate("inv");
+    site.run().await;
+    assert_eq!(one.follows(), ["1", "≤1"]);
+    site.run().await;
+    assert!(site.complete("inv").starts_with("False: 1 of 2 edges"), "{}", site.complete("inv"));
+    assert_eq!(two.follows(), ["1", "≤1"]);
+    site.run().await;
+    assert_eq!(site.complete("inv"), "True: every edge has applied it: 2 of 2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_closed_once_its_pod_is_gone_and_not_while_it_ends() {
+    let site = Site::new();
+    let (one, two) = (site.edge("one", None), site.edge("two", None));
+    site.run().await;
+    let mut ending = site.api.object("pods/one").expect("exists");
+    ending["metadata"]["deletionTimestamp"] = json!("2026-11-22T01:00:00Z");
+    see(&site.context.stores.pods, &site.api.put("pods", ending));
+    site.run().await;
+    assert!(!one.is_closed(), "it has its goodbye to say");
+
+    miss(&site.context.stores.pods, &site.api.object("pods/one").expect("exists"));
+    site.run().await;
+    assert!(!one.is_closed(), "a watch that shows it no more proves nothing: the API still has it");
+    site.api.remove("pods/one");
+    site.run().await;
+    assert!(one.is_closed());
+    assert!(!two.is_closed());
+}
