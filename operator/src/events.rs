@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
 use crate::runner::chain;
+use crate::setback::Setback;
 
 /// Tells what happened, at the object it happened to. Repetitions become one Event with a count.
 #[derive(Clone)]
@@ -40,7 +41,9 @@ impl Events {
             action: "Reconcile".into(),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, object).await {
+        let Err(error) = self.recorder.publish(&event, object).await else { return };
+        // With its namespace goes whoever would read it.
+        if Setback::of(&error) != Setback::NamespaceEnds {
             tracing::warn!(reason, error = chain(&error), "an Event could not be written");
         }
     }

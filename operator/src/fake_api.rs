@@ -29,6 +29,8 @@ pub enum Fault {
     Once(u16),
     /// It is answered with this status, every time.
     Always(u16),
+    /// Its namespace is being removed: nothing is created in it any more.
+    NamespaceEnds,
     /// It is never answered.
     Silence,
 }
@@ -95,6 +97,7 @@ impl FakeApi {
         }
         let (status, answer) = match fault {
             Some(Fault::Once(code) | Fault::Always(code)) => failure(code, "a fault that the test wants"),
+            Some(Fault::NamespaceEnds) => namespace_ends(),
             _ if is_list(&head) => self.0.lock().list(short(head.uri.path()), head.uri.query().unwrap_or_default()),
             _ => self.0.lock().handle(&head.method, short(head.uri.path()), body),
         };
@@ -202,6 +205,13 @@ fn is_list(head: &http::request::Parts) -> bool {
 fn short(path: &str) -> &str {
     let namespaced = path.split_once("/namespaces/").map_or(path, |(_, rest)| rest);
     namespaced.split_once('/').map_or(namespaced, |(_, rest)| rest)
+}
+
+/// As the API server's admission says it.
+fn namespace_ends() -> (StatusCode, Value) {
+    let (status, mut answer) = failure(403, "unable to create new content in namespace default");
+    answer["details"] = json!({"causes": [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}]});
+    (status, answer)
 }
 
 fn failure(code: u16, message: &str) -> (StatusCode, Value) {

@@ -28,6 +28,7 @@ pub mod quantity;
 pub mod run;
 pub mod runner;
 pub mod server_side_apply;
+pub mod setback;
 pub mod settings;
 pub mod slim;
 pub mod surroundings;

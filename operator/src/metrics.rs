@@ -20,6 +20,7 @@ pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
     durations: Family<Controller, Histogram>,
     failures: Family<Controller, Counter>,
+    conflicts: Family<Controller, Counter>,
     writes: Family<Write, Counter>,
     leading: Gauge,
     distributions: Gauge,
@@ -43,6 +44,7 @@ pub struct Reconciles {
     pub controller: &'static str,
     duration: Histogram,
     failures: Counter,
+    conflicts: Counter,
 }
 
 impl Metrics {
@@ -50,7 +52,7 @@ impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("kubefront");
         let durations = Family::<Controller, Histogram>::new_with_constructor(|| Histogram::new(DURATIONS));
-        let (failures, writes) = (Family::default(), Family::default());
+        let (failures, conflicts, writes) = (Family::default(), Family::default(), Family::default());
         let (leading, distributions) = (Gauge::default(), Gauge::default());
         registry.register("reconcile_duration_seconds", "How long runs of a reconcile took", durations.clone());
         registry.register(
@@ -58,11 +60,16 @@ impl Metrics {
             "Runs of a reconcile that failed and were tried again",
             failures.clone(),
         );
+        registry.register(
+            "reconcile_conflicts",
+            "Runs of a reconcile whose look was out of date, tried again at once",
+            conflicts.clone(),
+        );
         registry.register("api_writes", "Writes to the Kubernetes API, Leases and Events aside", writes.clone());
         registry.register("leading", "1 while this replica leads", leading.clone());
         registry.register("distributions", "Distributions that are looked after", distributions.clone());
         let registry = Arc::new(Mutex::new(registry));
-        Self { registry, durations, failures, writes, leading, distributions }
+        Self { registry, durations, failures, conflicts, writes, leading, distributions }
     }
 
     /// For `register`ing numbers that belong to another part of the operator.
@@ -75,7 +82,8 @@ impl Metrics {
         let label = Controller { controller };
         let duration = self.durations.get_or_create(&label).clone();
         let failures = self.failures.get_or_create(&label).clone();
-        Reconciles { controller, duration, failures }
+        let conflicts = self.conflicts.get_or_create(&label).clone();
+        Reconciles { controller, duration, failures, conflicts }
     }
 
     /// Counts a write to the Kubernetes API.
@@ -124,6 +132,11 @@ impl Reconciles {
     pub fn failed(&self) {
         self.failures.inc();
     }
+
+    /// Counts a run whose look was out of date.
+    pub fn overtaken(&self) {
+        self.conflicts.inc();
+    }
 }
 
 #[cfg(test)]
@@ -136,11 +149,13 @@ mod tests {
         metrics.wrote("apply", "Deployment");
         metrics.reconciles("distribution").took(Duration::from_millis(2));
         metrics.reconciles("distribution").failed();
+        metrics.reconciles("invalidation").overtaken();
         metrics.lead(true);
         let text = metrics.text();
         for line in [
             r#"kubefront_api_writes_total{verb="apply",kind="Deployment"} 1"#,
             r#"kubefront_reconcile_failures_total{controller="distribution"} 1"#,
+            r#"kubefront_reconcile_conflicts_total{controller="invalidation"} 1"#,
             r#"kubefront_reconcile_duration_seconds_bucket{le="0.003",controller="distribution"} 1"#,
             "kubefront_leading 1",
         ] {

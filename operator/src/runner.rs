@@ -4,7 +4,8 @@
 //! Guarantees: a wake-up during a run causes another run after it, so no change is missed. A key whose runs fail delays no
 //! other key. No run lasts longer than [`DEADLINE`].
 //! Errors: are logged with their causes and counted; the key is run again after 50 ms, then twice as long each time up to a
-//! minute, with jitter, until it succeeds.
+//! minute, with jitter, until it succeeds. That a look was out of date is usual: it is counted apart, and the key is soon run
+//! again without a word. In a namespace that ends nothing is tried more often than once a minute.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
@@ -22,6 +23,7 @@ use crate::context::Wake;
 use crate::dice;
 use crate::metrics::Reconciles;
 use crate::names::DistributionKey;
+use crate::setback::Setback;
 
 /// The longest that one run may take. Everything in it is a few calls of the API.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -32,6 +34,12 @@ const CONCURRENT: usize = 8;
 /// The wait after a first failure, and the longest one.
 const IMPATIENT: Duration = Duration::from_millis(50);
 const PATIENT: Duration = Duration::from_mins(1);
+
+/// How soon a key whose look was out of date is run again: the watch has shown more by then.
+const OVERTAKEN_AGAIN: Duration = Duration::from_millis(50);
+
+/// How often in a row a look may be out of date before that counts as a failure.
+const OVERTAKEN_LIMIT: u32 = 20;
 
 /// Wakes one of the two reconciles.
 #[derive(Clone, Debug)]
@@ -71,7 +79,7 @@ where
     let mut wakes = pin!(scheduler(futures::stream::unfold(wakes, async |mut wakes| {
         wakes.recv().await.map(|request| (request, wakes))
     })));
-    let mut failures = HashMap::new();
+    let mut tries: HashMap<DistributionKey, Tries> = HashMap::new();
     let mut running = HashSet::new();
     let mut runs = FuturesUnordered::new();
     loop {
@@ -90,24 +98,57 @@ where
         running.remove(&key);
         let now = clock::monotonic();
         reconciles.took(now - began);
-        let failed = match result {
+        let (setback, error) = match result {
             Ok(Ok(wake)) => {
-                failures.remove(&key);
+                tries.remove(&key);
                 if let Some(at) = wake.at {
                     tracing::debug!(%key, controller = reconciles.controller, why = wake.why, "will look again");
                     bell.ring_at(key, at);
                 }
                 continue;
             }
-            Ok(Err(error)) => chain(&error),
-            Err(_) => format!("it took longer than {} s", DEADLINE.as_secs()),
+            Ok(Err(error)) => (Setback::of(&error), chain(&error)),
+            Err(_) => (Setback::Failure, format!("it took longer than {} s", DEADLINE.as_secs())),
         };
-        let count = failures.entry(key.clone()).or_insert(0_u32);
-        let wait = patience(*count, dice::fraction());
-        *count += 1;
-        reconciles.failed();
-        tracing::warn!(%key, controller = reconciles.controller, error = failed, again_in = ?wait, "reconcile failed");
-        bell.ring_at(key, now + wait);
+        let (setback, again_in) = tries.entry(key.clone()).or_default().again(setback, dice::fraction());
+        let controller = reconciles.controller;
+        match setback {
+            Setback::Failure => {
+                reconciles.failed();
+                tracing::warn!(%key, controller, error, ?again_in, "reconcile failed");
+            }
+            Setback::NamespaceEnds => tracing::debug!(%key, controller, error, ?again_in, "the namespace ends"),
+            Setback::Overtaken => {
+                reconciles.overtaken();
+                tracing::debug!(%key, controller, error, ?again_in, "the look was out of date");
+            }
+        }
+        bell.ring_at(key, now + again_in);
+    }
+}
+
+/// What came of the last runs of a key, none of which succeeded.
+#[derive(Debug, Default)]
+struct Tries {
+    failed: u32,
+    overtaken: u32,
+}
+
+impl Tries {
+    /// Takes one more setback: what it counts as, and how long to wait.
+    fn again(&mut self, setback: Setback, luck: f64) -> (Setback, Duration) {
+        match setback {
+            Setback::Overtaken if self.overtaken < OVERTAKEN_LIMIT => {
+                self.overtaken += 1;
+                (Setback::Overtaken, spread(OVERTAKEN_AGAIN, luck))
+            }
+            Setback::NamespaceEnds => (Setback::NamespaceEnds, spread(PATIENT, luck)),
+            Setback::Overtaken | Setback::Failure => {
+                let wait = patience(self.failed, luck);
+                self.failed += 1;
+                (Setback::Failure, wait)
+            }
+        }
     }
 }
 
@@ -123,9 +164,13 @@ fn append(line: String, cause: &dyn Display) -> String {
     if line.ends_with(&cause) { line } else { format!("{line}: {cause}") }
 }
 
-/// How long to wait after so many failures in a row; `luck` from 0 to 1 spreads it over its second half.
+/// How long to wait after so many failures in a row.
 fn patience(failures: u32, luck: f64) -> Duration {
-    let full = IMPATIENT.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(PATIENT);
+    spread(IMPATIENT.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(PATIENT), luck)
+}
+
+/// `luck` from 0 to 1 spreads a wait over its second half.
+fn spread(full: Duration, luck: f64) -> Duration {
     full.mul_f64(0.5 + luck / 2.0)
 }
 
@@ -263,6 +308,27 @@ mod tests {
         (0..CONCURRENT + 3).for_each(|n| bell.ring(key(&n.to_string())));
         assert_eq!(script.after(Duration::from_millis(900)).await.len(), CONCURRENT);
         assert_eq!(script.after(Duration::from_millis(900)).await.len(), CONCURRENT + 3);
+    }
+
+    #[test]
+    fn a_look_that_was_out_of_date_is_soon_repeated_and_costs_no_patience() {
+        let mut tries = Tries::default();
+        for _ in 0..OVERTAKEN_LIMIT {
+            assert_eq!(tries.again(Setback::Overtaken, 1.0), (Setback::Overtaken, OVERTAKEN_AGAIN));
+        }
+        assert_eq!(tries.again(Setback::Failure, 1.0), (Setback::Failure, IMPATIENT), "the first failure");
+    }
+
+    #[test]
+    fn looks_that_are_always_out_of_date_are_a_failure() {
+        let mut tries = Tries { failed: 0, overtaken: OVERTAKEN_LIMIT };
+        assert_eq!(tries.again(Setback::Overtaken, 1.0), (Setback::Failure, IMPATIENT));
+        assert_eq!(tries.again(Setback::Overtaken, 1.0), (Setback::Failure, IMPATIENT * 2));
+    }
+
+    #[test]
+    fn a_namespace_that_ends_is_left_alone_for_a_while() {
+        assert_eq!(Tries::default().again(Setback::NamespaceEnds, 1.0), (Setback::NamespaceEnds, PATIENT));
     }
 
     #[test]

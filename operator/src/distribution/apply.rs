@@ -3,7 +3,8 @@
 //! Guarantees: nothing is written that the live object holds already, and nothing is removed while anything could not be
 //! written. Pods are not touched while something they need could not be written. Edges are told a configuration only once it
 //! lies in the `ConfigMap` that new edges start from.
-//! Errors: are gathered, so that one object which an admission plugin refuses does not hold up the others.
+//! Errors: are gathered, so that one object which an admission plugin refuses does not hold up the others. In a namespace that
+//! ends nothing more is tried after the first refusal.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -20,13 +21,14 @@ use crate::distribution::plan::{HeldBack, Plan, Prune};
 use crate::holds::holds;
 use crate::names::DistributionKey;
 use crate::server_side_apply::{Child, WriteError};
+use crate::setback::Setback;
 use crate::slim;
 use crate::table::Table;
 
 /// A plan was carried out, as far as the API let it.
 #[derive(Debug, Default)]
 pub struct Applied {
-    /// What could not be written.
+    /// What could not be written, the gravest first.
     pub failures: Vec<WriteError>,
     /// Deployments whose turn it is not yet.
     pub held_back: Vec<HeldBack>,
@@ -80,7 +82,9 @@ pub async fn apply(context: &Context, observed: &Observed, accepted: &Accepted, 
             writes.remove(live, child).await;
         }
     }
-    Applied { failures: writes.failures, held_back }
+    let mut failures = writes.failures;
+    failures.sort_by_key(|failure| Setback::of(failure));
+    Applied { failures, held_back }
 }
 
 /// Writes one after the other, and what became of them.
@@ -99,6 +103,9 @@ impl Writes<'_> {
     ) -> bool {
         let before = self.failures.len();
         for desired in planned {
+            if self.failures.last().is_some_and(|failure| Setback::of(failure) == Setback::NamespaceEnds) {
+                return false;
+            }
             let live = live.get(&desired.name_any()).map(|live| &**live);
             if live.is_some_and(|live| holds(live, &desired)) {
                 continue;

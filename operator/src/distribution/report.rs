@@ -25,6 +25,7 @@ use crate::invalidation::content_version;
 use crate::leader::Leadership;
 use crate::names::{self, DistributionKey, LOCATION_LABEL};
 use crate::runner::chain;
+use crate::setback::Setback;
 use crate::table::Group;
 use crate::{clock, slim};
 
@@ -191,8 +192,14 @@ fn rolling(context: &Context, key: &DistributionKey, applied: Option<&Applied>) 
     }
 }
 
+/// What could not be written, for people: that a look was out of date is mended before anybody reads of it.
 fn failing(applied: &Applied) -> Option<String> {
-    applied.failures.first().map(|failure| chain(failure))
+    let failure = applied.failures.first()?;
+    match Setback::of(failure) {
+        Setback::Failure => Some(chain(failure)),
+        Setback::NamespaceEnds => Some("the namespace is being removed, so nothing is made in it any more".to_owned()),
+        Setback::Overtaken => None,
+    }
 }
 
 fn count(status: &mut DistributionStatus, resolved: &Resolved, edges: &[Edge], number: Option<Number>) {

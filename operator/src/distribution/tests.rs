@@ -16,6 +16,7 @@ use crate::fake_api::{FakeApi, Fault};
 use crate::leader::Leadership;
 use crate::runner::{DEADLINE, chain};
 use crate::server_side_apply::Child;
+use crate::setback::Setback;
 use crate::table::Table;
 
 /// One process in front of an API, and the Distribution `default/shop`.
@@ -129,18 +130,18 @@ impl Site {
     /// The same cluster, looked at by a process that starts now.
     fn restarted(self, leads_for: Duration) -> Self {
         let (context, leads) = Context::for_test(&self.api, leads_for);
-        let there = |path: &str| self.api.object(path).expect("exists");
-        see(&context.stores.distributions, &there("distributions/shop"));
-        see(&context.stores.deployments, &there("deployments/shop--default"));
-        see(&context.stores.config_maps, &there("configmaps/shop-edge"));
-        see(&context.stores.service_accounts, &there("serviceaccounts/shop-edge"));
-        see(&context.stores.network_policies, &there("networkpolicies/shop-edge"));
-        see(&context.stores.pod_disruption_budgets, &there("poddisruptionbudgets/shop--default"));
+        let stores = &context.stores;
+        show(&self.api, &stores.distributions, "distributions/shop");
+        show(&self.api, &stores.deployments, "deployments/shop--default");
+        show(&self.api, &stores.config_maps, "configmaps/shop-edge");
+        show(&self.api, &stores.service_accounts, "serviceaccounts/shop-edge");
+        show(&self.api, &stores.network_policies, "networkpolicies/shop-edge");
+        show(&self.api, &stores.pod_disruption_budgets, "poddisruptionbudgets/shop--default");
         for service in ["app", "shop-edge", "shop--default"] {
-            see(&context.stores.services, &there(&format!("services/{service}")));
+            show(&self.api, &stores.services, &format!("services/{service}"));
         }
         for pod in ["one", "two"] {
-            see(&context.stores.pods, &there(&format!("pods/{pod}")));
+            show(&self.api, &stores.pods, &format!("pods/{pod}"));
         }
         Self { api: self.api, context, leads }
     }
@@ -156,6 +157,13 @@ fn key() -> DistributionKey {
 
 fn spec() -> Value {
     json!({"origins": [{"name": "app", "service": {"name": "app", "port": 80}}], "defaultBehavior": {"origin": "app"}})
+}
+
+/// The watch of a table tells of what is there.
+fn show<K: Child + DeserializeOwned>(api: &FakeApi, table: &Table<K>, path: &str) {
+    if let Some(object) = api.object(path) {
+        see(table, &object);
+    }
 }
 
 /// The watch of a table tells of an object.
@@ -289,6 +297,49 @@ async fn an_object_that_may_not_be_written_is_named_and_holds_up_no_other() {
     site.api.mend();
     site.run().await.expect("creates");
     assert!(!site.condition(ConditionType::Reconciling).contains("WriteFailed"));
+}
+
+#[tokio::test]
+async fn that_a_look_was_out_of_date_is_nothing_to_tell_of() {
+    let (site, _edges) = Site::at_rest().await;
+    let mut service = site.api.object("services/shop-edge").expect("exists");
+    service["spec"]["ports"][0]["port"] = json!(8080);
+    see(&site.context.stores.services, &site.api.put("services", service));
+    site.api.fail("PATCH services/shop-edge", Fault::Once(409));
+    let error = site.run().await.expect_err("conflicts");
+    assert_eq!(Setback::of(&error), Setback::Overtaken);
+    assert_eq!(site.api.writes(), ["PATCH services/shop-edge"], "no word of it in the status");
+    site.run().await.expect("repairs");
+}
+
+#[tokio::test]
+async fn a_failure_is_told_though_a_conflict_came_first() {
+    let site = Site::new();
+    site.api.fail("PATCH networkpolicies/shop-edge", Fault::Always(409));
+    site.api.fail("PATCH services/shop-edge", Fault::Always(403));
+    let error = site.run().await.expect_err("is refused");
+    assert_eq!(Setback::of(&error), Setback::Failure);
+    let reconciling = site.condition(ConditionType::Reconciling);
+    assert!(reconciling.starts_with("True/WriteFailed: could not apply Service default/shop-edge"), "{reconciling}");
+}
+
+#[tokio::test]
+async fn in_a_namespace_that_ends_nothing_is_made_again() {
+    let (site, _edges) = Site::at_rest().await;
+    for (child, resource) in [("shop-edge", "networkpolicies"), ("shop-edge", "serviceaccounts")] {
+        site.api.remove(&format!("{resource}/{child}"));
+        site.api.fail(&format!("PATCH {resource}/{child}"), Fault::NamespaceEnds);
+    }
+    let site = site.restarted(Duration::from_mins(5));
+    site.api.calls();
+    let error = site.run().await.expect_err("is refused");
+    assert_eq!(Setback::of(&error), Setback::NamespaceEnds);
+    assert_eq!(site.api.writes()[0], "PATCH serviceaccounts/shop-edge");
+    assert!(!site.api.writes().contains(&"PATCH networkpolicies/shop-edge".to_owned()), "the first refusal is enough");
+    let reconciling = site.condition(ConditionType::Reconciling);
+    assert!(reconciling.starts_with("True/WriteFailed: the namespace is being removed"), "{reconciling}");
+    site.run().await.expect_err("still is");
+    assert_eq!(site.api.writes(), ["PATCH serviceaccounts/shop-edge"], "and it is said once");
 }
 
 #[tokio::test]

@@ -1,0 +1,106 @@
+//! What the API refused into what that is worth: a failure, a namespace that ends, or a look that was out of date.
+//!
+//! Only a failure is somebody's business. The other two are how a cluster works: others write too, and namespaces go.
+
+use std::error::Error;
+
+use kube::core::Status;
+
+/// Why a run did not come to its end, the gravest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Setback {
+    /// Something that somebody may have to mend.
+    Failure,
+    /// The namespace is being removed: whatever is missing in it stays so.
+    NamespaceEnds,
+    /// Another write came first, or the object went: the next look sees it.
+    Overtaken,
+}
+
+/// By which the API server says that nothing is created in a namespace any more.
+const TERMINATING: &str = "NamespaceTerminating";
+
+impl Setback {
+    /// What an error is, by the first word of the API among its causes.
+    pub fn of(error: &(dyn Error + 'static)) -> Self {
+        let mut next = Some(error);
+        while let Some(cause) = next {
+            if let Some(status) = status(cause) {
+                return judge(status);
+            }
+            next = cause.source();
+        }
+        Self::Failure
+    }
+}
+
+fn judge(status: &Status) -> Setback {
+    let details = status.details.as_ref();
+    let is_ending = details.is_some_and(|details| details.causes.iter().any(|cause| cause.reason == TERMINATING));
+    let missing = details.filter(|_| status.code == 404);
+    match status.code {
+        403 if is_ending => Setback::NamespaceEnds,
+        404 if missing.is_some_and(|missing| missing.kind == "namespaces") => Setback::NamespaceEnds,
+        // Without a name it is the kind that is unknown: its definition is missing.
+        404 if missing.is_some_and(|missing| !missing.name.is_empty()) => Setback::Overtaken,
+        409 => Setback::Overtaken,
+        _ => Setback::Failure,
+    }
+}
+
+/// What the API said, if this cause is that.
+fn status<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a Status> {
+    let boxed = || cause.downcast_ref::<Box<kube::Error>>().map(|error| &**error);
+    match cause.downcast_ref::<kube::Error>().or_else(boxed)? {
+        kube::Error::Api(status) => Some(status),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    enum Step {
+        #[error("could not write")]
+        Write(#[source] kube::Error),
+        #[error("could not apply")]
+        Apply(#[source] Box<kube::Error>),
+    }
+
+    #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "reads best with literals")]
+    fn check(code: u16, details: Value, expect: Setback) {
+        let said = || {
+            let said = json!({"code": code, "message": "", "reason": "", "details": details});
+            kube::Error::Api(serde_json::from_value(said).expect("a status"))
+        };
+        for error in [Step::Write(said()), Step::Apply(Box::new(said()))] {
+            assert_eq!(Setback::of(&error), expect, "{code} {details} of {error:?}");
+        }
+    }
+
+    #[test]
+    fn a_conflict_and_an_object_that_went_are_no_failures() {
+        check(409, json!({}), Setback::Overtaken);
+        check(404, json!({"name": "shop", "kind": "distributions"}), Setback::Overtaken);
+    }
+
+    #[test]
+    fn a_namespace_that_ends_is_known_by_the_cause_and_one_that_is_gone_by_its_kind() {
+        let cause = json!({"reason": "NamespaceTerminating", "field": "metadata.namespace"});
+        check(403, json!({"name": "shop", "kind": "deployments", "causes": [cause]}), Setback::NamespaceEnds);
+        check(404, json!({"name": "default", "kind": "namespaces"}), Setback::NamespaceEnds);
+    }
+
+    #[test]
+    fn all_else_is_a_failure() {
+        check(403, json!({"name": "shop", "kind": "deployments"}), Setback::Failure);
+        check(404, json!({}), Setback::Failure);
+        check(500, json!({}), Setback::Failure);
+        assert_eq!(Setback::of(&std::fmt::Error), Setback::Failure);
+    }
+}
