@@ -25,7 +25,7 @@ pub use origins::{ResolvedOrigin, ResolvedService};
 use crate::child::{ChildKind, is_owned};
 use crate::compile;
 use crate::distribution::observe::Observed;
-use crate::finding::Finding;
+use crate::finding::{Finding, MendedBy};
 use crate::names::DistributionKey;
 
 /// What serves, and what is to be mended.
@@ -82,6 +82,8 @@ pub fn resolve(observed: &Observed) -> Resolution {
     let still_serving =
         old.findings.into_iter().filter(|finding| !new.findings.contains(finding)).map(|finding| Finding {
             message: format!("in generation {}, which serves on: {}", taken.generation, finding.message),
+            // It ends with that generation, so whatever lets the new one be taken mends it.
+            mended_by: MendedBy::Cluster,
             ..finding
         });
     let findings = new.findings.iter().cloned().chain(still_serving).collect();
