@@ -105,6 +105,7 @@ pub fn plan(observed: &Observed, memory: &Memory) -> Plan {
             adopt(&mut plan, distribution, invalidation);
         }
         if order::finished_at(invalidation).is_some() {
+            restate(&mut plan, invalidation);
             remove_in_time(&mut plan, observed, invalidation);
         } else if let Some((status, in_passing)) = report(observed, &sights, invalidation) {
             let invalidation = invalidation.clone();
@@ -160,6 +161,15 @@ fn adopt(plan: &mut Plan, distribution: &Distribution, invalidation: &Arc<Invali
     }
 }
 
+/// Says that a finished one is finished in its newest generation too: who waits for it by its generation would wait for ever.
+fn restate(plan: &mut Plan, invalidation: &Arc<Invalidation>) {
+    let seen = invalidation.status.as_ref().and_then(|status| status.observed_generation);
+    if seen != invalidation.metadata.generation {
+        let (invalidation, status) = (invalidation.clone(), status::ended(invalidation));
+        plan.statuses.push(Report { invalidation, status, in_passing: false });
+    }
+}
+
 fn remove_in_time(plan: &mut Plan, observed: &Observed, invalidation: &Arc<Invalidation>) {
     let Some(until) = order::kept_until(invalidation) else { return };
     if invalidation.metadata.deletion_timestamp.is_some() {
@@ -197,5 +207,59 @@ impl Plan {
         if self.due.is_none_or(|(due, _)| at < due) {
             self.due = Some((at, why));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crds::invalidation::{DistributionReference, InvalidationSpec};
+
+    use super::*;
+    use crate::clock;
+    use crate::names::DistributionKey;
+
+    fn complete() -> Invalidation {
+        let distribution_ref = DistributionReference { name: "shop".into() };
+        let spec =
+            InvalidationSpec { distribution_ref, paths: vec!["/a".into()], ttl_seconds_after_finished: Some(3_600) };
+        let mut invalidation = Invalidation::new("shop-1", spec);
+        invalidation.metadata.generate_name = Some("shop-".into());
+        invalidation.metadata.generation = Some(1);
+        let status = status::running(&invalidation, &status::Progress::default(), clock::wall());
+        Invalidation { status: Some(status), ..invalidation }
+    }
+
+    fn planned(invalidation: Invalidation) -> Plan {
+        let observed = Observed {
+            key: DistributionKey::new("default", "shop"),
+            distribution: None,
+            unreadable: false,
+            invalidations: vec![Arc::new(invalidation)],
+            pods: vec![],
+            edges: vec![],
+            at: clock::monotonic(),
+            wall: clock::wall(),
+        };
+        plan(&observed, &Memory::default())
+    }
+
+    #[test]
+    fn one_that_has_ended_is_not_written_again() {
+        assert!(planned(complete()).statuses.is_empty());
+    }
+
+    #[test]
+    fn one_that_has_ended_is_said_to_have_ended_in_its_newest_generation_too() {
+        let mut kept_longer = complete();
+        kept_longer.metadata.generation = Some(2);
+        let before = kept_longer.status.clone().expect("a status");
+        let [Report { status: after, .. }] = &planned(kept_longer).statuses[..] else { panic!("one status is owed") };
+        assert_eq!(after.observed_generation, Some(2));
+        assert!(after.conditions.iter().all(|condition| condition.observed_generation == Some(2)));
+        assert_eq!(after.completed_at, before.completed_at, "it ended when it ended");
+        let times = |all: &InvalidationStatus| -> Vec<_> {
+            all.conditions.iter().map(|condition| condition.last_transition_time.clone()).collect()
+        };
+        assert_eq!(times(after), times(&before));
     }
 }

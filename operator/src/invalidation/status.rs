@@ -110,6 +110,15 @@ pub fn expired(invalidation: &Invalidation, now: Timestamp) -> InvalidationStatu
     refused(invalidation, conditions(invalidation, now, [fails(), fails(), no(Reason::Expired, ""), stalled]))
 }
 
+/// One that has ended, as of its newest generation: how long it is kept may still change, and nothing else of it does.
+pub fn ended(invalidation: &Invalidation) -> InvalidationStatus {
+    let mut status = invalidation.status.clone().unwrap_or_default();
+    let generation = invalidation.metadata.generation;
+    status.observed_generation = generation;
+    status.conditions.iter_mut().for_each(|condition| condition.observed_generation = generation);
+    status
+}
+
 /// A status without a place in the log.
 fn refused(invalidation: &Invalidation, conditions: Vec<Condition>) -> InvalidationStatus {
     let observed_generation = invalidation.metadata.generation;
