@@ -24,13 +24,14 @@ help: ## This list
 
 fmt: ## Format Rust and Go
 	cargo fmt --all
-	gofmt -w tests/cluster
+	gofmt -w tests/cluster tests/kstatus
 
 lint: ## Formatting, clippy with warnings as errors, go vet
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features tests/cluster --locked -- -D warnings
-	test -z "$$(gofmt -l tests/cluster | tee /dev/stderr)"
+	test -z "$$(gofmt -l tests/cluster tests/kstatus | tee /dev/stderr)"
 	cd tests/cluster && go vet ./... && go vet -tags cluster ./...
+	cd tests/kstatus && go vet ./...
 
 test: ## Every test: units, Go, and the walks on a real cluster that is started and ended here
 	@.ci/prepare build cluster
@@ -40,6 +41,7 @@ test: ## Every test: units, Go, and the walks on a real cluster that is started 
 unit: cluster ## The tests that need no cluster
 	$(CARGO_TEST)
 	cd tests/cluster && go test ./...
+	cd tests/kstatus && go test -count=1 ./...
 
 walks: images ## The tests on a real cluster; uses one that is up, or starts and ends its own
 	.ci/with-cluster 2 $(CARGO_TEST) --features tests/cluster $(WALKS)

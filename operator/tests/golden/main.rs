@@ -3,6 +3,7 @@
 
 mod case;
 mod edits;
+mod states;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,14 +24,7 @@ fn every_case_resolves_and_plans_as_its_file_says() {
     let mut differing = Vec::new();
     for input in inputs() {
         let expected = PathBuf::from(input.to_string_lossy().replace(".in.yaml", ".out.yaml"));
-        let fresh = print(&Case::read(&input));
-        if std::env::var_os("UPDATE").is_some() {
-            fs::write(&expected, &fresh).expect("writes");
-        }
-        let there = fs::read_to_string(&expected).unwrap_or_default();
-        if let Some(line) = first_difference(&there, &fresh) {
-            differing.push(format!("{}: {line}", expected.display()));
-        }
+        differing.extend(difference(&expected, &print(&Case::read(&input))));
     }
     assert!(
         differing.is_empty(),
@@ -159,6 +153,15 @@ fn kind(object: &Value) -> &str {
 
 fn name(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap_or_default()
+}
+
+/// Where a file differs from what it should hold; with `UPDATE` it is made to hold it.
+fn difference(path: &Path, fresh: &str) -> Option<String> {
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(path, fresh).expect("writes");
+    }
+    let there = fs::read_to_string(path).unwrap_or_default();
+    first_difference(&there, fresh).map(|line| format!("{}: {line}", path.display()))
 }
 
 fn first_difference(there: &str, fresh: &str) -> Option<String> {
