@@ -6,7 +6,8 @@
 // first processes and wires them (network.go); each of those (node.go) makes its
 // file system (mounts.go), writes its settings (settings.go) and keeps its
 // programs (programs.go, children.go) running; `up` waits (wait.go) until the
-// API server (api.go) says that all is there. `down` (down.go) ends it all.
+// API server (api.go) says that all is there. `down` (down.go) ends it all, and
+// `traces` (traces.go, leftovers.go) shows whether it did.
 package main
 
 import (
@@ -55,7 +56,7 @@ func newCommand() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(upCommand(), downCommand(), loadCommand(), imageCommand(), envCommand(),
-		statusCommand(), execCommand(), logsCommand(), buildCommand(), nodeEnterCommand(), nodeMainCommand())
+		statusCommand(), execCommand(), logsCommand(), buildCommand(), tracesCommand(), nodeEnterCommand(), nodeMainCommand())
 	return root
 }
 
@@ -172,6 +173,28 @@ cache. ` + "`up`" + ` does this by itself; unchanged sources cost nothing.`,
 			return err
 		},
 	}
+}
+
+func tracesCommand() *cobra.Command {
+	var since string
+	command := &cobra.Command{
+		Use:   "traces",
+		Short: "Print what a cluster could leave on this machine; --since: fail if it has",
+		Long: `Print, for a program, what a cluster could leave on this machine: processes with
+their namespaces, mounts, interfaces, routes, firewall rules, control groups,
+kernel settings and files. With --since, compare that with what an earlier call
+printed, and fail with the name of everything that has come or is gone.`,
+		Example: "  cluster traces >before; cluster up; cluster down; cluster traces --since before",
+		Args:    cobra.NoArgs,
+		RunE: withHome(func(ctx context.Context, h home, _ []string) error {
+			if since == "" {
+				return printTraces(h, os.Stdout)
+			}
+			return compareTraces(ctx, h, since)
+		}),
+	}
+	command.Flags().StringVar(&since, "since", "", "a file that `cluster traces` has printed")
+	return command
 }
 
 func nodeEnterCommand() *cobra.Command {

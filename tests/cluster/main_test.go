@@ -43,7 +43,7 @@ func TestHelpNamesEverySubcommandOfAUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"up", "down", "load", "image", "env", "status", "exec", "logs", "build"} {
+	for _, name := range []string{"up", "down", "load", "image", "env", "status", "exec", "logs", "build", "traces"} {
 		if !strings.Contains(output, "\n  "+name+" ") {
 			t.Errorf("%s is missing:\n%s", name, output)
 		}

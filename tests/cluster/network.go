@@ -87,6 +87,14 @@ var nodeNetworkSettings = map[string]string{
 	"net/ipv4/conf/default/send_redirects": "0",
 }
 
+// loadSinkDrivers runs on the host. A driver that is a module is loaded when the
+// first interface of its kind is made, in whatever namespace, and then makes one
+// of its own on the host, unless it was told not to before.
+func loadSinkDrivers() {
+	_ = exec.Command("modprobe", "dummy", "numdummies=0").Run()
+	_ = exec.Command("modprobe", "ifb", "numifbs=0").Run()
+}
+
 // wireNode runs inside a node.
 func wireNode(n, nodes int) error {
 	for name, value := range nodeNetworkSettings {

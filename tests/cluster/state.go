@@ -128,9 +128,7 @@ func processStart(process int) (uint64, error) {
 }
 
 func parseProcessStart(stat string) (uint64, error) {
-	// The second field is the program's name in brackets and may hold anything,
-	// brackets and spaces included; the state follows the last bracket.
-	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	fields := afterName(stat)
 	if len(fields) < 20 {
 		return 0, fmt.Errorf("/proc/PID/stat has only %d fields after the name", len(fields))
 	}
@@ -138,6 +136,13 @@ func parseProcessStart(stat string) (uint64, error) {
 		return 0, errors.New("the process has ended")
 	}
 	return strconv.ParseUint(fields[19], 10, 64)
+}
+
+// afterName gives the fields of /proc/PID/stat from the third on. The second is
+// the program's name in brackets and may hold anything, brackets and spaces
+// included; the state follows the last bracket.
+func afterName(stat string) []string {
+	return strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
 }
 
 // replaceFile writes a file so that a reader sees the old or the new one whole.

@@ -195,6 +195,7 @@ func startNodes(ctx context.Context, h home, s *state, hierarchies []hierarchy, 
 	if err := h.writeState(*s); err != nil {
 		return err
 	}
+	loadSinkDrivers()
 	if err := ip(hostCommands(processes)); err != nil {
 		return err
 	}
