@@ -2,7 +2,8 @@
 //!
 //! Flow: `control` (and the mounted file) ⇢ [`Live`] ⇢ every request.
 //! Guarantees: what a method here has taken holds for every request that starts after it returned, on every thread.
-//! Assumptions: one stream at a time calls the methods that change something, in the order of its lines.
+//! Assumptions: one stream at a time calls the methods that change something, in the order of its lines; the mounted file may bring a
+//! configuration at any moment.
 //! Errors: a refused configuration comes back with the reason, and the one before it goes on serving.
 
 use std::collections::HashMap;
@@ -56,6 +57,7 @@ pub struct Live {
 #[derive(Debug)]
 struct Inner {
     sites: ArcSwapOption<Sites>,
+    /// Held while a configuration or an order is taken: an order is read by the rules that hold when it begins to count.
     taking: Mutex<()>,
     from_stream: AtomicBool,
     endpoints: ArcSwap<EndpointTable>,
@@ -128,14 +130,14 @@ impl Live {
             sites = sites.sites.len(),
             "configuration serves"
         );
-        let sites = Arc::new(sites);
-        self.inner.sites.store(Some(Arc::clone(&sites)));
-        // After the swap: what a request under the old rules still adds is older than this.
+        // Before the swap: no request is keyed by the new rules while an order is only known as the old ones read it. What requests
+        // under the old rules still add is judged by when its read began, as ever.
         for table in &sites.sites {
             if let Some(old) = before.as_ref().and_then(|before| before.by_id(&table.site.id)) {
                 self.inner.purge.rules_changed(&old.site, &table.site);
             }
         }
+        self.inner.sites.store(Some(Arc::new(sites)));
         Ok(())
     }
 
@@ -180,6 +182,7 @@ impl Live {
 
     /// Applies an order; what came of it says whether and what to acknowledge.
     pub fn apply_order(&self, order: &PurgeOrder) -> Taken {
+        let _one_at_a_time = self.inner.taking.lock();
         // An order does not name its distribution: until many share an edge, it is the only one.
         let sites = self.sites();
         let site = sites.as_ref().and_then(|sites| sites.sites.first()).map(|table| &table.site);
@@ -232,5 +235,88 @@ impl Live {
             *current = phase.max(*current);
             later
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
+    use edge_cache::{CacheKey, Label, NormalPath};
+    use edge_contract::{QueryKey, Scope};
+
+    use super::*;
+    use crate::testing::{config, site};
+
+    const EPOCH: Epoch = Epoch(7);
+
+    /// The same site, its query strings keyed or not.
+    fn keyed(revision: u64, query_key: QueryKey) -> EdgeConfig {
+        let mut site = site("s");
+        site.behaviors[0].query_key = query_key;
+        EdgeConfig { revision, ..config(vec![site]) }
+    }
+
+    /// What an order means under `QueryKey::None` is `/a`; under `QueryKey::All` it is this.
+    fn key() -> CacheKey {
+        CacheKey::new("s", None, &NormalPath::parse("/a").expect("is one"), Some("x=1"))
+    }
+
+    fn order(sequence: SequenceNumber) -> PurgeOrder {
+        // What makes it slow to read widens every gap that there may be.
+        let others = (0..200).map(|n| Scope::Exact(format!("/{n}?x=1")));
+        let scopes = std::iter::once(Scope::Exact("/a?x=1".into())).chain(others).collect();
+        PurgeOrder { epoch: EPOCH, sequence, uid: format!("uid-{sequence}"), scopes }
+    }
+
+    fn ignoring_queries() -> (Live, Label) {
+        let live = Live::new();
+        live.take_mounted_config(keyed(1, QueryKey::None)).expect("is sound");
+        live.take_head(Head { epoch: EPOCH, sequence: 1, floor: 1, flush: 0 });
+        let label = live.purge().label();
+        (live, label)
+    }
+
+    fn keys_queries(live: &Live) -> bool {
+        live.sites().is_some_and(|sites| sites.sites[0].site.behaviors[0].query_key == QueryKey::All)
+    }
+
+    #[test]
+    fn no_request_is_keyed_by_new_rules_while_an_order_is_known_by_the_old_ones_only() {
+        for _ in 0..500 {
+            let (live, before) = ignoring_queries();
+            live.apply_order(&order(2));
+            let start = Barrier::new(2);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    start.wait();
+                    live.take_mounted_config(keyed(2, QueryKey::All)).expect("is sound");
+                });
+                start.wait();
+                while !keys_queries(&live) {
+                    std::hint::spin_loop();
+                }
+                assert!(!live.purge().admits_read(&key(), before));
+            });
+        }
+    }
+
+    #[test]
+    fn an_order_that_meets_a_mounted_configuration_is_read_by_the_rules_that_it_counts_under() {
+        for _ in 0..500 {
+            let (live, before) = ignoring_queries();
+            let start = Barrier::new(2);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    start.wait();
+                    live.apply_order(&order(2));
+                });
+                start.wait();
+                live.take_mounted_config(keyed(2, QueryKey::All)).expect("is sound");
+            });
+            assert!(keys_queries(&live));
+            assert!(!live.purge().admits_read(&key(), before));
+        }
     }
 }
