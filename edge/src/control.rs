@@ -3,7 +3,8 @@
 //! Flow: [`pace`] says when and whom to dial → [`open`] (TLS, token, `hello`) → [`talk`] ⇢ [`session`] ⇢ [`Live`](crate::live::Live) ⇢ answers, until
 //! the stream ends; then again. Once the edge has drained: `goodbye`, and the end.
 //! Guarantees: only this module speaks to the operator, and only to one that proves its name against a trusted authority.
-//! Without a stream the edge goes on serving what it holds.
+//! Without a stream the edge goes on serving what it holds. Each step towards its end cuts a wait short; the end itself is held
+//! up by at most [`FAREWELL`].
 //! Assumptions: one call of [`run`] for each process.
 //! Errors: none for the caller; whatever fails is logged when it is not what failed before, and tried again.
 
@@ -16,18 +17,21 @@ pub mod trust;
 use std::error::Error;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::clock::Clock;
-use crate::live::Live;
+use crate::live::{Live, Phase};
 use crate::settings::OperatorSettings;
 use open::{Dial, Dialler, OpenError};
 use pace::{Ended, Next, Pace, Target};
 use session::{Leave, Session};
 use talk::{Finished, TalkError, drained};
 
-/// How long a drained process tries to say goodbye: less than what its pod is given beyond draining.
-const FAREWELL: Duration = Duration::from_secs(4);
+/// How long a drained process tries to say goodbye: well within the 5 s that its pod is given beyond draining.
+pub const FAREWELL: Duration = Duration::from_secs(3);
+/// How long one try may take then. Whoever does not answer within it must not cost the others.
+const LAST_TRY: Duration = Duration::from_millis(1_500);
 
 /// Follows the operator until this process has drained and said goodbye. Returns at once where no operator is set.
 pub async fn run(settings: OperatorSettings, live: Live, clock: Clock) {
@@ -54,32 +58,61 @@ async fn follow(dial: impl Dial, mut session: Session, clock: Clock) {
 async fn until_goodbye(dial: &impl Dial, session: &mut Session, clock: &Clock) {
     let (mut pace, mut problems) = (Pace::default(), Problems::default());
     let mut phases = session.live().phases();
+    let mut last = phases.clone();
     let mut to = Target::Service;
     loop {
-        let ended = match dial.open(to, session).await {
-            Ok(opened) => {
-                // Versions count within one stream: what the one before it said is not compared with them.
-                session.live().forget_endpoints();
-                let began = clock.now().monotonic;
-                match talk::talk(opened, session).await {
-                    Ok(Finished::SaidGoodbye) => return,
-                    Ok(Finished::Renew) => Ended::Renewed,
-                    Err(error) => problems.of_stream(&error, to, clock.now().monotonic.saturating_sub(began)),
-                }
-            }
-            Err(error) => problems.of_opening(&error, to),
+        // What changes from here on is news to this try.
+        phases.mark_unchanged();
+        let tried = tokio::select! {
+            tried = once(dial, to, session, clock, &mut problems) => tried,
+            () = overdue(&mut last) => Some(Ended::Unopened),
         };
+        let Some(ended) = tried else { return };
         if ended != Ended::Renewed {
             session.live().forget_endpoints();
         }
-        let Next { after, to: next } = pace.next(to, ended, chance());
+        let phase = session.live().phase();
+        let Next { after, to: next } = pace.next(to, ended, phase, chance());
         to = next;
-        let waiting = *phases.borrow() < crate::live::Phase::Drained;
         tokio::select! {
             () = sleep(after) => {}
-            // Goodbye is worth an attempt at once.
-            () = drained(&mut phases), if waiting => {}
+            () = moved_on(&mut phases) => {}
         }
+    }
+}
+
+/// One stream, from dialling to its end. Nothing is left to do once goodbye was said on it.
+async fn once(
+    dial: &impl Dial,
+    to: Target,
+    session: &mut Session,
+    clock: &Clock,
+    problems: &mut Problems,
+) -> Option<Ended> {
+    let opened = match dial.open(to, session).await {
+        Ok(opened) => opened,
+        Err(error) => return Some(problems.of_opening(&error, to)),
+    };
+    // Versions count within one stream: what the one before it said is not compared with them.
+    session.live().forget_endpoints();
+    let began = clock.now().monotonic;
+    match talk::talk(opened, session).await {
+        Ok(Finished::SaidGoodbye) => None,
+        Ok(Finished::Renew) => Some(Ended::Renewed),
+        Err(error) => Some(problems.of_stream(&error, to, clock.now().monotonic.saturating_sub(began))),
+    }
+}
+
+/// Until a try has had its time, once there is nothing left to say but goodbye.
+async fn overdue(phases: &mut watch::Receiver<Phase>) {
+    drained(phases).await;
+    sleep(LAST_TRY).await;
+}
+
+/// Until the edge comes a step closer to its end than it was last seen.
+async fn moved_on(phases: &mut watch::Receiver<Phase>) {
+    if phases.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -128,3 +161,6 @@ fn boot_id(clock: &Clock) -> String {
     let random = getrandom::u64().and_then(|high| Ok(u128::from(high) << 64 | u128::from(getrandom::u64()?)));
     format!("{:032x}", random.unwrap_or_else(|_| fallback()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,11 +8,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use edge_contract::SILENCE_LIMIT_MS;
 use serde::Deserialize;
 
+use crate::live::Phase;
+
 /// The first wait after a good stream is up to so long: a failover is felt no longer than it lasts, and edges do not all call in
 /// the same instant.
 const FIRST: Duration = Duration::from_millis(300);
 /// No wait is longer.
 const LONGEST: Duration = Duration::from_secs(5);
+/// No wait of an edge that was told to stop: it should have a stream by the time goodbye is due.
+const LONGEST_LEAVING: Duration = Duration::from_secs(1);
+/// No wait of one that has nothing but goodbye left to say.
+const LONGEST_DRAINED: Duration = FIRST;
 /// A stream that lived as long was a good one.
 const GOOD: Duration = Duration::from_millis(SILENCE_LIMIT_MS);
 /// So many replicas in a row are followed at once; two that name each other are then given time.
@@ -61,8 +67,8 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// What comes after an attempt at `to` that ended so. `chance` is between 0 and 1.
-    pub fn next(&mut self, to: Target, ended: Ended, chance: f64) -> Next {
+    /// What comes after an attempt at `to` that ended so, in this phase of the edge. `chance` is between 0 and 1.
+    pub fn next(&mut self, to: Target, ended: Ended, phase: Phase, chance: f64) -> Next {
         match ended {
             Ended::Renewed => {
                 *self = Self::default();
@@ -76,9 +82,17 @@ impl Pace {
             Ended::Unopened | Ended::NotLeader(_) | Ended::Broken(_) => {}
         }
         self.hops = 0;
-        let ceiling = FIRST.saturating_mul(1 << self.failures.min(8)).min(LONGEST);
+        let ceiling = FIRST.saturating_mul(1 << self.failures.min(8)).min(longest(phase));
         self.failures = self.failures.saturating_add(1);
         Next { after: ceiling.mul_f64(chance.clamp(0.0, 1.0)), to: Target::Service }
+    }
+}
+
+fn longest(phase: Phase) -> Duration {
+    match phase {
+        Phase::Serving => LONGEST,
+        Phase::Draining | Phase::Finishing => LONGEST_LEAVING,
+        Phase::Drained => LONGEST_DRAINED,
     }
 }
 
@@ -114,10 +128,15 @@ mod tests {
 
     #[track_caller]
     fn check(ends: &[Ended], expect: &[(u64, Target)]) {
+        check_phase(Phase::Serving, ends, expect);
+    }
+
+    #[track_caller]
+    fn check_phase(phase: Phase, ends: &[Ended], expect: &[(u64, Target)]) {
         let (mut pace, mut to) = (Pace::default(), Target::Service);
         let mut found = Vec::new();
         for ended in ends {
-            let next = pace.next(to, *ended, 1.0);
+            let next = pace.next(to, *ended, phase, 1.0);
             to = next.to;
             found.push((u64::try_from(next.after.as_millis()).expect("short"), to));
         }
@@ -135,6 +154,16 @@ mod tests {
             all[..7].copy_from_slice(&expect);
             all
         });
+    }
+
+    #[test]
+    fn an_edge_that_leaves_waits_less_and_one_that_has_only_goodbye_to_say_least() {
+        let check = |phase, waits: [u64; 4]| {
+            check_phase(phase, &[Ended::Unopened; 4], &waits.map(|after| (after, Target::Service)));
+        };
+        check(Phase::Draining, [300, 600, 1_000, 1_000]);
+        check(Phase::Finishing, [300, 600, 1_000, 1_000]);
+        check(Phase::Drained, [300; 4]);
     }
 
     #[test]
@@ -169,7 +198,7 @@ mod tests {
 
     #[test]
     fn waits_are_anything_up_to_their_ceiling() {
-        let wait = |chance| Pace::default().next(Target::Service, Ended::Unopened, chance).after;
+        let wait = |chance| Pace::default().next(Target::Service, Ended::Unopened, Phase::Serving, chance).after;
         assert_eq!(wait(0.0), Duration::ZERO);
         assert_eq!(wait(0.5), Duration::from_millis(150));
         assert_eq!(wait(7.0), FIRST);

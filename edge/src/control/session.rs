@@ -254,6 +254,14 @@ impl Session {
     }
 }
 
+/// A line that arrives when nothing is followed any more: it counts only if it says that whatever was said here was said in vain.
+pub fn misdirected(line: &[u8]) -> Result<(), Leave> {
+    match decode_line(line) {
+        Ok(FromOperator::NotLeader { address }) => Err(Leave::NotLeader { address }),
+        _ => Ok(()),
+    }
+}
+
 /// A newer operator's configuration may hold what this edge cannot read: it is refused like any other it cannot serve.
 fn refuse_unreadable(line: &[u8], error: &serde_json::Error) -> Option<Reply> {
     let Unreadable::Config { epoch, revision } = decode_line(line).ok()?;

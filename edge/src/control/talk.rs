@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::open::{Failure, Incoming, Opened};
-use super::session::{Leave, Session};
+use super::session::{self, Leave, Session};
 use crate::clock::Clock;
 use crate::live::Phase;
 
@@ -99,12 +99,12 @@ pub async fn talk(mut opened: Opened, session: &mut Session) -> Result<Finished,
             Event::Silent => return Err(TalkError::Silent),
             Event::Renew => {
                 // What is lost with the old stream, if anything, the next hello says again.
-                let _ = close(opened).await;
+                let _ = close(opened, lines).await;
                 return Ok(Finished::Renew);
             }
             Event::Drained => {
                 send(&mut opened.outgoing, vec![session.goodbye()]).await?;
-                return close(opened).await.map(|()| Finished::SaidGoodbye);
+                return close(opened, lines).await.map(|()| Finished::SaidGoodbye);
             }
         }
     }
@@ -160,13 +160,18 @@ async fn send(outgoing: &mut Sender<Bytes>, answers: Vec<FromEdge>) -> Result<()
     Ok(())
 }
 
-/// Ends both directions in order: that the other side ends its own says that it has read everything.
-async fn close(opened: Opened) -> Result<(), TalkError> {
+/// Ends both directions in order: that the other side ends its own says that it has read everything, unless it does not lead, and
+/// has read nothing.
+async fn close(opened: Opened, mut lines: Lines) -> Result<(), TalkError> {
     let Opened { outgoing, mut incoming, mut connection, .. } = opened;
     drop(outgoing);
     let until_the_end = async {
         while let Some(piece) = incoming.frame().await {
-            piece.map_err(TalkError::Broken)?;
+            let piece = piece.map_err(TalkError::Broken)?;
+            lines.push(piece.data_ref().map_or(&[], |data| data.as_ref()));
+            while let Some(line) = lines.next_line().map_err(TalkError::TooLong)? {
+                session::misdirected(&line)?;
+            }
         }
         drop(incoming);
         connection.join_next().await;
