@@ -7,7 +7,8 @@ use clap::Parser;
 use edge::clock::Clock;
 use edge::process::{self, StartError};
 use edge::settings::Settings;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Many small, short-lived blocks on many threads; musl's own allocator would halve the throughput.
@@ -15,20 +16,30 @@ use tracing_subscriber::EnvFilter;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let settings = Settings::parse();
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
         .init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!(%error, "starting the runtime");
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(&settings)) {
+    // Before anything that may take its time: a signal that comes earlier is lost on the first process of a container.
+    let stop = match runtime.block_on(async { Stop::listen() }) {
+        Ok(stop) => stop,
+        Err(error) => {
+            tracing::error!(%error, "listening for signals");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(run(&Settings::parse(), stop));
+    // What still waits on a thread of its own, for a name or a file, must not hold up the end.
+    runtime.shutdown_background();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
@@ -38,20 +49,27 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(settings: &Settings) -> Result<(), StartError> {
+async fn run(settings: &Settings, stop: Stop) -> Result<(), StartError> {
     let running = process::start(settings, Clock::system()).await?;
-    running.until_drained(told_to_stop()).await;
+    running.until_drained(stop.told()).await;
     Ok(())
 }
 
-/// SIGTERM is Kubernetes', SIGINT a person's.
-async fn told_to_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The word to stop, heard from here on: SIGTERM is Kubernetes', SIGINT a person's.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn told(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

@@ -5,11 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use edge::live::Phase;
 use http::{Method, StatusCode};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 
-use crate::edge::{Edge, config, open, piece, read, request, settings};
+use crate::edge::{Edge, config, open, piece, read, request, until};
 use crate::origin::{Door, Origin, Then};
+use crate::program::{Place, Program};
 
 #[tokio::test]
 async fn a_draining_edge_is_unready_goes_on_accepting_and_asks_viewers_to_go_elsewhere() {
@@ -46,7 +49,7 @@ async fn a_response_that_has_begun_is_finished_before_the_edge_has_drained() {
     assert_eq!(piece(&mut body).await, "abc");
     let draining = tokio::spawn(running.until_drained(async {}));
     live.phases().wait_for(|phase| *phase == Phase::Finishing).await.expect("gets there");
-    crate::edge::until("nobody is accepted any more", || std::net::TcpStream::connect(viewers).is_err()).await;
+    until("nobody is accepted any more", || std::net::TcpStream::connect(viewers).is_err()).await;
     assert_eq!(live.phase(), Phase::Finishing);
     door.open();
     assert_eq!(piece(&mut body).await, "def");
@@ -81,11 +84,11 @@ async fn no_request_fails_while_an_edge_drains() {
     let live = running.edge.live.clone();
     let (stop, stopped) = oneshot::channel::<()>();
     let draining = tokio::spawn(running.until_drained(async { drop(stopped.await) }));
-    crate::edge::until("viewers are served", || served.load(Ordering::Relaxed) > 50).await;
+    until("viewers are served", || served.load(Ordering::Relaxed) > 50).await;
     stop.send(()).expect("is awaited");
     live.phases().wait_for(|phase| *phase >= Phase::Draining).await.expect("gets there");
     let before = served.load(Ordering::Relaxed);
-    crate::edge::until("viewers are still served", || served.load(Ordering::Relaxed) > before + 50).await;
+    until("viewers are still served", || served.load(Ordering::Relaxed) > before + 50).await;
     assert_eq!(live.phase(), Phase::Draining);
     // The cluster has heard of it: new connections go elsewhere, those that are open end.
     gone_elsewhere.store(true, Ordering::Release);
@@ -111,37 +114,46 @@ async fn an_idle_connection_does_not_hold_up_the_end() {
 
 #[tokio::test]
 async fn the_program_itself_ends_well_on_sigterm() {
-    use std::process::Stdio;
-    use tokio::io::{AsyncBufReadExt, BufReader};
     let origin = Origin::numbered("").await;
-    let path = std::env::temp_dir().join(format!("kubefront-edge-{}.json", std::process::id()));
-    std::fs::write(&path, serde_json::to_vec(&config(origin.address)).expect("encodes")).expect("is written");
-    let _ = settings(&[]);
-    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_kubefront-edge"))
-        .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--drain-accept", "0", "--config"])
-        .arg(&path)
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("is piped")).lines();
-    let viewers = loop {
-        let line = lines.next_line().await.expect("is readable").expect("goes on");
-        let value: serde_json::Value = serde_json::from_str(&line).expect("every line is JSON");
-        if let Some(address) = value["viewers"].as_str() {
-            break address.parse().expect("an address");
-        }
-    };
+    let mounted = Place::of(&config(origin.address));
+    let mut program = Program::start(&["--drain-accept", "0", "--config", mounted.text()]);
+    let viewers = program.viewers().await;
     let reply = read(open(viewers, request(Method::GET, "/a")).await.expect("answers")).await.expect("is whole");
     assert_eq!(reply.body, "read 1");
-    let line = lines.next_line().await.expect("is readable").expect("goes on");
-    let access: serde_json::Value = serde_json::from_str(&line).expect("is JSON");
+    let access = program.says("cache").await;
     assert_eq!(
         (access["target"].as_str(), access["status"].as_u64(), access["cache"].as_str()),
         (Some("access"), Some(200), Some("miss"))
     );
-    let pid = child.id().expect("runs").to_string();
-    std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("is sent");
-    assert!(child.wait().await.expect("ends").success());
-    std::fs::remove_file(path).expect("is there");
+    program.terminate();
+    assert!(program.end().await.success());
+}
+
+#[tokio::test]
+async fn a_sigterm_while_the_program_starts_is_not_lost_and_is_no_failure() {
+    let origin = Origin::numbered("").await;
+    // A configuration that takes its time: whoever opens this end knows that the program is reading the other.
+    let mounted = Place::new("pipe");
+    let made = std::process::Command::new("mkfifo").arg(mounted.path()).status().expect("runs");
+    assert!(made.success());
+    let program = Program::start(&["--drain-accept", "0", "--config", mounted.text()]);
+    let mut writing = None;
+    until("it reads its configuration", || {
+        writing = pipe::OpenOptions::new().open_sender(mounted.path()).ok();
+        writing.is_some()
+    })
+    .await;
+    program.terminate();
+    let mut writing = writing.expect("is open");
+    writing.write_all(&serde_json::to_vec(&config(origin.address)).expect("encodes")).await.expect("is read");
+    drop(writing);
+    assert!(program.end().await.success());
+}
+
+#[tokio::test]
+async fn an_edge_that_serves_nothing_yet_has_nothing_to_wait_for() {
+    let mut program = Program::start(&["--drain-accept", "3600"]);
+    program.viewers().await;
+    program.terminate();
+    assert!(program.end().await.success());
 }

@@ -2,6 +2,7 @@
 
 mod edge;
 mod origin;
+mod program;
 
 mod bodies;
 mod caching;
