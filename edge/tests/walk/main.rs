@@ -4,6 +4,7 @@ mod edge;
 mod origin;
 mod program;
 
+mod attempts;
 mod bodies;
 mod caching;
 mod collapsing;

@@ -187,6 +187,12 @@ async fn read_head(reader: &mut BufReader<OwnedReadHalf>) -> Option<(String, Str
     }
 }
 
+/// An address on which nobody listens.
+pub async fn nobody() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    listener.local_addr().expect("is bound")
+}
+
 /// A door in a script: those who come wait until the test opens it.
 #[derive(Clone)]
 pub struct Door(watch::Sender<bool>);
