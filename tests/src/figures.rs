@@ -29,6 +29,11 @@ impl Figure {
         let promised = format!("≤ {most} {unit}");
         Self { what: what.to_owned(), found: format!("{found} {unit}"), promised, kept: found <= most }
     }
+
+    /// A count of which nothing is promised.
+    pub fn of_count_as_found(what: &str, found: u64, unit: &str) -> Self {
+        Self { what: what.to_owned(), found: format!("{found} {unit}"), promised: "nothing".into(), kept: true }
+    }
 }
 
 impl std::fmt::Display for Figure {
