@@ -31,12 +31,12 @@ preflight_own_cluster() {
 
 preflight_context() {
   local tool version
-  images_go_by=$(image_way) || exit 1
   for tool in kubectl helm; do
     command -v $tool >/dev/null || fail "$tool is not in PATH: install it (https://kubernetes.io/docs/tasks/tools, https://helm.sh/docs/intro/install)."
   done
   kubectl config get-contexts "$CONTEXT" >/dev/null 2>&1 ||
     fail "kubectl knows no context \"$CONTEXT\". It knows: $(kubectl config get-contexts -o name | paste -sd ' ')"
+  images_go_by=$(image_way) || exit 1
   version=$(kubectl --context "$CONTEXT" version -o json 2>/dev/null | sed -n '/serverVersion/,$ s/.*"gitVersion": "v\([0-9.]*\).*/\1/p') ||
     fail "The cluster of context \"$CONTEXT\" does not answer: kubectl --context $CONTEXT version"
   [ "$(printf '%s\n1.33\n' "$version" | sort -V | head -n 1)" = 1.33 ] ||
