@@ -3,9 +3,10 @@
 //! Flow: [`Bell::ring`] → `scheduler` (one entry for each key, the earliest moment wins) → reconcile → [`Wake`] → `scheduler`.
 //! Guarantees: a wake-up during a run causes another run after it, so no change is missed. A key whose runs fail delays no
 //! other key. No run lasts longer than [`DEADLINE`].
-//! Errors: are logged with their causes and counted; the key is run again after 50 ms, then twice as long each time up to a
-//! minute, with jitter, until it succeeds. That a look was out of date is usual: it is counted apart, and the key is soon run
-//! again without a word. In a namespace that ends nothing is tried more often than once a minute.
+//! Errors: are logged with their causes and counted; the key is run again after 50 ms, then half as long again each time up to
+//! a minute, with jitter, until it succeeds: what heals after a while is noticed before half of that while has passed again.
+//! That a look was out of date is usual: it is counted apart, and the key is soon run again without a word. In a namespace that
+//! ends nothing is tried more often than once a minute.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
@@ -34,6 +35,9 @@ const CONCURRENT: usize = 8;
 /// The wait after a first failure, and the longest one.
 const IMPATIENT: Duration = Duration::from_millis(50);
 const PATIENT: Duration = Duration::from_mins(1);
+
+/// How much longer each wait is than the one before.
+const GROWTH: f64 = 1.5;
 
 /// How soon a key whose look was out of date is run again: the watch has shown more by then.
 const OVERTAKEN_AGAIN: Duration = Duration::from_millis(50);
@@ -166,7 +170,8 @@ fn append(line: String, cause: &dyn Display) -> String {
 
 /// How long to wait after so many failures in a row.
 fn patience(failures: u32, luck: f64) -> Duration {
-    spread(IMPATIENT.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(PATIENT), luck)
+    let longer = IMPATIENT.mul_f64(GROWTH.powi(failures.min(32).cast_signed()));
+    spread(longer.min(PATIENT), luck)
 }
 
 /// `luck` from 0 to 1 spreads a wait over its second half.
@@ -281,10 +286,9 @@ mod tests {
         bell.ring(key("a"));
         let runs = script.after(Duration::from_mins(2)).await;
         assert_eq!(runs.len(), 7, "{runs:?}");
-        let gaps: Vec<_> = runs.windows(2).map(|pair| pair[1].1 - pair[0].1).collect();
-        for (n, gap) in gaps.iter().enumerate() {
-            let full = 50_u128 << n;
-            assert!((full / 2..=full + 5).contains(gap), "the wait {n} was {gap} ms");
+        let gaps = runs.windows(2).map(|pair| pair[1].1 - pair[0].1);
+        for ((n, gap), full) in gaps.enumerate().zip([50, 75, 112, 168, 253, 379]) {
+            assert!((full / 2..=full + 5).contains(&gap), "the wait {n} was {gap} ms");
         }
         script.answers.lock().push_back(Err(No));
         bell.ring(key("a"));
@@ -323,7 +327,7 @@ mod tests {
     fn looks_that_are_always_out_of_date_are_a_failure() {
         let mut tries = Tries { failed: 0, overtaken: OVERTAKEN_LIMIT };
         assert_eq!(tries.again(Setback::Overtaken, 1.0), (Setback::Failure, IMPATIENT));
-        assert_eq!(tries.again(Setback::Overtaken, 1.0), (Setback::Failure, IMPATIENT * 2));
+        assert_eq!(tries.again(Setback::Overtaken, 1.0), (Setback::Failure, IMPATIENT.mul_f64(GROWTH)));
     }
 
     #[test]
