@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
 use crate::edge::{Edge, config, request};
-use crate::origin::Origin;
+use crate::origin::{Origin, Then};
 
 /// A request over HTTP/2 with prior knowledge.
 pub(crate) async fn over_http2(edge: &Edge, target: &str) -> Response<Incoming> {
@@ -85,6 +85,7 @@ async fn a_head_that_could_be_read_in_two_ways_is_refused_and_ends_the_connectio
         ("GET /a%00b HTTP/1.1\r\nhost: a\r\n\r\n", "400"),
         ("GET /../a HTTP/1.1\r\nhost: a\r\n\r\n", "400"),
         ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxy", "400"),
+        ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\nx", "400"),
         ("POST / HTTP/1.0\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", "400"),
         ("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "501"),
         ("OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n", "400"),
@@ -102,6 +103,23 @@ async fn a_head_that_could_be_read_in_two_ways_is_refused_and_ends_the_connectio
     let many = format!("GET / HTTP/1.1\r\nhost: a\r\n{}\r\n", "x: y\r\n".repeat(101));
     assert!(edge.raw(&many).await.starts_with("HTTP/1.1 431 "));
     assert_eq!(origin.reads(), 0);
+}
+
+#[tokio::test]
+async fn nothing_that_a_body_holds_ends_the_watch_over_the_next_head() {
+    for body in
+        ["content-length: 1\r\ncontent-length: 1\r\n\r\nx", "transfer-encoding: chunked\r\n\r\n0\r\nx: y\nz: w\r\n\r\n"]
+    {
+        let origin = Origin::start(|_, mut exchange| async move {
+            exchange.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+            Then::Close
+        })
+        .await;
+        let edge = Edge::start(config(origin.address)).await;
+        edge.raw(&format!("POST /a HTTP/1.1\r\nhost: a\r\n{body}GET /b HTTP/1.1\nhost: a\nconnection: close\n\n"))
+            .await;
+        assert!((1..=origin.reads()).all(|read| origin.seen(read).target != "/b"), "{body:?}");
+    }
 }
 
 #[tokio::test]
