@@ -48,6 +48,17 @@ pub fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     kept
 }
 
+/// RFC 9113 §8.2.3: a cookie that HTTP/2 brought in crumbs is one field to everyone who does not speak it.
+fn whole_cookie(mut headers: HeaderMap, version: Version) -> HeaderMap {
+    if version == Version::HTTP_2 {
+        let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+        if let (2.., Ok(whole)) = (crumbs.len(), HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))) {
+            headers.insert(header::COOKIE, whole);
+        }
+    }
+    headers
+}
+
 /// A request on its way to an origin.
 #[derive(Clone, Copy)]
 pub struct Outgoing<'a> {
@@ -84,7 +95,7 @@ impl Outgoing<'_> {
     /// The fields that the origin is sent. A condition is the edge's own; the viewer's goes along only with everything else.
     pub fn headers(&self, carry: Carry, condition: Option<&Conditional>) -> HeaderMap {
         let mut headers = match carry {
-            Carry::Everything => end_to_end(&self.viewer.headers),
+            Carry::Everything => whole_cookie(end_to_end(&self.viewer.headers), self.viewer.version),
             // Without this field an origin may pick any coding (RFC 9110 §12.5.3), which not every viewer could read.
             Carry::KeyedOnly => HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))]),
         };
@@ -236,6 +247,25 @@ mod tests {
             "cdn-loop: uid",
         ];
         assert_eq!(outgoing(&viewer, &origin).headers(Carry::Everything, None), fields(&expect));
+    }
+
+    #[test]
+    fn the_crumbs_of_a_cookie_are_one_field_to_an_origin() {
+        let origin = origin(fixed(), &[]);
+        let cookies = |version: Version, lines: &[&str]| {
+            let viewer = testing::request("GET", "/a", version, lines);
+            let headers = outgoing(&viewer, &origin).headers(Carry::Everything, None);
+            headers
+                .get_all(header::COOKIE)
+                .iter()
+                .map(|value| value.to_str().expect("text").to_owned())
+                .collect::<Vec<_>>()
+        };
+        let crumbs = ["cookie: a=1", "x: y", "cookie: b=2", "cookie: c=3; d=4"];
+        assert_eq!(cookies(Version::HTTP_2, &crumbs), ["a=1; b=2; c=3; d=4"]);
+        assert_eq!(cookies(Version::HTTP_2, &["cookie: a=1"]), ["a=1"]);
+        assert_eq!(cookies(Version::HTTP_2, &["x: y"]), Vec::<String>::new());
+        assert_eq!(cookies(Version::HTTP_11, &["cookie: a=1", "cookie: b=2"]), ["a=1", "b=2"]);
     }
 
     #[test]
