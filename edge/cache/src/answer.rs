@@ -15,14 +15,14 @@ pub enum Distrust {
     /// A coding other than `chunked`, once: what its bytes mean is not known.
     #[error("answer-transfer-coding-unknown")]
     TransferCoding,
-    /// A status that is none (RFC 9110 §15).
+    /// A status that is none (RFC 9110 §15), or 101: no `Upgrade` is ever sent that it could agree to (§15.2.2).
     #[error("answer-status-invalid")]
     Status,
 }
 
-/// Examines a response head before anything of it is used.
+/// Examines the head of a final response before anything of it is used.
 pub fn examine(response: &response::Parts) -> Result<(), Distrust> {
-    if !(100..600).contains(&response.status.as_u16()) {
+    if !(200..600).contains(&response.status.as_u16()) {
         return Err(Distrust::Status);
     }
     let has_length = match content_length(&response.headers) {
@@ -107,5 +107,10 @@ mod tests {
     fn a_status_beyond_the_classes_is_not_trusted() {
         check(600, &[], Err(Distrust::Status));
         check(999, &[], Err(Distrust::Status));
+    }
+
+    #[test]
+    fn a_switch_of_protocols_that_nobody_asked_for_is_not_trusted() {
+        check(101, &["upgrade: websocket", "connection: upgrade"], Err(Distrust::Status));
     }
 }

@@ -173,6 +173,20 @@ async fn an_answer_with_two_ideas_of_its_end_is_refused() {
 }
 
 #[tokio::test]
+async fn a_switch_of_protocols_that_nobody_asked_for_is_refused() {
+    let origin = Origin::start(|_, mut exchange| async move {
+        exchange.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n").await;
+        Then::Close
+    })
+    .await;
+    let edge = Edge::start(config(origin.address)).await;
+    for method in [Method::GET, Method::POST] {
+        let answer = edge.raw(&format!("{method} /a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_large_upload_comes_back_as_it_was() {
     const SIZE: usize = 3_000_000;
     let origin = Origin::start(|_, mut exchange| async move {
