@@ -2,6 +2,9 @@
 
 use http::{HeaderMap, HeaderName, header};
 
+/// So many fields are compared at the most: each costs memory with every variant and time with every lookup.
+const FIELD_LIMIT: usize = 64;
+
 /// The fields by which a stored response was selected, as its request carried them (RFC 9111 §4.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selecting {
@@ -12,7 +15,8 @@ pub enum Selecting {
 }
 
 impl Selecting {
-    /// Reads `Vary` and remembers what the request, as the origin got it, had in those fields. An unreadable member never matches.
+    /// Reads `Vary` and remembers what the request, as the origin got it, had in those fields. An unreadable member never matches, and
+    /// neither does a list that is longer than any good one.
     pub fn of(response: &HeaderMap, forwarded: &HeaderMap) -> Self {
         let mut fields: Vec<(HeaderName, Option<Vec<u8>>)> = Vec::new();
         for line in response.get_all(header::VARY) {
@@ -21,10 +25,14 @@ impl Selecting {
                 let Some(name) = HeaderName::from_bytes(member).ok().filter(|_| member != b"*") else {
                     return Self::Never;
                 };
-                if !fields.iter().any(|(known, _)| *known == name) {
-                    let value = normalised(forwarded, &name);
-                    fields.push((name, value));
+                if fields.iter().any(|(known, _)| *known == name) {
+                    continue;
                 }
+                if fields.len() == FIELD_LIMIT {
+                    return Self::Never;
+                }
+                let value = normalised(forwarded, &name);
+                fields.push((name, value));
             }
         }
         Self::Fields(fields)
@@ -101,6 +109,14 @@ mod tests {
         check(&["vary: *"], &[], &[], false);
         check(&["vary: x, a b"], &[], &[], false);
         check(&["vary:"], &[], &["x: y"], true);
+    }
+
+    #[test]
+    fn a_list_without_end_matches_nothing() {
+        let line =
+            |count: usize| format!("vary: x,{}", (1..count).map(|n| format!("x{n}")).collect::<Vec<_>>().join(","));
+        check(&[&line(64), "vary: x1"], &[], &[], true);
+        check(&[&line(65)], &[], &[], false);
     }
 
     #[test]
