@@ -126,8 +126,9 @@ impl Log {
 
     pub(super) fn forget(&mut self, stamp: Stamp) {
         let greatest = self.marks.forget(stamp);
-        if greatest > self.forgotten.0 {
-            self.forgotten = (greatest, stamp);
+        // A number that filled a gap is learnt after greater ones: what was checked between the two must be checked again.
+        if greatest > 0 {
+            self.forgotten = (self.forgotten.0.max(greatest), stamp);
         }
         // The uid at the applied number is said in every hello; older ones could only be repeated.
         self.uids = self.uids.split_off(&self.applied.min(greatest.saturating_add(1)));

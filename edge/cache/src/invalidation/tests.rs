@@ -260,6 +260,19 @@ fn what_was_not_checked_before_orders_were_forgotten_is_refused() {
 }
 
 #[test]
+fn an_order_that_filled_a_gap_is_forgotten_only_for_what_was_checked_since() {
+    let mut ledger = begun();
+    let before = ledger.label();
+    apply(&mut ledger, &order(E, 2, exact("/b")));
+    ledger.forget(ledger.stamp());
+    let Admission::Admitted(checked) = ledger.admits(ledger.label(), ledger.stamp(), "/a") else { panic!("is fresh") };
+    apply(&mut ledger, &order(E, 1, exact("/a")));
+    assert!(!ledger.admits(before, checked, "/a").is_admitted());
+    ledger.forget(ledger.stamp());
+    assert!(!ledger.admits(before, checked, "/a").is_admitted());
+}
+
+#[test]
 fn an_unsafe_request_voids_reads_of_its_target_that_began_before_it() {
     let mut ledger = Ledger::default();
     let before = ledger.label();
