@@ -6,6 +6,10 @@ use edge_contract::{Epoch, Head, PurgeOrder, SequenceNumber};
 
 use super::{HeadTaken, NormalScope, NormalScopes, Refused, Stamp, Taken, marks::Marks};
 
+/// So many uids of applied orders are remembered; of older ones it is not noticed any more that another object's order claims their
+/// number, which is then taken as a repetition.
+const UIDS: usize = 4_096;
+
 /// One epoch's log.
 #[derive(Clone, Debug)]
 pub(super) struct Log {
@@ -71,6 +75,10 @@ impl Log {
         if self.current {
             self.advance();
         }
+        // The uid at the applied number is said in every hello, and those behind a gap still wait.
+        while self.uids.len() > UIDS && self.uids.first_key_value().is_some_and(|(number, _)| *number < self.applied) {
+            self.uids.pop_first();
+        }
         self.progress(order.sequence, false)
     }
 
@@ -130,7 +138,5 @@ impl Log {
         if greatest > 0 {
             self.forgotten = (self.forgotten.0.max(greatest), stamp);
         }
-        // The uid at the applied number is said in every hello; older ones could only be repeated.
-        self.uids = self.uids.split_off(&self.applied.min(greatest.saturating_add(1)));
     }
 }

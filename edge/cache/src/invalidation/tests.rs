@@ -273,6 +273,18 @@ fn an_order_that_filled_a_gap_is_forgotten_only_for_what_was_checked_since() {
 }
 
 #[test]
+fn ever_more_orders_for_one_path_take_bounded_memory() {
+    let mut ledger = begun();
+    for number in 1..=10_000 {
+        assert_eq!(apply(&mut ledger, &order(E, number, exact("/a"))), Taken::Applied);
+    }
+    let other = |number: u64| PurgeOrder { uid: "other".to_owned(), ..order(E, number, exact("/a")) };
+    assert_eq!(apply(&mut ledger, &other(1)), Taken::Repeated, "whose it was is forgotten");
+    assert_eq!(apply(&mut ledger, &other(9_000)), Taken::UidMismatch { held: "uid-9000".to_owned() });
+    assert_eq!((ledger.len(), ledger.order_uid()), (1, Some("uid-10000")));
+}
+
+#[test]
 fn an_unsafe_request_voids_reads_of_its_target_that_began_before_it() {
     let mut ledger = Ledger::default();
     let before = ledger.label();
