@@ -4,7 +4,8 @@
 //! of them then asks the reuse verdict afresh (invalidation rule 3). Whoever finds that the response is not for sharing says so
 //! ([`Collapse::go_alone`]), and for a while nobody waits for that key.
 //! Guarantees: one fill per key at a time that newcomers can join; a fill that began before a matching order is not joined any more,
-//! a new one takes its place. A fill that nobody wants any longer hears of it. Both tables are bounded by the requests under way.
+//! a new one takes its place. A fill that nobody wants any longer hears of it. The fills are bounded by the requests under way; of keys
+//! that are not for sharing only a few bytes each are remembered, so long names cost nothing.
 //! Errors: a fill that ends without a word counts as given up, and one of those who waited leads anew.
 
 use std::collections::HashMap;
@@ -32,13 +33,14 @@ const ALONE_LIMIT: usize = 1_024;
 #[derive(Debug)]
 pub struct Collapse {
     shards: Box<[Mutex<Shard>]>,
-    places: RandomState,
+    names: RandomState,
 }
 
 #[derive(Debug, Default)]
 struct Shard {
     fills: HashMap<CacheKey, Arc<Fill>>,
-    alone: HashMap<CacheKey, Duration>,
+    /// By hash: two keys that share one go alone together, which harms neither.
+    alone: HashMap<u64, Duration>,
 }
 
 /// What a newcomer does.
@@ -214,7 +216,7 @@ impl Drop for Lead {
 impl Collapse {
     /// Nothing is under way.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), places: RandomState::new() })
+        Arc::new(Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), names: RandomState::new() })
     }
 
     /// Joins the fill for a key if there is one that `admits` lets live, else begins one with the label that `label` gives.
@@ -225,12 +227,13 @@ impl Collapse {
         admits: impl FnOnce(Label) -> bool,
         label: impl FnOnce() -> Label,
     ) -> Joined {
-        let Some(mut shard) = self.shard(key).map(Mutex::lock) else { return Joined::Alone };
-        if let Some(until) = shard.alone.get(key) {
+        let name = self.names.hash_one(key);
+        let Some(mut shard) = self.shard(name).map(Mutex::lock) else { return Joined::Alone };
+        if let Some(until) = shard.alone.get(&name) {
             if *until > now {
                 return Joined::Alone;
             }
-            shard.alone.remove(key);
+            shard.alone.remove(&name);
         }
         if let Some(fill) = shard.fills.get(key).filter(|fill| admits(fill.label)) {
             return Joined::Wait(Interest::new(fill));
@@ -247,12 +250,13 @@ impl Collapse {
 
     /// Answers to this key are not for sharing: nobody waits for them for a while.
     pub fn go_alone(&self, key: &CacheKey, now: Duration) {
-        let Some(mut shard) = self.shard(key).map(Mutex::lock) else { return };
+        let name = self.names.hash_one(key);
+        let Some(mut shard) = self.shard(name).map(Mutex::lock) else { return };
         if shard.alone.len() >= ALONE_LIMIT {
             shard.alone.retain(|_, until| *until > now);
         }
         if shard.alone.len() < ALONE_LIMIT {
-            shard.alone.insert(key.clone(), now + ALONE_FOR);
+            shard.alone.insert(name, now + ALONE_FOR);
         }
     }
 
@@ -270,15 +274,14 @@ impl Collapse {
     }
 
     fn remove(&self, key: &CacheKey, fill: &Arc<Fill>) {
-        let Some(mut shard) = self.shard(key).map(Mutex::lock) else { return };
+        let Some(mut shard) = self.shard(self.names.hash_one(key)).map(Mutex::lock) else { return };
         if shard.fills.get(key).is_some_and(|known| Arc::ptr_eq(known, fill)) {
             shard.fills.remove(key);
         }
     }
 
-    fn shard(&self, key: &CacheKey) -> Option<&Mutex<Shard>> {
-        let place = usize::try_from(self.places.hash_one(key) % SHARDS as u64).ok()?;
-        self.shards.get(place)
+    fn shard(&self, name: u64) -> Option<&Mutex<Shard>> {
+        self.shards.get(usize::try_from(name % SHARDS as u64).ok()?)
     }
 }
 
