@@ -10,6 +10,7 @@ mod caching;
 mod collapsing;
 mod configuration;
 mod draining;
+mod epochs;
 mod failures;
 mod protocols;
 mod purging;
