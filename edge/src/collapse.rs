@@ -147,6 +147,13 @@ impl Fill {
             self.left.notified().await;
         }
     }
+
+    /// Waits until nobody is there to take it, wanted or not.
+    pub async fn unfollowed(&self) {
+        while self.interested.load(Ordering::Acquire) > 0 {
+            self.left.notified().await;
+        }
+    }
 }
 
 /// Someone's wish that a fill goes on, until it is dropped.
@@ -350,7 +357,9 @@ mod tests {
         assert!(fill.deserted().now_or_never().is_none());
         drop(other);
         assert!(fill.deserted().now_or_never().is_some());
+        assert!(fill.unfollowed().now_or_never().is_some());
         fill.go_on_unattended();
         assert!(fill.deserted().now_or_never().is_none());
+        assert!(fill.unfollowed().now_or_never().is_some());
     }
 }

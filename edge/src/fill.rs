@@ -221,7 +221,12 @@ impl Work {
 
     /// Hands a piece to those who follow, once they have taken all before it: so at most one piece waits, unaccounted for.
     async fn hand_on(&self, recording: &Recording, data: Bytes) -> bool {
-        if tokio::time::timeout(SLOWEST, recording.caught_up()).await.is_err() {
+        let caught_up = tokio::select! {
+            caught_up = tokio::time::timeout(SLOWEST, recording.caught_up()) => caught_up.is_ok(),
+            // Whoever waits for the head may not have come to its body yet; but there is nobody.
+            () = self.lead.fill().unfollowed() => return false,
+        };
+        if !caught_up {
             recording.leave_behind();
         }
         recording.push(data);

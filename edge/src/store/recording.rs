@@ -1,7 +1,8 @@
 //! The body of a fill, block by block, into what any number of readers can follow while it arrives.
 //!
 //! Flow: one fill pushes; readers take. While it is kept, a reader may join at any time and starts at the first block. Once it
-//! is no longer kept (the store's bound refused more), blocks go when the slowest reader has taken them, and nobody may join.
+//! is no longer kept (the store's bound refused more), it waits for its first reader, if there was none yet; then blocks go when the
+//! slowest reader has taken them, and nobody may join.
 //! Guarantees: every reader sees every block once, in order, then the end; a cut body is never seen as complete.
 //! Assumptions: one task pushes, and the same one waits on `caught_up`.
 
@@ -26,6 +27,8 @@ struct State {
     blocks: VecDeque<Bytes>,
     let_go: usize,
     unkept: bool,
+    /// Whether anyone ever joined.
+    begun: bool,
     end: Option<End>,
     readers: Vec<Option<Place>>,
 }
@@ -68,7 +71,7 @@ impl State {
     }
 
     fn let_go_of_what_all_have(&mut self) {
-        if !self.unkept {
+        if !self.unkept || !self.begun {
             return;
         }
         let slowest = self
@@ -142,9 +145,10 @@ impl Recording {
     /// A reader from the first block on, unless that is gone.
     pub fn join(self: &Arc<Self>) -> Option<Reader> {
         let mut state = self.state.lock();
-        if state.unkept {
+        if state.unkept && state.begun {
             return None;
         }
+        state.begun = true;
         let free = state.readers.iter().position(Option::is_none);
         let place = free.unwrap_or(state.readers.len());
         match state.readers.get_mut(place) {
@@ -152,14 +156,16 @@ impl Recording {
             None => state.readers.push(Some(Place::default())),
         }
         drop(state);
+        // An unkept body waits for this.
+        self.moved.notify_one();
         Some(Reader { recording: Arc::clone(self), place, ended: false })
     }
 
-    /// Waits until every reader has taken every block.
+    /// Waits until there was a reader, and every one has taken every block.
     pub async fn caught_up(&self) {
         self.until(|state| {
             let pushed = state.pushed();
-            state.readers.iter().flatten().all(|place| place.left_behind || place.next == pushed)
+            state.begun && state.readers.iter().flatten().all(|place| place.left_behind || place.next == pushed)
         })
         .await;
     }
@@ -286,6 +292,18 @@ mod tests {
         assert_eq!((recording.blocks().len(), recording.caught_up().now_or_never()), (0, Some(())));
         recording.push("c".into());
         assert_eq!(now(&mut fast), block("c"));
+    }
+
+    #[test]
+    fn an_unkept_body_waits_for_its_first_reader_and_for_no_other() {
+        let recording = Arc::new(Recording::default());
+        recording.push("a".into());
+        recording.stop_keeping();
+        assert_eq!((recording.blocks().len(), recording.caught_up().now_or_never()), (1, None));
+        let mut first = recording.join().expect("nothing is gone");
+        assert!(recording.join().is_none());
+        assert_eq!((now(&mut first), recording.caught_up().now_or_never()), (block("a"), Some(())));
+        assert!(recording.blocks().is_empty());
     }
 
     #[test]

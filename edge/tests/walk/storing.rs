@@ -101,6 +101,50 @@ async fn what_finds_no_room_halfway_still_reaches_all_who_follow_it() {
 }
 
 #[tokio::test]
+async fn what_finds_no_room_from_its_first_byte_on_still_reaches_its_viewer() {
+    let origin = Origin::start(|_, mut exchange| async move {
+        let body = "x".repeat(20_000);
+        exchange.write(format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{body}")).await;
+        Then::Close
+    })
+    .await;
+    let edge = Edge::with(&["--cache-memory", "8192"], config(origin.address)).await;
+    for reads in 1..=2 {
+        let reply = edge.get("/a").await;
+        assert_eq!((reply.status, reply.body.len(), origin.reads()), (http::StatusCode::OK, 20_000, reads));
+    }
+    until("nothing is held", || edge.live().store().held() == 0).await;
+}
+
+#[tokio::test]
+async fn what_finds_no_room_and_has_no_viewer_is_not_read_on() {
+    let (left, gone) = (Door::closed(), Door::closed());
+    let origin = {
+        let (left, gone) = (left.clone(), gone.clone());
+        Origin::start(move |_, mut exchange| {
+            let (left, gone) = (left.clone(), gone.clone());
+            async move {
+                exchange.write("HTTP/1.1 200 OK\r\netag: \"v\"\r\nconnection: close\r\n\r\n").await;
+                left.pass().await;
+                exchange.write("x".repeat(20_000)).await;
+                exchange.closed().await;
+                gone.open();
+                Then::Close
+            }
+        })
+        .await
+    };
+    let edge = Edge::with(&["--cache-memory", "8192"], config(origin.address)).await;
+    // Such a viewer needs no body; the fill goes on only for the sake of the store.
+    let mut viewer = request(Method::GET, "/a");
+    viewer.headers_mut().insert("if-none-match", "\"v\"".parse().expect("a value"));
+    assert_eq!(edge.send(viewer).await.status, http::StatusCode::NOT_MODIFIED);
+    left.open();
+    // Well before the slowest of viewers would be given up.
+    tokio::time::timeout(crate::edge::PATIENCE, gone.pass()).await.expect("the origin's connection is closed");
+}
+
+#[tokio::test]
 async fn an_origin_is_read_no_faster_than_a_viewer_takes_what_is_not_kept() {
     for head in ["content-length: 67108864\r\n", "connection: close\r\n"] {
         check_pace(head).await;
