@@ -28,7 +28,7 @@ use crate::respond::{self, Answer, Showing};
 use crate::route;
 use crate::store::held::Held;
 
-/// How often a request may find that what it waited for is not for it.
+/// How often a request may find that what it waited for is not for it; the last time it waits for nobody but itself.
 const ROUNDS: usize = 4;
 /// For how long a viewer may send nothing of a body that it has begun.
 const UPLOAD_PATIENCE: Duration = Duration::from_secs(30);
@@ -76,7 +76,7 @@ fn refuse(refusal: Refusal) -> Answer {
 /// One `match` on the reuse verdict.
 async fn answer(edge: &Arc<Edge>, ask: &Arc<Ask>, body: Incoming) -> Answer {
     let mut anew = Anew::Together;
-    for _ in 0..ROUNDS {
+    for left in (0..ROUNDS).rev() {
         let found = edge.find(ask);
         let verdict = judge(edge, ask, found.as_ref().map(|(held, admission)| (held.as_ref(), *admission)));
         let status = CacheStatus::of(&verdict);
@@ -97,7 +97,8 @@ async fn answer(edge: &Arc<Edge>, ask: &Arc<Ask>, body: Incoming) -> Answer {
         };
         match next {
             Ok(answer) => return answer,
-            Err(how) => anew = how,
+            // Orders that come faster than the origin answers void every read that others began, but never one of its own.
+            Err(how) => anew = if left > 1 { how } else { Anew::Alone },
         }
     }
     respond::own(StatusCode::SERVICE_UNAVAILABLE, "waited-in-vain")

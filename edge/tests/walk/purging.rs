@@ -213,6 +213,53 @@ async fn those_who_waited_when_the_order_came_are_judged_when_the_head_comes() {
     assert_eq!(bodies, ["read 1", "read 2"], "the one who led began before the order; the other one asks anew");
 }
 
+/// F13, when orders come faster than the origin answers.
+#[tokio::test]
+async fn orders_that_keep_coming_leave_nobody_without_an_answer() {
+    const ORDERS: usize = 6;
+    let doors: Vec<Door> = (0..=ORDERS).map(|_| Door::closed()).collect();
+    let origin = {
+        let doors = doors.clone();
+        Origin::start(move |seen, exchange| {
+            let door = doors.get(seen.number - 1).cloned();
+            async move {
+                if let Some(door) = door {
+                    door.pass().await;
+                }
+                exchange.respond("200 OK", "", &format!("read {}", seen.number)).await
+            }
+        })
+        .await
+    };
+    let edge = Edge::start(config(origin.address)).await;
+    edge.begin_log();
+    let collapse = &edge.running.edge.collapse;
+    // Whoever leads began with a read of its own; the one who waits finds each time that the read it waited for is too old.
+    let orders = async {
+        let mut leaders = Vec::new();
+        for n in 1..=ORDERS {
+            leaders.push(tokio::spawn(crate::edge::open(edge.running.viewers, request(Method::GET, "/a"))));
+            origin.read_times(n).await;
+            if n > 1 {
+                doors[n - 2].open();
+            }
+            until("one waits, or asks alone", || collapse.interested() >= 2 || origin.reads() > n).await;
+            if origin.reads() > n {
+                break;
+            }
+            edge.order(n as u64 + 1, exact("/a"));
+        }
+        doors.iter().for_each(Door::open);
+        futures::future::join_all(leaders).await
+    };
+    let waiting = async {
+        origin.read_times(1).await;
+        edge.get("/a").await
+    };
+    let (_, waited) = tokio::join!(orders, waiting);
+    assert_eq!(waited.status, http::StatusCode::OK, "{}", waited.cache_status());
+}
+
 #[tokio::test]
 async fn a_first_head_above_what_was_applied_drops_what_was_read_before_it() {
     let origin = Origin::numbered("").await;
