@@ -143,9 +143,13 @@ impl Fill {
 
     /// Waits until nobody wants it any more.
     pub async fn deserted(&self) {
-        while self.unattended.load(Ordering::Acquire) || self.interested.load(Ordering::Acquire) > 0 {
+        while self.is_wanted() {
             self.left.notified().await;
         }
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.unattended.load(Ordering::Acquire) || self.interested.load(Ordering::Acquire) > 0
     }
 
     /// Waits until nobody is there to take it, wanted or not.
@@ -210,6 +214,12 @@ impl Lead {
         if let Some(key) = self.key.take() {
             self.collapse.remove(&key, &self.fill);
         }
+    }
+
+    /// Lets nobody join, and says whether nobody wants it even so: until this moment someone could have joined.
+    pub fn abandon(&mut self) -> bool {
+        self.close();
+        !self.fill.is_wanted()
     }
 }
 
@@ -339,6 +349,18 @@ mod tests {
         let waiter = Interest::new(lead.fill());
         drop(lead);
         assert!(matches!(waiter.outcome().now_or_never(), Some(Outcome::GivenUp)));
+    }
+
+    #[test]
+    fn one_who_joins_a_fill_that_everyone_left_keeps_it_going() {
+        let collapse = Collapse::new();
+        let Joined::Lead(mut lead) = join(&collapse, 0, true) else { panic!("leads") };
+        assert!(lead.fill().deserted().now_or_never().is_some());
+        let Joined::Wait(late) = join(&collapse, 0, true) else { panic!("waits") };
+        assert!(!lead.abandon());
+        assert!(matches!(join(&collapse, 0, true), Joined::Lead(_)), "nobody else comes to it any more");
+        drop(late);
+        assert!(lead.abandon());
     }
 
     #[test]

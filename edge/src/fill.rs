@@ -178,7 +178,12 @@ impl Work {
             let nearly_done = kept && length.is_some_and(|length| length - read.min(length) <= read);
             let frame = tokio::select! {
                 frame = body.frame() => frame,
-                () = fill.deserted(), if !nearly_done => return Recorded::Cut,
+                () = fill.deserted(), if !nearly_done => {
+                    if self.lead.abandon() {
+                        return Recorded::Cut;
+                    }
+                    continue;
+                }
             };
             let frame = match frame {
                 None if kept => return Recorded::Whole(None),

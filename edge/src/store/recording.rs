@@ -142,10 +142,10 @@ impl Recording {
         self.state.lock().readers.iter().flatten().any(|place| !place.left_behind)
     }
 
-    /// A reader from the first block on, unless that is gone.
+    /// A reader from the first block on, unless that is gone or the last one will never come.
     pub fn join(self: &Arc<Self>) -> Option<Reader> {
         let mut state = self.state.lock();
-        if state.unkept && state.begun {
+        if state.unkept && state.begun || matches!(state.end, Some(End::Cut)) {
             return None;
         }
         state.begun = true;
@@ -274,6 +274,7 @@ mod tests {
         recording.cut();
         recording.finish(None);
         assert_eq!((now(&mut reader), now(&mut reader)), (block("a"), Poll::Ready(Some(Piece::Cut))));
+        assert!(recording.join().is_none(), "whoever comes now is better off asking anew");
     }
 
     #[test]
