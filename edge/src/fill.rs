@@ -13,7 +13,7 @@ use edge_cache::reuse::{self, Failure, Fallback};
 use edge_cache::storing::{self, Exchange, Storing};
 use edge_cache::validation::{self, Conditional, Freshened};
 use edge_cache::{Label, Moment, Received, Stored};
-use http::{HeaderMap, Method, StatusCode, header, response};
+use http::{HeaderMap, Method, StatusCode, response};
 use http_body_util::BodyExt;
 
 use crate::ask::Ask;
@@ -131,7 +131,8 @@ impl Work {
         match storing::decide(&exchange, &parts, self.ask.policy()) {
             Storing::Skip(reason) => self.pass(parts, body, NotKept::Refused(reason)),
             Storing::Store(stored) => {
-                let length = announced_length(&parts, &body);
+                // Not what the field says: a 204 has no content whatever it says.
+                let length = http_body::Body::size_hint(&body).exact();
                 let Some((head_room, room)) = self.room_for(&stored, length) else {
                     return self.pass(parts, body, NotKept::NoRoom);
                 };
@@ -292,11 +293,6 @@ pub fn received(asked: Now, answered: Now) -> Received {
 fn date(now: Now) -> Date {
     let since = now.wall.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Date(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
-}
-
-fn announced_length(parts: &response::Parts, body: &OriginBody) -> Option<u64> {
-    let header = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    header.or_else(|| http_body::Body::size_hint(body).exact())
 }
 
 /// Asks whether what is stored may stand in, of what the store and the ledger say now.

@@ -132,6 +132,10 @@ fn finish(
 ) -> Answer {
     headers.append(header::VIA, VIA);
     status.append_to(&mut headers);
+    // RFC 9110 §8.6: a length where there is no content is wrong in a 204, and of use to nobody in a 304.
+    if matches!(code, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
     let mut response = Response::new(source);
     *response.status_mut() = code;
     *response.headers_mut() = headers;

@@ -187,6 +187,30 @@ async fn a_switch_of_protocols_that_nobody_asked_for_is_refused() {
 }
 
 #[tokio::test]
+async fn a_status_without_content_has_no_length() {
+    for (head, status) in [
+        ("204 No Content\r\ncontent-length: 5", "204"),
+        ("304 Not Modified\r\ncontent-length: 5\r\netag: \"v\"", "304"),
+    ] {
+        let origin = Origin::start(move |_, mut exchange| async move {
+            exchange.write(format!("HTTP/1.1 {head}\r\n\r\n")).await;
+            Then::KeepAlive(exchange)
+        })
+        .await;
+        let edge = Edge::start(config(origin.address)).await;
+        // GET is stored where it can be; OPTIONS passes.
+        for method in ["GET", "GET", "OPTIONS"] {
+            let asked = format!("{method} /a HTTP/1.1\r\nhost: a\r\nif-none-match: \"v\"\r\nconnection: close\r\n\r\n");
+            let answer = edge.raw(&asked).await.to_ascii_lowercase();
+            if method == "OPTIONS" || status == "204" {
+                assert!(answer.starts_with(&format!("http/1.1 {status} ")), "{method}: {answer}");
+                assert!(!answer.contains("content-length"), "{method}: {answer}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_large_upload_comes_back_as_it_was() {
     const SIZE: usize = 3_000_000;
     let origin = Origin::start(|_, mut exchange| async move {
