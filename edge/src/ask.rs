@@ -6,7 +6,8 @@ use edge_cache::forwarding::{self, Carry, Outgoing};
 use edge_cache::head::Asked;
 use edge_cache::validation::Conditional;
 use edge_cache::{CacheKey, Policy, key, reuse};
-use http::{HeaderMap, Method, Request, Uri, Version, request};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header, request};
+use http_body::Body;
 
 use crate::forward::body::RequestBody;
 use crate::route::Route;
@@ -66,8 +67,12 @@ impl Ask {
     }
 
     /// The request as the origin gets it.
-    pub fn request(&self, headers: HeaderMap, body: RequestBody) -> Option<Request<RequestBody>> {
+    pub fn request(&self, mut headers: HeaderMap, body: RequestBody) -> Option<Request<RequestBody>> {
         let target = forwarding::origin_target(&self.route.behavior.origin, &self.route.path, self.query.as_deref());
+        // hyper takes a GET without a length for one without a body, unless it is told.
+        if body.size_hint().exact().is_none() {
+            headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         let mut request = Request::new(body);
         *request.method_mut() = self.method().clone();
         // A normal path and a normal query are a legal target.

@@ -211,6 +211,31 @@ async fn a_status_without_content_has_no_length() {
 }
 
 #[tokio::test]
+async fn a_body_of_unknown_length_reaches_the_origin_whatever_the_method() {
+    for method in ["GET", "DELETE", "POST"] {
+        let origin = Origin::start(|seen, mut exchange| async move {
+            let framing = seen.header("transfer-encoding").map(ToOwned::to_owned);
+            let chunk = if framing.is_some() {
+                (exchange.read_line().await, exchange.read(7).await)
+            } else {
+                Default::default()
+            };
+            let said = format!("{framing:?} {} {}", chunk.0, String::from_utf8_lossy(&chunk.1).trim_end());
+            exchange.respond("200 OK", "connection: close\r\n", &said).await;
+            Then::Close
+        })
+        .await;
+        let mut uncached = config(origin.address);
+        uncached.sites[0].behaviors[0].ttl = edge_contract::Ttl { min: 0, default: 0, max: 0 };
+        let edge = Edge::start(uncached).await;
+        let head =
+            format!("{method} /a HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n");
+        let answer = edge.raw(&format!("{head}5\r\nhello\r\n0\r\n\r\n")).await;
+        assert!(answer.ends_with("Some(\"chunked\") 5 hello"), "{method}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_large_upload_comes_back_as_it_was() {
     const SIZE: usize = 3_000_000;
     let origin = Origin::start(|_, mut exchange| async move {
