@@ -125,8 +125,10 @@ impl Forwarder {
         let Asking { origin, endpoints, request } = asking;
         let target = origin.target.as_ref().ok_or(ForwardError::NoTarget)?;
         let verified_name = resolve::verified_name(target)?;
-        let mut addresses = Addresses { forwarder: self, origin, target, listed: VecDeque::new(), resolved: false };
-        addresses.listed.extend(self.resolver.order(endpoints, self.clock.now().monotonic));
+        let listed = self.resolver.order(endpoints, self.clock.now().monotonic);
+        let untried = listed.len();
+        let mut addresses =
+            Addresses { forwarder: self, origin, target, turns: listed.into(), untried, resolved: false };
         let mut attempt = Attempt { forwarder: self, origin, verified_name, again: Again::of(&request), request: None };
         attempt.request = Some(request);
         let mut failure = ForwardError::NoTarget;
@@ -150,26 +152,28 @@ struct Addresses<'a> {
     forwarder: &'a Forwarder,
     origin: &'a Origin,
     target: &'a OriginTarget,
-    listed: VecDeque<SocketAddr>,
+    /// Whose turn it is stands first, who was tried last.
+    turns: VecDeque<SocketAddr>,
+    untried: usize,
     resolved: bool,
 }
 
 impl Addresses<'_> {
     /// The last attempt of several is kept for DNS: a list of endpoints that is out of date must not make an origin unreachable.
+    /// Nor must DNS that does not answer: then those that are listed have another turn.
     async fn next(&mut self, number: u32) -> Result<SocketAddr, ForwardError> {
         let last_chance = number > 1 && number == self.origin.attempts;
-        if !self.resolved && (self.listed.is_empty() || last_chance) {
+        if !self.resolved && (self.untried == 0 || last_chance) {
+            self.resolved = true;
             match self.resolve().await {
-                Ok(found) => self.listed = found.into(),
-                Err(error) if self.listed.is_empty() => return Err(error.into()),
+                Ok(found) => self.turns = found.into(),
+                Err(error) if self.turns.is_empty() => return Err(error.into()),
                 Err(error) => tracing::debug!(origin = %self.origin.name, %error, "only listed endpoints are left"),
             }
-            self.resolved = true;
         }
-        let next = self.listed.pop_front().ok_or(ForwardError::NoTarget)?;
-        if self.resolved {
-            self.listed.push_back(next);
-        }
+        let next = self.turns.pop_front().ok_or(ForwardError::NoTarget)?;
+        self.turns.push_back(next);
+        self.untried = self.untried.saturating_sub(1);
         Ok(next)
     }
 

@@ -1,10 +1,12 @@
 //! Which of an origin's addresses is asked, how often, over which connection, and what is never sent twice.
 
+use std::net::SocketAddr;
+
 use edge_contract::OriginTarget;
 use http::{Method, StatusCode};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::edge::{Edge, config, until, with_text};
+use crate::edge::{Edge, config, request, until, with_text};
 use crate::origin::{Origin, Then, nobody};
 
 #[tokio::test]
@@ -59,26 +61,12 @@ async fn a_kept_connection_that_dies_under_a_request_is_replaced_within_the_same
 
 #[tokio::test]
 async fn connections_to_an_origin_are_kept() {
-    let connections = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let origin = Origin::numbered("").await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-    let front = listener.local_addr().expect("is bound");
-    let counting = std::sync::Arc::clone(&connections);
-    let behind = origin.address;
-    tokio::spawn(async move {
-        while let Ok((mut viewer, _)) = listener.accept().await {
-            counting.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            tokio::spawn(async move {
-                let mut origin = tokio::net::TcpStream::connect(behind).await.expect("accepts");
-                let _ = tokio::io::copy_bidirectional(&mut viewer, &mut origin).await;
-            });
-        }
-    });
-    let edge = Edge::start(config(front)).await;
-    for n in 0..10 {
+    let edge = Edge::start(config(origin.address)).await;
+    for n in 1..=10 {
         edge.get(&format!("/{n}")).await;
+        assert_eq!(origin.seen(n).connection, 1);
     }
-    assert_eq!(connections.load(std::sync::atomic::Ordering::Relaxed), 1);
 }
 
 #[tokio::test]
@@ -107,4 +95,115 @@ async fn the_services_name_is_used_without_endpoints_and_when_all_of_them_fail()
     assert_eq!(edge.get("/failing").await.body, "read 2");
     edge.live().forget_endpoints();
     assert_eq!(edge.get("/forgotten").await.body, "read 3");
+}
+
+#[tokio::test]
+async fn an_origin_is_asked_as_often_as_its_attempts_say() {
+    for attempts in 1..=3 {
+        let origin = Origin::start(|_, exchange| async move { exchange.reset() }).await;
+        let mut config = config(origin.address);
+        config.sites[0].origins[0].attempts = attempts;
+        let edge = Edge::start(config).await;
+        assert_eq!(edge.get("/a").await.status, StatusCode::BAD_GATEWAY);
+        assert_eq!(origin.reads(), attempts as usize);
+    }
+}
+
+#[tokio::test]
+async fn the_last_of_several_attempts_is_the_services_name_and_a_single_one_is_not() {
+    let origin = Origin::numbered("").await;
+    let mut config = config(nobody().await);
+    let target = OriginTarget::Service { dns_name: "localhost".into(), port: origin.address.port() };
+    config.sites[0].origins[0].target = Some(target);
+    for (attempts, status) in [(1, StatusCode::BAD_GATEWAY), (2, StatusCode::OK), (3, StatusCode::OK)] {
+        config.sites[0].origins[0].attempts = attempts;
+        let edge = Edge::start(config.clone()).await;
+        edge.endpoints(&[nobody().await, nobody().await, nobody().await]);
+        assert_eq!(edge.get("/a").await.status, status, "{attempts} attempts");
+    }
+}
+
+#[tokio::test]
+async fn listed_endpoints_have_another_turn_where_dns_does_not_know_the_name() {
+    let origin = Origin::start(|seen, exchange| async move {
+        match seen.number {
+            1 => exchange.reset(),
+            _ => exchange.respond("200 OK", "", "second time lucky").await,
+        }
+    })
+    .await;
+    let mut config = config(nobody().await);
+    config.sites[0].origins[0].target = Some(OriginTarget::Service { dns_name: "gone.invalid".into(), port: 80 });
+    config.sites[0].origins[0].connect_timeout_ms = 500;
+    let edge = Edge::start(config).await;
+    edge.endpoints(&[origin.address]);
+    assert_eq!(edge.get("/a").await.body, "second time lucky");
+}
+
+#[tokio::test]
+async fn an_upload_goes_whole_to_the_next_address_as_long_as_nothing_of_it_was_sent() {
+    let origin = Origin::start(|_, mut exchange| async move {
+        let body = exchange.read(4).await;
+        exchange.respond("200 OK", "", std::str::from_utf8(&body).expect("is text")).await
+    })
+    .await;
+    let edge = Edge::start(config(nobody().await)).await;
+    edge.endpoints(&[nobody().await, origin.address]);
+    for _ in 0..4 {
+        let reply = edge.send(with_text(Method::POST, "/a", "text")).await;
+        assert_eq!((reply.status, reply.body.as_str()), (StatusCode::OK, "text"));
+    }
+    assert_eq!(origin.reads(), 4);
+}
+
+#[tokio::test]
+async fn what_may_change_something_is_not_sent_again_once_it_was_sent() {
+    for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+        let origin = Origin::start(|_, exchange| async move { exchange.reset() }).await;
+        let edge = Edge::start(config(origin.address)).await;
+        let reply = edge.send(request(method.clone(), "/a")).await;
+        assert_eq!((reply.status, origin.reads()), (StatusCode::BAD_GATEWAY, 1), "{method}");
+        assert!(reply.cache_status().ends_with("detail=origin-reset"), "{}", reply.cache_status());
+    }
+}
+
+/// An address whose connections are never accepted: its queue holds one, and that one is there. Later ones wait.
+async fn full() -> (SocketAddr, (TcpListener, TcpStream)) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port is free");
+    let listener = socket.listen(0).expect("listens");
+    let address = listener.local_addr().expect("is bound");
+    let first = TcpStream::connect(address).await.expect("is queued");
+    (address, (listener, first))
+}
+
+#[tokio::test]
+async fn an_address_that_takes_no_connection_in_time_is_a_gateway_timeout_or_gives_way_to_another() {
+    let (full, _held) = full().await;
+    let mut config = config(full);
+    config.sites[0].origins[0].connect_timeout_ms = 50;
+    let edge = Edge::start(config).await;
+    let reply = edge.get("/a").await;
+    assert_eq!(reply.status, StatusCode::GATEWAY_TIMEOUT);
+    assert!(reply.cache_status().ends_with("detail=origin-connect-timeout"), "{}", reply.cache_status());
+    let origin = Origin::numbered("").await;
+    edge.endpoints(&[full, origin.address]);
+    for n in 0..4 {
+        assert_eq!(edge.get(&format!("/{n}")).await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_for_as_long_as_the_origin_says() {
+    let origin = Origin::numbered("").await;
+    let mut config = config(origin.address);
+    config.sites[0].origins[0].keep_alive_ms = 5_000;
+    let edge = Edge::start(config).await;
+    let pool = edge.running.edge.forwarder.pool();
+    for (path, wait, connection) in [("/a", 0, 1), ("/b", 4, 1), ("/c", 4, 1), ("/d", 5, 2)] {
+        edge.skip(wait);
+        edge.get(path).await;
+        assert_eq!(origin.seen(origin.reads()).connection, connection, "{path}");
+        until("the connection is kept", || pool.len() == 1).await;
+    }
 }

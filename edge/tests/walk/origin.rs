@@ -16,6 +16,8 @@ use tokio::sync::watch;
 pub struct Seen {
     /// Which read this is, from 1.
     pub number: usize,
+    /// Which connection it came over, from 1.
+    pub connection: usize,
     pub method: String,
     pub target: String,
     pub headers: Vec<(String, String)>,
@@ -122,8 +124,10 @@ impl Origin {
         let accepting = tokio::spawn(async move {
             // Connections end with the origin.
             let mut connections = tokio::task::JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, Arc::clone(&script), Arc::clone(&log), Arc::clone(&count)));
+            for number in 1.. {
+                let Ok((stream, _)) = listener.accept().await else { return };
+                let (script, log, count) = (Arc::clone(&script), Arc::clone(&log), Arc::clone(&count));
+                connections.spawn(serve(stream, number, script, log, count));
             }
         });
         Self { address, seen, reads, accepting }
@@ -153,7 +157,13 @@ impl Origin {
     }
 }
 
-async fn serve(stream: TcpStream, script: Arc<Script>, log: Arc<Mutex<Vec<Seen>>>, count: Arc<watch::Sender<usize>>) {
+async fn serve(
+    stream: TcpStream,
+    connection: usize,
+    script: Arc<Script>,
+    log: Arc<Mutex<Vec<Seen>>>,
+    count: Arc<watch::Sender<usize>>,
+) {
     stream.set_nodelay(true).expect("can be set");
     let (reader, writer) = stream.into_split();
     let mut exchange = Exchange { reader: BufReader::new(reader), writer };
@@ -161,7 +171,7 @@ async fn serve(stream: TcpStream, script: Arc<Script>, log: Arc<Mutex<Vec<Seen>>
         let Some((method, target, headers)) = read_head(&mut exchange.reader).await else { return };
         let seen = {
             let mut log = log.lock();
-            let seen = Seen { number: log.len() + 1, method, target, headers };
+            let seen = Seen { number: log.len() + 1, connection, method, target, headers };
             log.push(seen.clone());
             seen
         };
@@ -204,6 +214,10 @@ impl Door {
 
     pub fn open(&self) {
         self.0.send_replace(true);
+    }
+
+    pub fn is_open(&self) -> bool {
+        *self.0.borrow()
     }
 
     pub async fn pass(&self) {
