@@ -77,6 +77,34 @@ async fn what_is_not_http_is_a_bad_gateway_and_is_asked_once() {
 }
 
 #[tokio::test]
+async fn an_answer_that_ends_no_exchange_is_a_bad_gateway() {
+    let origin = Origin::start(|_, mut exchange| async move {
+        exchange.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: evil\r\n\r\n").await;
+        exchange.closed().await;
+        Then::Close
+    })
+    .await;
+    let edge = Edge::start(config(origin.address)).await;
+    for method in [Method::GET, Method::POST] {
+        let reply = edge.send(request(method, "/a")).await;
+        assert_eq!(reply.status, StatusCode::BAD_GATEWAY, "{reply:?}");
+        assert!(reply.cache_status().ends_with("detail=origin-framing"), "{}", reply.cache_status());
+    }
+}
+
+#[tokio::test]
+async fn an_interim_answer_is_not_taken_for_the_final_one() {
+    let origin = Origin::start(|_, mut exchange| async move {
+        exchange.write("HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n").await;
+        exchange.respond("200 OK", "", "final").await
+    })
+    .await;
+    let edge = Edge::start(config(origin.address)).await;
+    assert_eq!(edge.get("/a").await.body, "final");
+    assert_eq!(edge.get("/a").await.header("link"), None);
+}
+
+#[tokio::test]
 async fn a_name_that_dns_does_not_know_is_a_bad_gateway() {
     let mut config = config(nobody().await);
     config.sites[0].origins[0].target = Some(OriginTarget::Service { dns_name: "gone.invalid".into(), port: 80 });
