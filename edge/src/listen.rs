@@ -94,7 +94,7 @@ async fn connection(edge: Arc<Edge>, stream: TcpStream, peer: SocketAddr, permit
     let mut socket = Socket::new(stream, Arc::clone(&activity), edge.clock.clone());
     let spoken = tokio::select! {
         spoken = socket.spoken() => spoken,
-        () = watch(&edge, &activity) => return,
+        _ = watch(&edge, &activity, Patience::default()) => return,
         () = finishing(&edge) => return,
     };
     let Ok(protocol) = spoken else { return };
@@ -131,7 +131,7 @@ async fn speak_http1(
     loop {
         tokio::select! {
             ended = connection.as_mut() => return ended,
-            () = watch(edge, activity) => return Ok(()),
+            _ = watch(edge, activity, Patience::default()) => return Ok(()),
             () = finishing(edge), if !closing => {
                 closing = true;
                 connection.as_mut().graceful_shutdown();
@@ -162,11 +162,18 @@ async fn speak_http2(
         .serve_connection(TokioIo::new(socket), service);
     let mut connection: Pin<&mut _> = std::pin::pin!(connection);
     let (mut told, mut closing) = (edge.live.phase() >= Phase::Draining, false);
+    let (mut patience, mut asked_to_go) = (Patience::default(), false);
     loop {
         tokio::select! {
             ended = connection.as_mut() => return ended,
-            () = watch(edge, activity), if !closing => {
-                closing = true;
+            judged = watch(edge, activity, patience) => {
+                // A viewer that has nothing to wait for goes when it is asked to; one that stays holds back bytes of its own.
+                if judged == Judgement::Stalled || asked_to_go {
+                    return Ok(());
+                }
+                (asked_to_go, closing) = (true, true);
+                patience.idle = patience.write;
+                activity.asked_to_go(edge.clock.now().monotonic);
                 connection.as_mut().graceful_shutdown();
             }
             // One that was open when draining began is told to go elsewhere at once; one that came later is served meanwhile.
@@ -182,11 +189,13 @@ async fn speak_http2(
     }
 }
 
-/// Returns when a connection has been idle or stalled for too long.
-async fn watch(edge: &Edge, activity: &Activity) {
-    let patience = Patience::default();
-    while let Judgement::Fine(left) = activity.judge(edge.clock.now().monotonic, &patience) {
-        tokio::time::sleep(left).await;
+/// Returns when a connection has been idle or stalled for too long, and says which.
+async fn watch(edge: &Edge, activity: &Activity, patience: Patience) -> Judgement {
+    loop {
+        match activity.judge(edge.clock.now().monotonic, &patience) {
+            Judgement::Fine(left) => tokio::time::sleep(left).await,
+            over => return over,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ pub struct Patience {
     pub head: Duration,
     /// Without any request.
     pub idle: Duration,
-    /// While bytes wait to be written and the peer takes none.
+    /// While something waits to be written and the peer takes none of it.
     pub write: Duration,
 }
 
@@ -28,6 +28,8 @@ pub struct Activity {
     head_since: AtomicU64,
     stuck_since: AtomicU64,
     multiplexed: AtomicBool,
+    withheld: AtomicUsize,
+    moved_at: AtomicU64,
 }
 
 /// Whether a connection may go on.
@@ -37,7 +39,7 @@ pub enum Judgement {
     Fine(Duration),
     /// No: it was idle for too long, and may be closed without harm.
     Idle,
-    /// No: a request head did not end, or written bytes were not taken.
+    /// No: a request head did not end, or what there is to send was not taken.
     Stalled,
 }
 
@@ -91,6 +93,29 @@ impl Activity {
         }
     }
 
+    /// A body has more to give than its viewer lets it: HTTP/2 holds each stream back by a window of its own, so that the
+    /// connection's bytes do not say whose they are.
+    pub fn body_waits(&self, now: Duration) {
+        self.withheld.fetch_add(1, Ordering::Relaxed);
+        self.moved_at.store(mark(now), Ordering::Relaxed);
+    }
+
+    /// The next piece of a body that waited is asked for, or its viewer has left.
+    pub fn body_moves(&self, now: Duration) {
+        self.withheld.fetch_sub(1, Ordering::Relaxed);
+        self.moved_at.store(mark(now), Ordering::Relaxed);
+    }
+
+    /// Whether frames of many streams mix.
+    pub fn is_multiplexed(&self) -> bool {
+        self.multiplexed.load(Ordering::Relaxed)
+    }
+
+    /// An idle peer was asked to go: its quiet counts anew.
+    pub fn asked_to_go(&self, now: Duration) {
+        self.quiet_since.store(mark(now), Ordering::Relaxed);
+    }
+
     /// Whether the connection may go on at `now`.
     pub fn judge(&self, now: Duration, patience: &Patience) -> Judgement {
         let stuck = self.stuck_since.load(Ordering::Relaxed);
@@ -98,11 +123,16 @@ impl Activity {
             return left(stuck, patience.write, now).map_or(Judgement::Stalled, Judgement::Fine);
         }
         let shortest = patience.head.min(patience.write).min(patience.idle);
+        if self.withheld.load(Ordering::Relaxed) > 0 {
+            let moved = self.moved_at.load(Ordering::Relaxed);
+            let fine = |left: Duration| Judgement::Fine(left.min(shortest));
+            return left(moved, patience.write, now).map_or(Judgement::Stalled, fine);
+        }
         if self.requests.load(Ordering::Relaxed) > 0 {
             return Judgement::Fine(shortest);
         }
         let head = self.head_since.load(Ordering::Relaxed);
-        if head != 0 && !self.multiplexed.load(Ordering::Relaxed) {
+        if head != 0 && !self.is_multiplexed() {
             return left(head, patience.head, now).map_or(Judgement::Stalled, Judgement::Fine);
         }
         let quiet = self.quiet_since.load(Ordering::Relaxed);
@@ -178,6 +208,34 @@ mod tests {
                 a.write_moves();
             },
             40,
+            Judgement::Fine(Duration::from_secs(10)),
+        );
+    }
+
+    #[test]
+    fn streams_that_wait_for_their_viewer_may_do_so_as_long_as_one_of_them_moves() {
+        let second = |second: u64| Duration::from_secs(100 + second);
+        let two_wait = |a: &Activity| {
+            a.multiplexes();
+            a.request_begins();
+            a.request_begins();
+            a.body_waits(second(0));
+            a.body_waits(second(5));
+        };
+        check(two_wait, 34, Judgement::Fine(Duration::from_secs(1)));
+        check(two_wait, 35, Judgement::Stalled);
+        let one_moves = |a: &Activity| {
+            two_wait(a);
+            a.body_moves(second(20));
+        };
+        check(one_moves, 49, Judgement::Fine(Duration::from_secs(1)));
+        check(one_moves, 50, Judgement::Stalled);
+        check(
+            |a| {
+                one_moves(a);
+                a.body_moves(second(21));
+            },
+            1_000,
             Judgement::Fine(Duration::from_secs(10)),
         );
     }

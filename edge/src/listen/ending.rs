@@ -25,6 +25,8 @@ pub(super) struct Request {
     version: Version,
     target: String,
     answered: Option<Answered>,
+    /// Whether its viewer is to say when there is room for more of the body.
+    waits: bool,
     noted: bool,
 }
 
@@ -54,6 +56,7 @@ impl Request {
             version: request.version(),
             target: target.filter(|_| edge.access_log).unwrap_or_default(),
             answered: None,
+            waits: false,
             noted: false,
         }
     }
@@ -73,6 +76,7 @@ impl Request {
         if std::mem::replace(&mut self.noted, true) {
             return;
         }
+        self.goes_on();
         let now = self.edge.clock.now();
         self.activity.request_ends(now.monotonic);
         let answered = self.answered.as_ref();
@@ -105,6 +109,19 @@ impl Request {
 }
 
 impl Ending for Request {
+    fn waits(&mut self) {
+        // In HTTP/1 there is one response at a time, and the socket itself says whether its bytes are taken.
+        if self.activity.is_multiplexed() && !std::mem::replace(&mut self.waits, true) {
+            self.activity.body_waits(self.edge.clock.now().monotonic);
+        }
+    }
+
+    fn goes_on(&mut self) {
+        if std::mem::take(&mut self.waits) {
+            self.activity.body_moves(self.edge.clock.now().monotonic);
+        }
+    }
+
     fn ended(&mut self, sent: u64, complete: bool) {
         self.note(sent, complete);
     }

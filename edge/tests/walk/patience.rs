@@ -1,0 +1,209 @@
+//! For how long a viewer may do nothing useful. The edge's clock and its timers pass together here, as fast as nothing happens.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::Empty;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+use crate::edge::{Edge, config};
+use crate::origin::{Door, Origin, Then};
+
+/// A viewer that says what a test tells it to, and keeps what it hears.
+struct Viewer {
+    stream: TcpStream,
+    heard: String,
+}
+
+impl Viewer {
+    async fn of(edge: &Edge) -> Self {
+        Self { stream: TcpStream::connect(edge.running.viewers).await.expect("accepts"), heard: String::new() }
+    }
+
+    async fn saying(edge: &Edge, text: &str) -> Self {
+        let mut viewer = Self::of(edge).await;
+        viewer.stream.write_all(text.as_bytes()).await.expect("is taken");
+        viewer
+    }
+
+    /// Takes what has come; whether the connection is over.
+    fn is_over(&mut self) -> bool {
+        let mut piece = [0; 1024];
+        loop {
+            match self.stream.try_read(&mut piece) {
+                Ok(0) => return true,
+                Ok(read) => self.heard.push_str(&String::from_utf8_lossy(&piece[..read])),
+                Err(error) => return error.kind() != std::io::ErrorKind::WouldBlock,
+            }
+        }
+    }
+}
+
+/// How many seconds pass until something is so.
+async fn seconds_until(edge: &Edge, mut is_so: impl FnMut() -> bool) -> u64 {
+    for second in 0..600 {
+        if is_so() {
+            return second;
+        }
+        edge.skip(1);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    panic!("it never was so");
+}
+
+#[track_caller]
+fn check(seconds: u64, expect: u64) {
+    // Up to a second for each of those who look once in a while.
+    assert!((expect..=expect + 2).contains(&seconds), "after {seconds} s instead of {expect}");
+}
+
+/// A body without an end, and a door that opens once nobody reads it any more.
+async fn endless() -> (Origin, Door) {
+    let gone = Door::closed();
+    let origin = {
+        let gone = gone.clone();
+        Origin::start(move |_, mut exchange| {
+            let gone = gone.clone();
+            async move {
+                exchange.write("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await;
+                while exchange.write([b'x'; 64 * 1024]).await {}
+                gone.open();
+                Then::Close
+            }
+        })
+        .await
+    };
+    (origin, gone)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_must_end_within_ten_seconds_of_its_first_byte() {
+    let origin = Origin::numbered("").await;
+    let edge = Edge::start(config(origin.address)).await;
+    for head in ["G", "GET / HTTP/1.1\r\nhost: a\r\n", "PRI * HTTP/2.0\r\n"] {
+        let mut viewer = Viewer::saying(&edge, head).await;
+        check(seconds_until(&edge, || viewer.is_over()).await, 10);
+        assert_eq!(viewer.heard, "");
+    }
+    let mut viewer = Viewer::saying(&edge, "GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert!(seconds_until(&edge, || !viewer.is_over() && viewer.heard.ends_with("read 1")).await < 2);
+    viewer.stream.write_all(b"GET / HTTP/1.1\r\n").await.expect("is taken");
+    check(seconds_until(&edge, || viewer.is_over()).await, 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_without_a_request_may_wait_for_75_seconds() {
+    let origin = Origin::numbered("").await;
+    let edge = Edge::start(config(origin.address)).await;
+    let mut silent = Viewer::of(&edge).await;
+    check(seconds_until(&edge, || silent.is_over()).await, 75);
+    let mut kept = Viewer::saying(&edge, "GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    check(seconds_until(&edge, || kept.is_over()).await, 75);
+    assert!(kept.heard.ends_with("read 1"), "{}", kept.heard);
+    let idle = Http2::of(&edge).await;
+    check(seconds_until(&edge, || idle.connection.is_finished()).await, 75);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_viewer_that_waits_for_its_origin_is_not_idle() {
+    let door = Door::closed();
+    let origin = {
+        let door = door.clone();
+        Origin::start(move |_, exchange| {
+            let door = door.clone();
+            async move {
+                door.pass().await;
+                exchange.respond("200 OK", "", "late").await
+            }
+        })
+        .await
+    };
+    let mut config = config(origin.address);
+    config.sites[0].origins[0].response_timeout_ms = 1_000_000;
+    let edge = Edge::start(config).await;
+    let mut viewer = Viewer::saying(&edge, "GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let mut seconds = 0..300;
+    seconds_until(&edge, || seconds.next().is_none()).await;
+    assert!(!viewer.is_over());
+    door.open();
+    seconds_until(&edge, || !viewer.is_over() && viewer.heard.ends_with("late")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_may_stand_still_for_thirty_seconds() {
+    let origin = Origin::start(|_, mut exchange| async move {
+        exchange.closed().await;
+        Then::Close
+    })
+    .await;
+    let mut config = config(origin.address);
+    config.sites[0].origins[0].response_timeout_ms = 1_000_000;
+    let edge = Edge::start(config).await;
+    let mut viewer = Viewer::saying(&edge, "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nabc").await;
+    let mut halves = 0..20;
+    seconds_until(&edge, || halves.next().is_none()).await;
+    viewer.stream.write_all(b"d").await.expect("is taken");
+    check(seconds_until(&edge, || viewer.is_over()).await, 30);
+    assert!(viewer.heard.starts_with("HTTP/1.1 400 "), "{}", viewer.heard);
+    assert!(viewer.heard.contains("detail=request-body"), "{}", viewer.heard);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_viewer_that_takes_nothing_of_its_response_is_cut_off_after_thirty_seconds() {
+    let (origin, gone) = endless().await;
+    let edge = Edge::start(config(origin.address)).await;
+    let _viewer = Viewer::saying(&edge, "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n").await;
+    check(seconds_until(&edge, || gone.is_open()).await, 30);
+}
+
+/// A connection whose streams get no more than this until they are read.
+struct Http2 {
+    sender: http2::SendRequest<Empty<Bytes>>,
+    connection: JoinHandle<()>,
+}
+
+impl Http2 {
+    async fn of(edge: &Edge) -> Self {
+        let stream = TcpStream::connect(edge.running.viewers).await.expect("accepts");
+        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .initial_stream_window_size(16 * 1024)
+            .handshake(TokioIo::new(stream))
+            .await
+            .expect("speaks HTTP/2");
+        let connection = tokio::spawn(async move { drop(connection.await) });
+        Self { sender, connection }
+    }
+
+    async fn ask(&mut self, method: Method, path: &str) -> hyper::body::Incoming {
+        let request = Request::builder().method(method).uri(format!("http://shop.test{path}"));
+        let response = self.sender.send_request(request.body(Empty::new()).expect("is one")).await.expect("answers");
+        assert_eq!(response.status(), StatusCode::OK);
+        response.into_body()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_whose_viewer_opens_no_window_is_cut_off_like_any_other() {
+    let (origin, gone) = endless().await;
+    let edge = Edge::start(config(origin.address)).await;
+    let mut viewer = Http2::of(&edge).await;
+    let _unread = viewer.ask(Method::POST, "/").await;
+    check(seconds_until(&edge, || gone.is_open()).await, 30);
+    assert!(viewer.connection.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_of_a_small_response_does_not_keep_a_connection_for_ever() {
+    let origin =
+        Origin::start(|_, exchange| async move { exchange.respond("200 OK", "", &"x".repeat(40_000)).await }).await;
+    let edge = Edge::start(config(origin.address)).await;
+    edge.get("/").await;
+    let mut viewer = Http2::of(&edge).await;
+    let _unread = viewer.ask(Method::GET, "/").await;
+    check(seconds_until(&edge, || viewer.connection.is_finished()).await, 75 + 30);
+}
