@@ -126,6 +126,49 @@ async fn an_origin_that_promises_more_than_it_sends_is_never_stored_and_never_lo
 }
 
 #[tokio::test]
+async fn an_origin_that_resets_in_the_middle_of_a_body_is_never_stored_and_never_looks_complete() {
+    let door = Door::closed();
+    let origin = {
+        let door = door.clone();
+        Origin::start(move |_, mut exchange| {
+            let door = door.clone();
+            async move {
+                exchange.write("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nabc").await;
+                door.pass().await;
+                exchange.reset()
+            }
+        })
+        .await
+    };
+    let edge = Edge::start(config(origin.address)).await;
+    let mut response = edge.open(request(Method::GET, "/a")).await;
+    assert_eq!(piece(response.body_mut()).await, "abc");
+    door.open();
+    read(response).await.expect_err("is not complete");
+    assert_eq!((edge.live().store().responses(), origin.reads()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_body_that_comes_slowly_but_comes_is_whole() {
+    let origin = Origin::start(|_, mut exchange| async move {
+        exchange.write("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n").await;
+        // What takes time here is the body itself: three times as long as it may stand still.
+        let mut pace = tokio::time::interval(std::time::Duration::from_millis(100));
+        for letter in ["a", "b", "c", "d", "e", "f"] {
+            pace.tick().await;
+            exchange.write(letter).await;
+        }
+        Then::KeepAlive(exchange)
+    })
+    .await;
+    let mut config = config(origin.address);
+    config.sites[0].origins[0].response_timeout_ms = 200;
+    let edge = Edge::start(config).await;
+    assert_eq!(edge.get("/a").await.body, "abcdef");
+    assert_eq!((edge.get("/a").await.body.as_str(), origin.reads()), ("abcdef", 1));
+}
+
+#[tokio::test]
 async fn bytes_behind_the_promised_length_are_nobodys_and_end_the_connection() {
     let origin = Origin::start(|seen, mut exchange| async move {
         if seen.number == 1 {
@@ -143,7 +186,31 @@ async fn bytes_behind_the_promised_length_are_nobodys_and_end_the_connection() {
     let edge = Edge::start(config(origin.address)).await;
     assert_eq!(edge.get("/a").await.body, "exact");
     assert_eq!(edge.get("/b").await.body, "good");
+    assert_eq!(origin.seen(2).connection, 2);
     assert_eq!(edge.get("/a").await.body, "exact");
+}
+
+#[tokio::test]
+async fn a_body_where_there_is_none_is_nobodys_and_ends_the_connection() {
+    for (method, head) in [
+        (Method::HEAD, "HTTP/1.1 200 OK\r\ncontent-length: 42"),
+        (Method::POST, "HTTP/1.1 204 No Content"),
+        (Method::POST, "HTTP/1.1 304 Not Modified\r\ncontent-length: 42"),
+    ] {
+        let origin = Origin::start(move |seen, mut exchange| async move {
+            if seen.number == 1 {
+                exchange.write(format!("{head}\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil")).await;
+                exchange.closed().await;
+                return Then::Close;
+            }
+            exchange.respond("200 OK", "", "good").await
+        })
+        .await;
+        let edge = Edge::start(config(origin.address)).await;
+        assert_eq!(edge.send(request(method, "/a")).await.body, "", "{head}");
+        assert_eq!(edge.get("/b").await.body, "good", "{head}");
+        assert_eq!(origin.seen(2).connection, 2, "{head}");
+    }
 }
 
 #[tokio::test]

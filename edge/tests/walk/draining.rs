@@ -3,14 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use edge::live::Phase;
-use http::{Method, StatusCode};
+use http::{Method, Request, StatusCode};
+use http_body_util::Empty;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 
-use crate::edge::{Edge, config, open, piece, read, request, until};
+use crate::edge::{Edge, PATIENCE, config, open, piece, read, request, until};
 use crate::origin::{Door, Origin, Then};
 use crate::program::{Place, Program};
 
@@ -100,16 +104,52 @@ async fn no_request_fails_while_an_edge_drains() {
 }
 
 #[tokio::test]
+async fn an_http2_connection_that_is_open_when_draining_begins_is_told_to_go_and_its_streams_are_finished() {
+    let door = Door::closed();
+    let origin = {
+        let door = door.clone();
+        Origin::start(move |seen, exchange| {
+            let door = door.clone();
+            async move {
+                if seen.target == "/late" {
+                    door.pass().await;
+                }
+                exchange.respond("200 OK", "cache-control: no-store\r\n", &seen.target).await
+            }
+        })
+        .await
+    };
+    let edge = Edge::start(config(origin.address)).await;
+    let stream = TcpStream::connect(edge.running.viewers).await.expect("accepts");
+    let (mut sender, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("speaks HTTP/2");
+    let connection = tokio::spawn(connection);
+    let mut get = |path| {
+        let request = Request::get(format!("http://shop.test{path}")).body(Empty::<Bytes>::new());
+        sender.send_request(request.expect("is one"))
+    };
+    let late = get("/late");
+    origin.read_times(1).await;
+    assert!(get("/soon").await.is_ok());
+    edge.live().enter(Phase::Draining);
+    let until_told = async { while get("/soon").await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, until_told).await.expect("no new stream may begin");
+    door.open();
+    assert_eq!(read(late.await.expect("answers")).await.expect("is whole").body, "/late");
+    connection.await.expect("ends").expect("in order");
+}
+
+#[tokio::test]
 async fn an_idle_connection_does_not_hold_up_the_end() {
     let origin = Origin::numbered("").await;
     let Edge { running, .. } = Edge::start(config(origin.address)).await;
     let _silent = TcpStream::connect(running.viewers).await.expect("accepts");
     let stream = TcpStream::connect(running.viewers).await.expect("accepts");
     let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.expect("speaks HTTP/1");
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("speaks HTTP/1");
     tokio::spawn(connection);
     read(sender.send_request(request(Method::GET, "/a")).await.expect("answers")).await.expect("is whole");
-    tokio::time::timeout(crate::edge::PATIENCE, running.until_drained(async {})).await.expect("drains");
+    tokio::time::timeout(PATIENCE, running.until_drained(async {})).await.expect("drains");
 }
 
 #[tokio::test]
