@@ -22,10 +22,16 @@ pub fn seal<K: Serialize + k8s_openapi::Metadata<Ty = ObjectMeta>>(mut object: K
     if let Some(annotations) = &mut object.metadata_mut().annotations {
         annotations.remove(APPLIED_ANNOTATION);
     }
-    let json = serde_json::to_vec(&object).unwrap_or_else(|error| unreachable!("an object is plain data: {error}"));
+    let digest = digest(&object);
     let annotations: &mut BTreeMap<_, _> = object.metadata_mut().annotations.get_or_insert_default();
-    annotations.insert(APPLIED_ANNOTATION.into(), hex(&Sha256::digest(json)));
+    annotations.insert(APPLIED_ANNOTATION.into(), digest);
     object
+}
+
+/// A digest of everything that a value says.
+pub fn digest<T: Serialize>(value: &T) -> String {
+    let json = serde_json::to_vec(value).unwrap_or_else(|error| unreachable!("a value is plain data: {error}"));
+    hex(&Sha256::digest(json))
 }
 
 /// Whether `live` holds all of `planned`.

@@ -36,6 +36,9 @@ pub const LOCATION_LABEL: &str = "cdn.kubefront.io/location";
 /// The annotation that tells whether the applied fields of a child are those of the last plan, dropped ones included.
 pub const APPLIED_ANNOTATION: &str = "cdn.kubefront.io/applied";
 
+/// The annotation of a Deployment that tells whether its pod template is that of the last plan, dropped fields included.
+pub const TEMPLATE_ANNOTATION: &str = "cdn.kubefront.io/template";
+
 /// The annotation of the `ConfigMap` that tells whether its sites are those of the last plan.
 pub const FINGERPRINT_ANNOTATION: &str = "cdn.kubefront.io/fingerprint";
 

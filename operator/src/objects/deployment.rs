@@ -1,11 +1,13 @@
 //! A location into the Deployment that runs its edges.
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{metadata, pod, selector};
 use crate::cluster::Cluster;
 use crate::distribution::resolve::{Resolved, ResolvedLocation};
+use crate::holds::digest;
 use crate::names;
 
 /// As many old templates as a person may want to look back at.
@@ -14,8 +16,13 @@ const HISTORY: i32 = 3;
 /// The Deployment of a location.
 pub fn build(resolved: &Resolved, location: &ResolvedLocation, cluster: &Cluster) -> Deployment {
     let name = names::location(&resolved.key.name, &location.name);
+    let template = pod::template(resolved, location, cluster);
+    let annotations = [(names::TEMPLATE_ANNOTATION.to_owned(), digest(&template))];
     Deployment {
-        metadata: metadata(resolved, name, Some(&location.name)),
+        metadata: ObjectMeta {
+            annotations: Some(annotations.into()),
+            ..metadata(resolved, name, Some(&location.name))
+        },
         spec: Some(DeploymentSpec {
             replicas: Some(location.replicas),
             revision_history_limit: Some(HISTORY),
@@ -28,7 +35,7 @@ pub fn build(resolved: &Resolved, location: &ResolvedLocation, cluster: &Cluster
                     max_unavailable: Some(IntOrString::Int(0)),
                 }),
             }),
-            template: pod::template(resolved, location, cluster),
+            template,
             ..DeploymentSpec::default()
         }),
         ..Deployment::default()

@@ -12,6 +12,7 @@ use kube::ResourceExt;
 use serde::Serialize;
 
 use crate::holds::holds;
+use crate::names::TEMPLATE_ANNOTATION;
 
 /// Deployments that exist, by name.
 type Live = BTreeMap<String, Arc<Deployment>>;
@@ -48,10 +49,13 @@ pub(super) fn in_turn(planned: Vec<Deployment>, live: &Live) -> (Vec<Deployment>
     (now, held_back)
 }
 
-/// Whether applying the plan replaces the pods that run.
+/// Whether applying the plan replaces the pods that run: somebody changed their template, or the plan says something else
+/// than the last one did. A Deployment of a release that kept no digest of that shows only what is missing in it.
 fn makes_new_pods(planned: &Deployment, live: &Deployment) -> bool {
     let template = |deployment: &Deployment| deployment.spec.as_ref().map(|spec| spec.template.clone());
-    !holds(&template(live), &template(planned))
+    let digest = |deployment: &Deployment| deployment.annotations().get(TEMPLATE_ANNOTATION).cloned();
+    let is_planned_anew = digest(live).is_some_and(|last| Some(last) != digest(planned));
+    is_planned_anew || !holds(&template(live), &template(planned))
 }
 
 /// Whether this location is on its way to the planned template: others then wait for it. One that rolls to a template that
@@ -126,6 +130,21 @@ mod tests {
         check(all("new", (3, 1)), &["a"], &["b>a", "c>a"]);
         check(all("new", (3, 2)), &["a"], &["b>a", "c>a"]);
         check(all("new", (2, 2)), &["a", "b"], &["c>b"]);
+    }
+
+    #[test]
+    fn a_field_that_is_planned_no_more_rolls_in_turn_too() {
+        let with_digest = |deployment: &Deployment, digest: &str| {
+            let annotations = [(TEMPLATE_ANNOTATION.to_owned(), digest.to_owned())];
+            let mut deployment = deployment.clone();
+            deployment.metadata.annotations = Some(annotations.into());
+            deployment
+        };
+        let there = ["a", "b"].map(|name| (name.to_owned(), Arc::new(with_digest(&live(name, "new", 2, 2).1, "more"))));
+        let planned = ["a", "b"].map(|name| with_digest(&deployment(name, "new"), "less")).into();
+        let (now, held_back) = in_turn(planned, &there.into());
+        assert_eq!(now.iter().map(ResourceExt::name_any).collect::<Vec<_>>(), ["a"]);
+        assert_eq!(held_back, [HeldBack { deployment: "b".into(), waits_for: "a".into() }]);
     }
 
     #[test]
