@@ -18,6 +18,7 @@ use crate::clock;
 use crate::cluster::Cluster;
 use crate::distribution::accept::Taken;
 use crate::distribution::apply::ToldEndpoints;
+use crate::distribution::turns::Turns;
 use crate::edges::Edges;
 use crate::events::Events;
 use crate::interests::Interests;
@@ -46,6 +47,8 @@ pub struct Context {
     pub taken: Taken,
     /// The endpoints that edges were told last.
     pub told: ToldEndpoints,
+    /// Who replaces its pods for the operator's own sake.
+    pub turns: Turns,
     /// The certificates that edges verify this operator by, as PEM.
     pub ca_bundle: watch::Receiver<Arc<str>>,
     /// The cluster around the operator.

@@ -1,7 +1,7 @@
 //! Which change wakes which reconcile: every watch of the operator, on one page.
 //!
-//! Flow: watch → [`Table`] → [`Group`] → key → [`runner`]. Besides: edges that answer, a new leadership, and every ten minutes all
-//! keys, because a watch can go silent without a word.
+//! Flow: watch → [`Table`] → [`Group`] → key → [`runner`]. Besides: edges that answer, turns that come, a new leadership, and every ten
+//! minutes all keys, because a watch can go silent without a word.
 //! Guarantees: only the leader reconciles; what runs when a leadership ends is dropped at its next await. An object that does not
 //! parse is logged and told to its owner as an event, and holds up nothing else.
 
@@ -97,7 +97,7 @@ impl Controllers {
         self.watch(&stores.ingresses, &all, slim::meta, Wakes::Distribution);
     }
 
-    /// Edges that connect, answer or fall silent; a leadership that begins; time.
+    /// Edges that connect, answer or fall silent; a turn that comes; a leadership that begins; time.
     async fn wake_without_a_watch(&self) {
         let mut leadership = self.context.leadership.clone();
         let mut bundle = self.context.ca_bundle.clone();
@@ -108,6 +108,10 @@ impl Controllers {
             tokio::select! {
                 Some(key) = answers.next() => {
                     self.ring(key, Wakes::Both);
+                    continue;
+                }
+                key = self.context.turns.called() => {
+                    self.ring(key, Wakes::Distribution);
                     continue;
                 }
                 Ok(()) = leadership.changed() => {}

@@ -9,6 +9,7 @@ pub mod plan;
 pub mod report;
 pub mod resolve;
 pub mod taken;
+pub mod turns;
 
 use crate::context::{Context, Wake};
 use crate::names::DistributionKey;
@@ -44,16 +45,18 @@ pub async fn reconcile(context: &Context, key: &DistributionKey) -> Result<Wake,
         return Ok(Wake::ON_CHANGE);
     };
     if distribution.metadata.deletion_timestamp.is_some() {
+        context.turns.leave(key);
         // Its children go with it; its edges drain and say goodbye.
         return Ok(Wake::ON_CHANGE);
     }
     let observed = observe::observe(context, distribution).await?;
     let resolution = resolve::resolve(&observed);
+    let turn = turns::ask(context, &observed, resolution.resolved.as_ref());
     let Some(resolved) = &resolution.resolved else {
         let outcome = Outcome { observed: &observed, resolution: &resolution, carried_out: None };
         return Ok(report::report(context, outcome).await?);
     };
-    let plan = plan::plan(&observed, resolved);
+    let plan = plan::plan(&observed, resolved, &turn);
     let accepted = accept::accept(context, &observed, &plan.configuration).await?;
     let applied = apply::apply(context, &observed, &accepted, plan).await;
     let carried_out = Some((&accepted, &applied));
@@ -68,6 +71,7 @@ pub async fn reconcile(context: &Context, key: &DistributionKey) -> Result<Wake,
 /// Kubernetes removes the children of a Distribution that is gone; here only memory is left of it. One that cannot be read
 /// is not gone: it serves on.
 fn forget(context: &Context, key: &DistributionKey) {
+    context.turns.leave(key);
     if context.stores.distributions.unreadable(&key.namespace, &key.name).is_none() {
         context.interests.note(key, std::collections::BTreeSet::new());
         context.told.forget(key);

@@ -39,6 +39,9 @@ pub const APPLIED_ANNOTATION: &str = "cdn.kubefront.io/applied";
 /// The annotation of a Deployment that tells whether its pod template is that of the last plan, dropped fields included.
 pub const TEMPLATE_ANNOTATION: &str = "cdn.kubefront.io/template";
 
+/// The annotation of a Deployment that tells whether its location is what the user asked for last.
+pub const ASKED_ANNOTATION: &str = "cdn.kubefront.io/asked";
+
 /// The annotation of the `ConfigMap` that tells whether its sites are those of the last plan.
 pub const FINGERPRINT_ANNOTATION: &str = "cdn.kubefront.io/fingerprint";
 

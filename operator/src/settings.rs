@@ -1,5 +1,7 @@
 //! The command line and the environment into what the operator is told to do.
 
+use std::num::NonZeroUsize;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Runs a CDN on your own Kubernetes: Distributions into edges that serve them, Invalidations into promises that hold.
@@ -50,6 +52,9 @@ pub struct Settings {
     #[arg(long, env = "WATCH_NAMESPACES", value_delimiter = ',', default_value = "", hide_default_value = true)]
     #[arg(value_name = "NS,…")]
     pub watch_namespaces: Vec<String>,
+    /// How many Distributions get a new edge image, or whatever else a release changes of edge pods, at once.
+    #[arg(long, default_value = "1", value_name = "NUMBER")]
+    pub edge_rollout_max_concurrent: NonZeroUsize,
     /// The cluster's own DNS domain.
     #[arg(long, default_value = "cluster.local", value_name = "DOMAIN")]
     pub cluster_domain: String,

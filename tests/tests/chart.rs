@@ -130,6 +130,7 @@ fn rejects_values_that_mean_nothing() {
         ("image.operator.tag=a:b", "tag"),
         ("image.operator.repository=example.com/operator:v1", "repository"),
         ("image.edge.digest=sha256:abc", "digest"),
+        ("edge.rollout.maxConcurrent=0", "maxConcurrent"),
         ("watchNamespaces={Shop}", "watchNamespaces"),
         ("logging.format=xml", "format"),
         ("serviceMonitor.interval=soon", "interval"),

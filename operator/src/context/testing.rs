@@ -24,6 +24,7 @@ impl Context {
             orders: Memories::default(),
             taken: Taken::default(),
             told: ToldEndpoints::default(),
+            turns: Turns::new(settings().edge_rollout_max_concurrent),
             ca_bundle: watch::channel("CERTIFICATE".into()).1,
             cluster: ArcSwap::from_pointee(cluster::testing::cluster()),
             writer: Writer { client: client.clone(), metrics: metrics.clone() },
@@ -47,6 +48,7 @@ fn settings() -> Settings {
         admin_port: 8080,
         channel_service: "kubefront-operator".into(),
         watch_namespaces: vec![],
+        edge_rollout_max_concurrent: std::num::NonZeroUsize::MIN,
         cluster_domain: "cluster.local".into(),
         log_format: LogFormat::Json,
     }

@@ -17,7 +17,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde::Serialize;
 
 pub use prune::Prune;
-pub use roll::{HeldBack, is_rolling};
+pub use roll::{HeldBack, Progress, Turn, Upgrade, is_rolling, progress};
 
 use crate::child::ChildKind;
 use crate::compile;
@@ -44,7 +44,7 @@ pub struct Plan {
     pub pod_disruption_budgets: Vec<PodDisruptionBudget>,
     /// What runs the edges: those whose turn it is.
     pub deployments: Vec<Deployment>,
-    /// Locations whose new pod template waits for another one's pods.
+    /// Locations whose new pod template waits for other pods.
     pub held_back: Vec<HeldBack>,
     /// Addresses of ready endpoints by origin, for every origin that is a Service.
     pub endpoints: BTreeMap<String, Vec<String>>,
@@ -67,8 +67,13 @@ pub struct Configuration {
     pub resolved: Resolved,
 }
 
+/// How far what only the operator wants of the pods has come: what the Distribution's turn is asked for by.
+pub fn upgrade(observed: &Observed, resolved: &Resolved) -> Upgrade {
+    roll::upgrade(&deployments(observed, resolved), &observed.children.deployments)
+}
+
 /// Plans a generation.
-pub fn plan(observed: &Observed, resolved: &Resolved) -> Plan {
+pub fn plan(observed: &Observed, resolved: &Resolved, turn: &Turn) -> Plan {
     let sites = vec![compile::site(resolved)];
     let configuration = Configuration {
         fingerprint: compile::fingerprint(&sites),
@@ -80,11 +85,8 @@ pub fn plan(observed: &Observed, resolved: &Resolved) -> Plan {
     let services = std::iter::once(service::over_all(resolved))
         .chain(places().map(|location| service::of_location(resolved, location)));
     let budgets = places().map(|location| pod_disruption_budget::build(resolved, location));
-    let deployments =
-        resolved.locations.iter().map(|location| deployment::build(resolved, location, &observed.cluster));
     let policy = [network_policy::build(resolved, &observed.cluster)].into_iter();
-    let (deployments, held_back) =
-        roll::in_turn(ours(ChildKind::Deployment, deployments, resolved), &observed.children.deployments);
+    let (deployments, held_back) = roll::in_turn(deployments(observed, resolved), &observed.children.deployments, turn);
     Plan {
         service_account: seal(service_account::build(resolved)),
         configuration,
@@ -116,6 +118,13 @@ impl Configuration {
             && there.sites == self.sites;
         is_same.then_some((there.epoch, there.revision))
     }
+}
+
+/// What runs the edges, whether its turn has come or not.
+fn deployments(observed: &Observed, resolved: &Resolved) -> Vec<Deployment> {
+    let locations = resolved.locations.iter();
+    let deployments = locations.map(|location| deployment::build(resolved, location, &observed.cluster));
+    ours(ChildKind::Deployment, deployments, resolved)
 }
 
 /// Those of a kind whose names are free or ours, sealed.

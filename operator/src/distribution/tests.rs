@@ -300,6 +300,36 @@ async fn an_object_that_may_not_be_written_is_named_and_holds_up_no_other() {
 }
 
 #[tokio::test]
+async fn a_new_release_waits_for_other_distributions_and_an_edit_does_not() {
+    let (site, _edges) = Site::at_rest().await;
+    let blog = DistributionKey::new("default", "blog");
+    let owed = plan::Upgrade { owed: true, ..plan::Upgrade::default() };
+    assert_eq!(site.context.turns.ask(&blog, owed), plan::Turn::Ours);
+    let mut cluster = (*site.context.cluster.load_full()).clone();
+    cluster.edge.name = "registry.example.com/edge:2.0.0".into();
+    site.context.cluster.store(cluster.into());
+    site.run().await.expect("waits");
+    assert_eq!(site.api.writes(), ["PUT distributions/shop/status"]);
+    let reconciling = site.condition(ConditionType::Reconciling);
+    let waits = "True/RollingOut: shop--default waits until Distribution default/blog is through";
+    assert!(reconciling.starts_with(waits), "{reconciling}");
+    assert!(site.condition(ConditionType::Ready).starts_with("True"), "what serves is not touched by it");
+
+    site.context.turns.leave(&blog);
+    assert_eq!(site.context.turns.called().await, key());
+    site.run().await.expect("rolls");
+    assert_eq!(site.api.writes()[0], "PATCH deployments/shop--default");
+
+    let (site, _edges) = Site::at_rest().await;
+    assert_eq!(site.context.turns.ask(&blog, owed), plan::Turn::Ours);
+    let mut edited = spec();
+    edited["locations"] = json!([{"name": "default", "pod": {"nodeSelector": {"disk": "fast"}}}]);
+    site.apply(&edited);
+    site.run().await.expect("edits");
+    assert!(site.api.writes().contains(&"PATCH deployments/shop--default".to_owned()));
+}
+
+#[tokio::test]
 async fn that_a_look_was_out_of_date_is_nothing_to_tell_of() {
     let (site, _edges) = Site::at_rest().await;
     let mut service = site.api.object("services/shop-edge").expect("exists");
@@ -383,7 +413,7 @@ async fn what_appears_between_a_look_and_a_write_is_not_taken_over() {
         observe::observe(&site.context, site.context.stores.distributions.find("default", "shop").expect("there"));
     let observed = observed.await.expect("looks");
     let resolution = resolve::resolve(&observed);
-    let plan = plan::plan(&observed, resolution.resolved.as_ref().expect("serves"));
+    let plan = plan::plan(&observed, resolution.resolved.as_ref().expect("serves"), &plan::Turn::Ours);
     let accepted = accept::accept(&site.context, &observed, &plan.configuration).await.expect("takes a number");
     let foreign = site.api.put("networkpolicies", json!({"metadata": {"namespace": "default", "name": "shop-edge"}}));
     let applied = apply::apply(&site.context, &observed, &accepted, plan).await;

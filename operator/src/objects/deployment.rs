@@ -17,7 +17,10 @@ const HISTORY: i32 = 3;
 pub fn build(resolved: &Resolved, location: &ResolvedLocation, cluster: &Cluster) -> Deployment {
     let name = names::location(&resolved.key.name, &location.name);
     let template = pod::template(resolved, location, cluster);
-    let annotations = [(names::TEMPLATE_ANNOTATION.to_owned(), digest(&template))];
+    let annotations = [
+        (names::ASKED_ANNOTATION.to_owned(), location.asked.clone()),
+        (names::TEMPLATE_ANNOTATION.to_owned(), digest(&template)),
+    ];
     Deployment {
         metadata: ObjectMeta {
             annotations: Some(annotations.into()),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crds::condition::Reason;
-use operator::distribution::plan::{Plan, plan};
+use operator::distribution::plan::{Plan, Turn, plan};
 use operator::distribution::resolve::resolve;
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ fn edited(fields: &Value) -> Case {
 fn planned(case: &Case) -> Plan {
     let resolution = resolve(&case.observed);
     assert_eq!(resolution.findings, []);
-    plan(&case.observed, &resolution.resolved.expect("serves"))
+    plan(&case.observed, &resolution.resolved.expect("serves"), &Turn::Ours)
 }
 
 #[track_caller]

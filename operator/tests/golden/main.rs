@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use case::Case;
 use edge_contract::Epoch;
-use operator::distribution::plan::{self, Plan};
+use operator::distribution::plan::{self, Plan, Turn};
 use operator::distribution::resolve::{Resolution, resolve};
 use operator::distribution::taken::Taken;
 use serde::Serialize;
@@ -48,10 +48,10 @@ fn once_a_plan_is_carried_out_nothing_is_left_to_do() {
         // Locations take turns: each round rolls one more.
         for _ in 0..4 {
             let Some(resolved) = resolve(&case.observed).resolved else { break };
-            case.carry_out(&plan::plan(&case.observed, &resolved), &resolved);
+            case.carry_out(&plan::plan(&case.observed, &resolved, &Turn::Ours), &resolved);
         }
         let Some(resolved) = resolve(&case.observed).resolved else { continue };
-        let plan = plan::plan(&case.observed, &resolved);
+        let plan = plan::plan(&case.observed, &resolved, &Turn::Ours);
         assert_eq!(case.left_to_do(&plan), Vec::<String>::new(), "{}", input.display());
     }
 }
@@ -61,7 +61,7 @@ fn a_configuration_is_known_by_its_number_and_its_spec_is_kept() {
     for input in inputs() {
         let case = Case::read(&input);
         let Some(resolved) = resolve(&case.observed).resolved else { continue };
-        let configuration = plan::plan(&case.observed, &resolved).configuration;
+        let configuration = plan::plan(&case.observed, &resolved, &Turn::Ours).configuration;
         assert_eq!(configuration.numbered(Epoch(7), 3).validate(), [], "{}", input.display());
         let live = configuration.config_map(Epoch(7), 3);
         assert_eq!(configuration.is_numbered_in(&live), Some((Epoch(7), 3)), "{}", input.display());
@@ -89,7 +89,7 @@ fn print(case: &Case) -> String {
         None => parts.push(("serves", json!("nothing new: everything stays as it is"))),
         Some(resolved) => {
             parts.push(("serves", json!(format!("generation {}", resolved.generation))));
-            parts.extend(show(case, &plan::plan(&case.observed, &resolved)));
+            parts.extend(show(case, &plan::plan(&case.observed, &resolved, &Turn::Ours)));
         }
     }
     let mut text = format!("# Written by `{COMMAND}`.\n");

@@ -1,8 +1,10 @@
-//! Planned Deployments into those whose turn it is: pod templates roll one location after the other.
+//! Planned Deployments into those whose turn it is: pod templates roll one location after the other, and what only the operator
+//! wants of them only while the Distribution has its [`Turn`].
 //!
 //! Flow: everything that makes no new pods is applied at once, and so is a location that does not run yet. Of the locations
 //! whose template differs from the live one, the first rolls; the next one waits until its pods are all new.
-//! Guarantees: a template that does not work stops at one pod of one location, and mending it starts there.
+//! Guarantees: a template that does not work stops at one pod of one location, and mending it starts there. What the user edits
+//! waits for no other Distribution.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use kube::ResourceExt;
 use serde::Serialize;
 
 use crate::holds::holds;
-use crate::names::TEMPLATE_ANNOTATION;
+use crate::names::{ASKED_ANNOTATION, DistributionKey, TEMPLATE_ANNOTATION};
 
 /// Deployments that exist, by name.
 type Live = BTreeMap<String, Arc<Deployment>>;
@@ -23,30 +25,88 @@ type Live = BTreeMap<String, Arc<Deployment>>;
 pub struct HeldBack {
     /// The Deployment whose template is not applied yet.
     pub deployment: String,
-    /// The Deployment whose pods are being replaced.
+    /// Whose pods are being replaced: those of another Deployment, or of another Distribution.
     pub waits_for: String,
 }
 
+/// Whether the Distribution may replace its pods for the operator's own sake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It may.
+    Ours,
+    /// It waits for others, of which this is one.
+    After(DistributionKey),
+}
+
+/// How far a new release of the operator has come in a Distribution's pods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Upgrade {
+    /// Whether pods are to be replaced that nobody but the operator wants to be.
+    pub owed: bool,
+    /// How far those have come that are being replaced, whoever wanted it.
+    pub progress: Progress,
+}
+
+/// How far the replacement of pods has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Progress {
+    /// All are new.
+    #[default]
+    Through,
+    /// It has not come on for as long as a Deployment waits for it.
+    Stuck,
+    /// It goes on.
+    Rolling,
+}
+
+/// Who wants that pods are replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    ByUser,
+    ByOperator,
+}
+
 /// Those to apply now, and those that wait.
-pub(super) fn in_turn(planned: Vec<Deployment>, live: &Live) -> (Vec<Deployment>, Vec<HeldBack>) {
+pub(super) fn in_turn(planned: Vec<Deployment>, live: &Live, turn: &Turn) -> (Vec<Deployment>, Vec<HeldBack>) {
     let mut rolling = planned.iter().find(|one| is_mid_roll(one, live)).map(ResourceExt::name_any);
     let (mut now, mut held_back) = (Vec::new(), Vec::new());
     for one in planned {
         let name = one.name_any();
-        let is_due = live.get(&name).is_none_or(|live| !makes_new_pods(&one, live));
-        match &rolling {
-            Some(other) if !is_due && *other != name => {
-                held_back.push(HeldBack { deployment: name, waits_for: other.clone() });
-            }
-            _ => {
-                if !is_due {
-                    rolling = Some(name);
-                }
-                now.push(one);
-            }
+        let Some(wanted) = wanted(&one, live) else {
+            now.push(one);
+            continue;
+        };
+        let waits_for = match (turn, &rolling) {
+            (Turn::After(other), _) if wanted == Wanted::ByOperator => Some(format!("Distribution {other}")),
+            (_, Some(other)) if *other != name => Some(other.clone()),
+            _ => None,
+        };
+        if let Some(waits_for) = waits_for {
+            held_back.push(HeldBack { deployment: name, waits_for });
+        } else {
+            rolling = Some(name);
+            now.push(one);
         }
     }
     (now, held_back)
+}
+
+/// How far the operator's own wishes have come.
+pub(super) fn upgrade(planned: &[Deployment], live: &Live) -> Upgrade {
+    let progress = |one: &Deployment| live.get(&one.name_any()).map(|live| progress(live));
+    Upgrade {
+        owed: planned.iter().any(|one| wanted(one, live) == Some(Wanted::ByOperator)),
+        progress: planned.iter().filter_map(progress).max().unwrap_or_default(),
+    }
+}
+
+/// Who wants the pods of this Deployment to be replaced, if applying the plan does that. Where the live one does not say what
+/// the user asked for, an older release made it.
+fn wanted(planned: &Deployment, live: &Live) -> Option<Wanted> {
+    let live = live.get(&planned.name_any()).filter(|live| makes_new_pods(planned, live))?;
+    let asked = |deployment: &Deployment| deployment.annotations().get(ASKED_ANNOTATION).cloned();
+    let is_edit = asked(live).is_some_and(|before| Some(before) != asked(planned));
+    Some(if is_edit { Wanted::ByUser } else { Wanted::ByOperator })
 }
 
 /// Whether applying the plan replaces the pods that run: somebody changed their template, or the plan says something else
@@ -65,6 +125,17 @@ fn is_mid_roll(planned: &Deployment, live: &Live) -> bool {
     live.is_some_and(|live| is_rolling(live) && !makes_new_pods(planned, live))
 }
 
+/// How far the replacement of its pods has come.
+pub fn progress(live: &Deployment) -> Progress {
+    let conditions = live.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let gave_up = conditions.iter().any(|one| one.reason.as_deref() == Some("ProgressDeadlineExceeded"));
+    match is_rolling(live) {
+        false => Progress::Through,
+        true if gave_up => Progress::Stuck,
+        true => Progress::Rolling,
+    }
+}
+
 /// Whether some of its pods are of an older template, or its controller has not looked at the newest one yet.
 pub fn is_rolling(live: &Deployment) -> bool {
     let wanted = live.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
@@ -77,7 +148,7 @@ pub fn is_rolling(live: &Deployment) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::apps::v1::{DeploymentSpec, DeploymentStatus};
+    use k8s_openapi::api::apps::v1::{DeploymentCondition, DeploymentSpec, DeploymentStatus};
     use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec};
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -105,11 +176,17 @@ mod tests {
         (name.into(), Arc::new(Deployment { status: Some(status), ..deployment(name, image) }))
     }
 
+    fn annotated(deployment: &Deployment, name: &str, value: &str) -> Deployment {
+        let mut deployment = deployment.clone();
+        deployment.metadata.annotations.get_or_insert_default().insert(name.to_owned(), value.to_owned());
+        deployment
+    }
+
     /// Plans image `new` for a, b and c: those that are applied, and those that wait as `one>other`.
     #[track_caller]
     fn check<const N: usize>(there: [(String, Arc<Deployment>); N], expect_now: &[&str], expect_waiting: &[&str]) {
         let planned = ["a", "b", "c"].map(|name| deployment(name, "new")).into();
-        let (now, held_back) = in_turn(planned, &there.into());
+        let (now, held_back) = in_turn(planned, &there.into(), &Turn::Ours);
         assert_eq!(now.iter().map(ResourceExt::name_any).collect::<Vec<_>>(), expect_now);
         let waiting: Vec<_> = held_back.iter().map(|one| format!("{}>{}", one.deployment, one.waits_for)).collect();
         assert_eq!(waiting, expect_waiting);
@@ -134,15 +211,10 @@ mod tests {
 
     #[test]
     fn a_field_that_is_planned_no_more_rolls_in_turn_too() {
-        let with_digest = |deployment: &Deployment, digest: &str| {
-            let annotations = [(TEMPLATE_ANNOTATION.to_owned(), digest.to_owned())];
-            let mut deployment = deployment.clone();
-            deployment.metadata.annotations = Some(annotations.into());
-            deployment
-        };
-        let there = ["a", "b"].map(|name| (name.to_owned(), Arc::new(with_digest(&live(name, "new", 2, 2).1, "more"))));
-        let planned = ["a", "b"].map(|name| with_digest(&deployment(name, "new"), "less")).into();
-        let (now, held_back) = in_turn(planned, &there.into());
+        let noted = |deployment: &Deployment, digest: &str| annotated(deployment, TEMPLATE_ANNOTATION, digest);
+        let there = ["a", "b"].map(|name| (name.to_owned(), Arc::new(noted(&live(name, "new", 2, 2).1, "more"))));
+        let planned = ["a", "b"].map(|name| noted(&deployment(name, "new"), "less")).into();
+        let (now, held_back) = in_turn(planned, &there.into(), &Turn::Ours);
         assert_eq!(now.iter().map(ResourceExt::name_any).collect::<Vec<_>>(), ["a"]);
         assert_eq!(held_back, [HeldBack { deployment: "b".into(), waits_for: "a".into() }]);
     }
@@ -156,6 +228,55 @@ mod tests {
     #[test]
     fn a_roll_to_a_template_that_is_planned_no_more_holds_nothing_up() {
         check([live("a", "broken", 3, 1), live("b", "old", 2, 2), live("c", "new", 2, 2)], &["a", "c"], &["b>a"]);
+    }
+
+    /// Plans image `new` for live Deployments that say what was asked for; which of them wait for another Distribution.
+    #[track_caller]
+    fn check_edits(asked: &[(&str, Option<&str>)], expect_now: &[&str], expect_waiting: &[&str]) {
+        let there = asked.iter().map(|(name, asked)| {
+            let live = live(name, "old", 2, 2).1;
+            let live = asked.map_or_else(|| (*live).clone(), |asked| annotated(&live, ASKED_ANNOTATION, asked));
+            ((*name).to_owned(), Arc::new(live))
+        });
+        let planned = asked.iter().map(|(name, _)| annotated(&deployment(name, "new"), ASKED_ANNOTATION, "this"));
+        let turn = Turn::After(DistributionKey::new("default", "blog"));
+        let (now, held_back) = in_turn(planned.collect(), &there.collect(), &turn);
+        assert_eq!(now.iter().map(ResourceExt::name_any).collect::<Vec<_>>(), expect_now);
+        let waiting: Vec<_> = held_back.iter().map(|one| format!("{}>{}", one.deployment, one.waits_for)).collect();
+        assert_eq!(waiting, expect_waiting);
+    }
+
+    #[test]
+    fn what_only_the_operator_wants_waits_for_other_distributions_and_an_edit_does_not() {
+        let (blog, a) = ("Distribution default/blog", "a");
+        check_edits(&[("a", Some("this"))], &[], &[&format!("a>{blog}")]);
+        check_edits(&[("a", Some("something else"))], &["a"], &[]);
+        check_edits(&[("a", None)], &[], &[&format!("a>{blog}")]);
+        check_edits(&[("a", Some("this")), ("b", Some("something else"))], &["b"], &[&format!("a>{blog}")]);
+        check_edits(&[("a", Some("else")), ("b", Some("else"))], &["a"], &[&format!("b>{a}")]);
+    }
+
+    #[test]
+    fn an_upgrade_is_owed_where_only_the_operator_wants_it_and_goes_on_until_all_pods_are_new() {
+        let planned = [annotated(&deployment("a", "new"), ASKED_ANNOTATION, "this")];
+        let check = |live: Option<Deployment>, owed, progress| {
+            let live = live.map(|live| ("a".to_owned(), Arc::new(live))).into_iter().collect();
+            assert_eq!(upgrade(&planned, &live), Upgrade { owed, progress }, "{live:?}");
+        };
+        let of = |image, updated| annotated(&live("a", image, 2, updated).1, ASKED_ANNOTATION, "this");
+        let mut stuck = of("new", 1);
+        let condition = DeploymentCondition {
+            type_: "Progressing".into(),
+            reason: Some("ProgressDeadlineExceeded".into()),
+            ..DeploymentCondition::default()
+        };
+        stuck.status.get_or_insert_default().conditions = Some(vec![condition]);
+        check(None, false, Progress::Through);
+        check(Some(of("new", 2)), false, Progress::Through);
+        check(Some(of("new", 1)), false, Progress::Rolling);
+        check(Some(stuck), false, Progress::Stuck);
+        check(Some(of("old", 2)), true, Progress::Through);
+        check(Some(annotated(&of("old", 2), ASKED_ANNOTATION, "else")), false, Progress::Through);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::finding::Finding;
+use crate::holds::digest;
 use crate::names::DEFAULT_LOCATION;
 use crate::quantity;
 
@@ -23,6 +24,8 @@ pub struct ResolvedLocation {
     pub pod: PodTemplate,
     /// What each edge asks for and may use.
     pub resources: ResourceRequirements,
+    /// A digest of what the user says of it, before any default.
+    pub asked: String,
 }
 
 const DEFAULT_REPLICAS: i32 = 2;
@@ -70,6 +73,7 @@ fn resolve_one(location: &Location, findings: &mut Vec<Finding>) -> ResolvedLoca
         cache_memory,
         pod,
         resources,
+        asked: digest(location),
     }
 }
 
