@@ -2,9 +2,10 @@
 //!
 //! Flow: [`Authority::open`] reads or makes the Secret → [`Authority::bundle`] goes to edges by `ConfigMap` and stream,
 //! [`Authority::server_config`] to the channel's listener → [`Authority::keep`] does what falls due.
-//! Guarantees: the key never leaves the Secret and this process. An authority joins the bundle a day before it signs what is
-//! shown, so no edge meets a certificate that it had no time to learn to trust. Replicas that write at once are harmless:
-//! creation is create-if-absent, every change has the resourceVersion it was read at.
+//! Guarantees: the key never leaves the Secret and this process. An authority joins the bundle before it signs what is shown:
+//! until every edge has said that it trusts it, or for a day, so no edge meets a certificate that it had no time to learn to
+//! trust. Replicas that write at once are harmless: creation is create-if-absent, every change has the resourceVersion it was
+//! read at.
 //! Assumptions: the wall clock is right to the hour. Nothing else is decided by it.
 
 mod issue;
@@ -109,12 +110,12 @@ impl Authority {
     }
 
     /// Renews what falls due, for as long as the process lives. A failure is told and tried again: what is shown now is good for
-    /// hours.
-    pub async fn keep(&self) {
+    /// hours. `trusted` says whether every edge trusts this bundle.
+    pub async fn keep(&self, trusted: impl Fn(&str) -> bool) {
         let mut shown = clock::wall();
         loop {
             tokio::time::sleep(keeping::leaf_renewal(shown, clock::wall()).min(LOOK_AGAIN)).await;
-            match self.renew(shown).await {
+            match self.renew(shown, &trusted).await {
                 Ok(since) => shown = since,
                 Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the authority is as it was"),
             }
@@ -122,10 +123,11 @@ impl Authority {
     }
 
     /// One look at what is due; gives back since when the certificate of now is shown.
-    async fn renew(&self, shown: Timestamp) -> Result<Timestamp, AuthorityError> {
+    async fn renew(&self, shown: Timestamp, trusted: impl Fn(&str) -> bool) -> Result<Timestamp, AuthorityError> {
         let now = clock::wall();
         let (secret, mut kept) = read_or_make(&self.secrets, now).await?;
-        let changed = match keeping::due(&kept, now) {
+        let trusted = kept.next.is_some() && trusted(&kept.bundle());
+        let changed = match keeping::due(&kept, trusted, now) {
             Due::Nothing => false,
             Due::MakeNext => {
                 kept.announce(issue::authority(now)?);

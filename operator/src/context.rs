@@ -98,6 +98,19 @@ impl Context {
     pub async fn look_around(&self) {
         self.cluster.store(Arc::new(surroundings::look(&self.client, &self.settings).await));
     }
+
+    /// Whether every edge has said that it trusts these certificates; only a leader that sees all edge pods knows.
+    pub fn is_trusted(&self, bundle: &str) -> bool {
+        let pods = &self.stores.pods;
+        let all = || pods.groups().into_iter().flat_map(|group| pods.of(&group));
+        // A pod that has ended for good trusts nobody any more.
+        let is_over = |pod: &Pod| {
+            let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+            matches!(phase, Some("Failed" | "Succeeded"))
+        };
+        let uids = || all().filter(|pod| !is_over(pod)).filter_map(|pod| pod.uid()).collect();
+        pods.is_complete() && self.edges.all_trust(bundle, &uids())
+    }
 }
 
 impl Stores {

@@ -13,8 +13,9 @@ mod next;
 mod seen;
 mod serve;
 mod stream;
+mod trust;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use edge_contract::{EdgeConfig, Endpoints, FromOperator, Hello, LINE_LIMIT, encode_line};
@@ -158,6 +159,17 @@ impl Edges {
         for room in term.rooms.values() {
             room.wanted.send_replace(());
         }
+    }
+
+    /// Whether every edge that is connected, and the edge of each of these pods, has said that it trusts this bundle. Nobody can
+    /// say so of another bundle than they were told last.
+    pub fn all_trust(&self, bundle: &str, pods: &BTreeSet<String>) -> bool {
+        let term = self.term();
+        let Some(trust) = term.trust.as_ref().filter(|trust| term.since.is_some() && trust.bundle == bundle) else {
+            return false;
+        };
+        let seen = term.rooms.values().flat_map(|room| room.seen.values());
+        trust::is_everybodys(trust.version, pods, seen)
     }
 
     /// Every edge of this Distribution that was heard since this process leads, by pod uid.

@@ -108,7 +108,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         client,
     });
 
-    tokio::spawn(async move { authority.keep().await });
+    let of_edges = context.clone();
+    tokio::spawn(async move { authority.keep(|bundle| of_edges.is_trusted(bundle)).await });
     tokio::spawn(edges.follow_leadership());
     tokio::spawn(edges::serve(listener, channel, stop.clone()));
     tokio::spawn(say_when_ready(context.clone(), tell_ready));

@@ -111,6 +111,12 @@ impl<K: Resource + Clone> Table<K> {
         let _ = lists.wait_for(|lists| lists.complete == lists.expected).await;
     }
 
+    /// Whether every feed has listed all it has.
+    pub fn is_complete(&self) -> bool {
+        let lists = *self.lists.borrow();
+        lists.complete == lists.expected
+    }
+
     /// The object of this name.
     pub fn find(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
         match self.rows.read().by_name.get(&(namespace.to_owned(), name.to_owned()))? {

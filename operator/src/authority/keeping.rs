@@ -10,7 +10,7 @@ pub(super) const AUTHORITY_LIFE: SignedDuration = SignedDuration::from_hours(5 *
 /// How long a certificate is shown at most.
 pub(super) const LEAF_LIFE: SignedDuration = SignedDuration::from_hours(24);
 
-/// How long an authority is in the bundle before anything it signed is shown.
+/// How long an authority is in the bundle before anything it signed is shown, where some edge has not said that it trusts it.
 const ANNOUNCED: SignedDuration = SignedDuration::from_hours(24);
 
 /// A certificate that signs, with its key.
@@ -39,14 +39,14 @@ pub(super) enum Due {
     Nothing,
     /// The current authority is two thirds through its life: make its successor.
     MakeNext,
-    /// The successor has been in the bundle long enough.
+    /// The successor is trusted by every edge, or has been in the bundle long enough.
     PromoteNext,
 }
 
-/// What is due now.
-pub(super) fn due(kept: &Kept, now: Timestamp) -> Due {
+/// What is due now; `trusted` says that every edge trusts the bundle as it is kept.
+pub(super) fn due(kept: &Kept, trusted: bool, now: Timestamp) -> Due {
     match &kept.next {
-        Some(next) if now.duration_since(next.made) >= ANNOUNCED => Due::PromoteNext,
+        Some(next) if trusted || now.duration_since(next.made) >= ANNOUNCED => Due::PromoteNext,
         None if now.duration_since(kept.current.made) >= AUTHORITY_LIFE / 3 * 2 => Due::MakeNext,
         _ => Due::Nothing,
     }
@@ -125,18 +125,25 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(next: Option<i64>, now: i64, expect: Due) {
+    fn check(next: Option<i64>, trusted: bool, now: i64, expect: Due) {
         let kept = Kept { next: next.map(|made| pair("next", day(made))), ..Kept::first(pair("ca", day(0))) };
-        assert_eq!(due(&kept, day(now)), expect);
+        assert_eq!(due(&kept, trusted, day(now)), expect);
     }
 
     #[test]
     fn a_successor_is_made_at_two_thirds_and_signs_a_day_later() {
-        check(None, 0, Due::Nothing);
-        check(None, 1_216, Due::Nothing);
-        check(None, 1_217, Due::MakeNext);
-        check(Some(1_217), 1_217, Due::Nothing);
-        check(Some(1_217), 1_218, Due::PromoteNext);
+        check(None, false, 0, Due::Nothing);
+        check(None, false, 1_216, Due::Nothing);
+        check(None, false, 1_217, Due::MakeNext);
+        check(Some(1_217), false, 1_217, Due::Nothing);
+        check(Some(1_217), false, 1_218, Due::PromoteNext);
+    }
+
+    #[test]
+    fn a_successor_that_every_edge_trusts_signs_at_once() {
+        check(None, true, 1_216, Due::Nothing);
+        check(None, true, 1_217, Due::MakeNext);
+        check(Some(1_217), true, 1_217, Due::PromoteNext);
     }
 
     #[test]

@@ -40,6 +40,24 @@ async fn an_edge_says_hello_is_sent_its_configuration_and_accepts_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bundle_is_everybodys_once_all_have_said_so_of_this_very_one() {
+    let (site, mut edge) = attached().await;
+    let all = |site: &Site, bundle| site.edges.all_trust(bundle, &["uid-one".to_owned()].into());
+    site.edges.trust("old");
+    edge.say(&FromEdge::Trusted { version: 1 }).await;
+    site.until(|site| all(site, "old")).await;
+    assert!(!all(&site, "new"), "nobody was told of it yet");
+    site.edges.trust("new");
+    assert!(!all(&site, "new"), "they still trust the one before");
+    edge.say(&FromEdge::Trusted { version: 2 }).await;
+    site.until(|site| all(site, "new")).await;
+    assert!(!site.edges.all_trust("new", &["uid-two".to_owned()].into()), "a pod that has not called");
+    site.lead(false);
+    assert!(!all(&site, "new"), "whoever does not lead hears nobody");
+    assert!(!site.edges.all_trust("new", &BTreeSet::new()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_configuration_is_told_in_the_edges_words_and_the_last_one_counts() {
     let (site, mut edge) = attached().await;
     edge.say(&FromEdge::ConfigAccepted { epoch: EPOCH, revision: 1 }).await;

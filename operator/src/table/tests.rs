@@ -108,6 +108,18 @@ fn a_list_says_what_is_deleted_only_once_it_is_whole() {
 }
 
 #[test]
+fn a_table_is_complete_once_every_feed_has_listed() {
+    let mut case = Case::new(Some("shop"));
+    let mut other = case.table.feed(Some("blog".into()));
+    case.listed(&[("a", "1")]);
+    assert!(!case.table.is_complete());
+    other.take(Event::Init);
+    assert!(!case.table.is_complete());
+    other.take(Event::InitDone);
+    assert!(case.table.is_complete());
+}
+
+#[test]
 fn a_list_that_misses_an_object_ends_it() {
     let mut case = Case::new(None);
     assert_eq!(case.listed(&[("a", "1"), ("b", "2")]), 0);
