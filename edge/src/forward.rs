@@ -78,6 +78,7 @@ impl ForwardError {
             Self::NoTarget => "origin-missing",
             Self::Resolve(_) => "origin-unresolved",
             Self::Connect(ConnectError::TimedOut { .. }) => "origin-connect-timeout",
+            Self::Connect(ConnectError::Certificate { .. }) => "origin-certificate",
             Self::Connect(ConnectError::Tls { .. } | ConnectError::Roots(_)) => "origin-tls",
             Self::Connect(_) => "origin-connect",
             Self::HeadTimedOut(_) => "origin-timeout",
@@ -87,6 +88,16 @@ impl ForwardError {
             Self::UnaskedNotModified => "origin-304-unasked",
             Self::Target => "target",
             Self::RequestBody(_) => "request-body",
+        }
+    }
+
+    /// Whether somebody was there. What went wrong then says more than that another of the addresses leads nowhere, as those of
+    /// IPv6 often do.
+    fn met_someone(&self) -> bool {
+        match self {
+            Self::Connect(error) => matches!(error, ConnectError::Certificate { .. } | ConnectError::Tls { .. }),
+            Self::NoTarget | Self::Resolve(_) | Self::Target => false,
+            _ => true,
         }
     }
 }
@@ -136,12 +147,16 @@ impl Forwarder {
             let address = addresses.next(number).await?;
             match attempt.at(address).await {
                 Ok(response) => return Ok(response),
-                Err(error) => failure = error,
+                Err(error) => {
+                    tracing::debug!(origin = %origin.name, %address, %error, number, "an origin's address failed");
+                    if error.met_someone() || !failure.met_someone() {
+                        failure = error;
+                    }
+                }
             }
             if attempt.request.is_none() {
                 break;
             }
-            tracing::debug!(origin = %origin.name, %address, error = %failure, number, "an origin's address failed");
         }
         Err(failure)
     }

@@ -51,7 +51,16 @@ pub enum ConnectError {
         #[source]
         source: std::io::Error,
     },
-    /// TLS did not come about; most often the certificate is not for this name or not trusted.
+    /// The certificate is for another name, out of date, or vouched for by nobody who is trusted.
+    #[error("the certificate of {address}")]
+    Certificate {
+        /// The address dialled.
+        address: SocketAddr,
+        /// What is wrong with it.
+        #[source]
+        source: std::io::Error,
+    },
+    /// TLS did not come about.
     #[error("TLS with {address}")]
     Tls {
         /// The address dialled.
@@ -94,7 +103,7 @@ impl Connector {
         let _ = stream.set_nodelay(true);
         let Some(name) = &to.verified_name else { return handshake(stream, address).await };
         let tls = TlsConnector::from(self.tls()?);
-        let stream = tls.connect(name.clone(), stream).await.map_err(|source| ConnectError::Tls { address, source })?;
+        let stream = tls.connect(name.clone(), stream).await.map_err(|source| unverified(address, source))?;
         handshake(stream, address).await
     }
 
@@ -110,6 +119,14 @@ impl Connector {
             .map_err(ConnectError::Roots)?
             .with_no_client_auth();
         Ok(Arc::clone(self.tls.get_or_init(|| Arc::new(config))))
+    }
+}
+
+/// TLS tells its own errors inside of those of its stream.
+fn unverified(address: SocketAddr, source: std::io::Error) -> ConnectError {
+    match source.get_ref().and_then(|error| error.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(_)) => ConnectError::Certificate { address, source },
+        _ => ConnectError::Tls { address, source },
     }
 }
 

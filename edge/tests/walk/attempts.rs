@@ -207,3 +207,19 @@ async fn a_connection_is_kept_for_as_long_as_the_origin_says() {
         until("the connection is kept", || pool.len() == 1).await;
     }
 }
+
+#[tokio::test]
+async fn what_went_wrong_with_someone_who_was_there_is_what_is_told() {
+    let origin = Origin::start(|_, exchange| async move { exchange.reset() }).await;
+    let mut config = config(nobody().await);
+    config.sites[0].origins[0].target = Some(OriginTarget::Service { dns_name: "gone.invalid".into(), port: 80 });
+    config.sites[0].origins[0].connect_timeout_ms = 500;
+    config.sites[0].origins[0].attempts = 2;
+    let edge = Edge::start(config).await;
+    edge.endpoints(&[origin.address, nobody().await]);
+    for path in ["/a", "/b"] {
+        let reply = edge.get(path).await;
+        assert!(reply.cache_status().ends_with("detail=origin-reset"), "{}", reply.cache_status());
+    }
+    assert_eq!(origin.reads(), 2);
+}

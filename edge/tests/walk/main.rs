@@ -12,6 +12,7 @@ mod configuration;
 mod draining;
 mod epochs;
 mod failures;
+mod https;
 mod patience;
 mod protocols;
 mod purging;
