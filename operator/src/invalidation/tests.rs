@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crds::Invalidation;
 use crds::condition::ConditionType;
-use edge_contract::{CONTRACT, FromEdge, FromOperator, Hello};
+use edge_contract::{CONTRACT, FromEdge, FromOperator, Hello, Sequence};
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
@@ -60,6 +60,18 @@ impl Site {
         see(&self.context.stores.invalidations, &self.api.put("invalidations", invalidation));
     }
 
+    /// The node of every pod.
+    fn there_is_a_node(&self) {
+        self.api.put("api/v1/nodes", json!({"metadata": {"name": "node-1"}, "spec": {}}));
+    }
+
+    /// Its kubelet renews its Lease.
+    fn the_node_renews(&self, second: u64) {
+        let lease = json!({"metadata": {"namespace": "kube-node-lease", "name": "node-1"},
+            "spec": {"renewTime": format!("2026-11-22T00:00:{second:02}.000000Z")}});
+        self.api.put("leases", lease);
+    }
+
     /// A pod that has a node.
     fn there_is_a_pod(&self, name: &str) {
         let pod = json!({"metadata": {"namespace": "default", "name": name, "uid": format!("uid-{name}"),
@@ -69,17 +81,22 @@ impl Site {
     }
 
     /// A pod whose edge has called, at this place of the log.
-    fn edge(&self, name: &str, at: Option<(u64, u64)>) -> Pretended {
+    fn edge(&self, name: &str, at: Option<(u64, u64)>) -> Edge {
         self.there_is_a_pod(name);
         self.calls(name, at)
     }
 
     /// The edge of a pod calls.
-    fn calls(&self, name: &str, at: Option<(u64, u64)>) -> Pretended {
-        let hello = json!({"contract": CONTRACT, "pod": name, "uid": format!("uid-{name}"), "bootId": name,
+    fn calls(&self, name: &str, at: Option<(u64, u64)>) -> Edge {
+        self.starts(name, name, at)
+    }
+
+    /// A start of the edge of a pod calls.
+    fn starts(&self, name: &str, boot: &str, at: Option<(u64, u64)>) -> Edge {
+        let hello = json!({"contract": CONTRACT, "pod": name, "uid": format!("uid-{name}"), "bootId": boot,
             "epoch": at.map(|at| at.0), "sequence": at.map(|at| at.1)});
         let hello: Hello = serde_json::from_value(hello).expect("a hello");
-        self.context.edges.pretend(&key(), &hello).expect("this process leads")
+        Edge { stream: self.context.edges.pretend(&key(), &hello).expect("this process leads"), last: None }
     }
 
     /// `Status: message` of whether it is complete.
@@ -87,23 +104,39 @@ impl Site {
         let object = self.api.object(&format!("invalidations/{name}")).expect("exists");
         let invalidation: Invalidation = serde_json::from_value(object).expect("an Invalidation");
         let conditions = invalidation.status.unwrap_or_default().conditions;
-        let condition = ConditionType::Complete.of(&conditions).expect("was reported");
-        format!("{}: {}", condition.status, condition.message)
+        let condition = ConditionType::Complete.of(&conditions);
+        condition.map_or_else(|| "Unknown".into(), |condition| format!("{}: {}", condition.status, condition.message))
     }
 }
 
-impl Pretended {
+/// The edge of a pod whose stream is open for as long as this lives.
+struct Edge {
+    stream: Pretended,
+    /// The order that it applied last, and that one's uid.
+    last: Option<(Sequence, String)>,
+}
+
+impl Edge {
     /// Applies what it is owed, and says so; the numbers of orders, and heads as `≤number`.
     fn follows(&mut self) -> Vec<String> {
         let mut told = Vec::new();
-        for line in self.owed() {
-            let (epoch, sequence, order_uid) = match line {
-                FromOperator::Order(order) => (order.epoch, order.sequence, Some(order.uid)),
-                FromOperator::Head(head) => (head.epoch, head.sequence, None),
+        for line in self.stream.owed() {
+            let at = match line {
+                FromOperator::Order(order) => {
+                    told.push(order.sequence.to_string());
+                    let at = Sequence { epoch: order.epoch, number: order.sequence };
+                    self.last = Some((at, order.uid));
+                    at
+                }
+                FromOperator::Head(head) => {
+                    told.push(format!("≤{}", head.sequence));
+                    Sequence { epoch: head.epoch, number: head.sequence }
+                }
                 _ => continue,
             };
-            told.push(if order_uid.is_some() { sequence.to_string() } else { format!("≤{sequence}") });
-            self.say(FromEdge::Acknowledged { epoch, sequence, order_uid, removed: 0 });
+            let order_uid = self.last.as_ref().filter(|(last, _)| *last == at).map(|(_, uid)| uid.clone());
+            let (epoch, sequence) = (at.epoch, at.number);
+            self.stream.say(FromEdge::Acknowledged { epoch, sequence, order_uid, removed: 0 });
         }
         told
     }
@@ -148,13 +181,30 @@ async fn a_stream_is_closed_once_its_pod_is_gone_and_not_while_it_ends() {
     ending["metadata"]["deletionTimestamp"] = json!("2026-11-22T01:00:00Z");
     see(&site.context.stores.pods, &site.api.put("pods", ending));
     site.run().await;
-    assert!(!one.is_closed(), "it has its goodbye to say");
+    assert!(!one.stream.is_closed(), "it has its goodbye to say");
 
     miss(&site.context.stores.pods, &site.api.object("pods/one").expect("exists"));
     site.run().await;
-    assert!(!one.is_closed(), "a watch that shows it no more proves nothing: the API still has it");
+    assert!(!one.stream.is_closed(), "a watch that shows it no more proves nothing: the API still has it");
     site.api.remove("pods/one");
     site.run().await;
-    assert!(one.is_closed());
-    assert!(!two.is_closed());
+    assert!(one.stream.is_closed());
+    assert!(!two.stream.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn f6_a_pod_that_never_starts_holds_no_order_up_however_many_follow() {
+    let site = Site::new();
+    site.there_is_a_pod("one");
+    site.there_is_a_node();
+    for second in (0..60).step_by(5) {
+        if second % 10 == 0 {
+            site.the_node_renews(second);
+        }
+        site.invalidate(&format!("inv-{second}"));
+        site.run().await;
+        tokio::time::advance(Duration::from_secs(4)).await;
+    }
+    assert_eq!(site.complete("inv-0"), "True: every edge has applied it: 1 of 1");
+    assert!(site.complete("inv-55").starts_with("False"), "its kubelet has not said so since");
 }

@@ -36,7 +36,7 @@ pub struct Suspect {
     pub pod: String,
     /// Where it runs, or ran.
     pub node: String,
-    /// When the newest order that waits for it was accepted; nothing where none does.
+    /// When the oldest order that waits for it was accepted; nothing where none does.
     pub accepted: Option<Instant>,
     /// Whether the watch shows it.
     pub watched: bool,

@@ -79,7 +79,8 @@ impl<'a> Sights<'a> {
                 let greeted = self.edges.contains_key(uid.as_str()) || members.iter().any(|it| it.pod_uid == *uid);
                 let fresh = || self.suspect(uid, &place.pod, &place.node, greeted);
                 let suspect = suspects.entry(uid).or_insert_with(fresh);
-                suspect.accepted = suspect.accepted.max(Some(order.accepted));
+                // The oldest order's evidence comes first, and is asked for first: later ones may follow without end.
+                suspect.accepted.get_or_insert(order.accepted);
             }
         }
         suspects.into_values().collect()
