@@ -141,10 +141,13 @@ impl<'a> Log<'a> {
         if number > self.counters.sequence {
             return Some(Contradiction::EdgeAhead);
         }
-        let there = edge.order_uid.as_deref().filter(|_| number > self.counters.floor)?;
+        if number <= self.counters.floor {
+            return None;
+        }
         let taken = self.counters.pending.iter().find(|order| order.sequence == number).map(|order| order.uid.as_str());
         let holder = self.holder(number).or(taken)?;
-        (holder != there).then_some(Contradiction::OtherOrder)
+        // Only a floor brings an edge to a number without an order, and no floor ever falls: it was there in another life.
+        (Some(holder) != edge.order_uid.as_deref()).then_some(Contradiction::OtherOrder)
     }
 
     /// The numbers that were taken and are not known to stand on the Invalidations that took them. One that was taken for an

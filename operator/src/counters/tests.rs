@@ -80,6 +80,9 @@ fn f8_what_cannot_be_of_one_epoch_is_found() {
     check(counters(2, 0, &[(OWN, 2)]), &[("a", 2)], &[], Some(Contradiction::OneNumberTwice));
     check(two(), &[("a", 1), ("b", 2)], &[edge(7, 3, None)], Some(Contradiction::EdgeAhead));
     check(two(), &[("a", 1), ("b", 2)], &[edge(7, 1, Some("x"))], Some(Contradiction::OtherOrder));
+    // It came there by the floor of a life in which the counter was higher.
+    check(two(), &[("a", 1), ("b", 2)], &[edge(7, 2, None)], Some(Contradiction::OtherOrder));
+    check(counters(2, 2, &[]), &[], &[edge(7, 2, None)], None);
     // A number that is taken and not recorded was never sent to anyone under another name.
     check(two(), &[("a", 1)], &[edge(7, 2, Some("x"))], Some(Contradiction::OtherOrder));
     // Numbers of other epochs, at or below the floor, or of holders that are gone say nothing.

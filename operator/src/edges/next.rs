@@ -41,7 +41,7 @@ pub enum Conflict {
         /// Where the log ends.
         head: SequenceNumber,
     },
-    /// The edge has applied another order at that number.
+    /// The edge has applied another order at that number, or was there without one.
     OtherOrder {
         /// What it says.
         edge: Position,
@@ -165,7 +165,8 @@ impl PurgeLog {
             return Some(Conflict::Ahead { edge: position.clone(), head: self.head.sequence });
         }
         let order = self.order(position.sequence)?;
-        let other = position.order_uid.as_ref().is_some_and(|uid| *uid != order.uid);
+        // An edge that was there without this order came by a floor, which never falls: by that of another life.
+        let other = position.order_uid.as_ref() != Some(&order.uid);
         other.then(|| Conflict::OtherOrder { edge: position.clone(), uid: order.uid.clone() })
     }
 

@@ -208,3 +208,23 @@ async fn f6_a_pod_that_never_starts_holds_no_order_up_however_many_follow() {
     assert_eq!(site.complete("inv-0"), "True: every edge has applied it: 1 of 1");
     assert!(site.complete("inv-55").starts_with("False"), "its kubelet has not said so since");
 }
+
+#[tokio::test(start_paused = true)]
+async fn f8_an_edge_that_a_bare_head_brought_to_a_number_has_not_applied_the_order_that_stands_there() {
+    let site = Site::new();
+    // Before the status was put back to what a backup held, two orders were given, completed and cleaned up. The edge started
+    // after them, and was away when their numbers were given again.
+    site.there_is_a_pod("one");
+    site.invalidate("a");
+    site.invalidate("b");
+    site.run().await;
+    let mut one = site.calls("one", Some((7, 2)));
+    for _ in 0..3 {
+        site.run().await;
+        one.follows();
+    }
+    let epoch = site.api.object("distributions/shop").expect("exists")["status"]["invalidation"]["epoch"].clone();
+    assert_ne!(epoch, 7, "its numbers are of another life");
+    site.run().await;
+    assert!(site.complete("a").starts_with("True"), "{}", site.complete("a"));
+}

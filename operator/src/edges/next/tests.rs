@@ -81,7 +81,8 @@ fn an_edge_that_cannot_be_of_this_log_is_not_served_it() {
     let other = Some(Position { epoch: NOW, sequence: 2, order_uid: Some("another".into()) });
     check(log(0, 2, &["boot"]), other, &[]);
     let bare_head = Some(Position { epoch: NOW, sequence: 2, order_uid: None });
-    check(log(0, 2, &["boot"]), bare_head, &["head 2"]);
+    check(log(0, 2, &["boot"]), bare_head.clone(), &[]);
+    check(log(2, 3, &["boot"]), bare_head, &["order 3", "head 3"]);
 }
 
 #[test]
