@@ -24,14 +24,13 @@ pub enum Error {
     Remove(#[source] WriteError),
 }
 
-/// Has the edges follow the log as it stands now.
+/// Has the edges follow the log as it stands now. It is said at every look, because what was wanted of edges is forgotten when
+/// their Distribution is away for a moment.
 pub fn serve(context: &Context, observed: &Observed, memory: &mut Memory) {
     let Some(log) = log(observed, memory) else { return };
-    if memory.served.as_deref() != Some(&log) {
-        let log = Arc::new(log);
-        context.edges.serve_log(&observed.key, log.clone());
-        memory.served = Some(log);
-    }
+    let log = Arc::new(log);
+    context.edges.serve_log(&observed.key, log.clone());
+    memory.served = Some(log);
 }
 
 /// Carries out what the plan says of objects. An object that went meanwhile needs nothing.

@@ -228,3 +228,17 @@ async fn f8_an_edge_that_a_bare_head_brought_to_a_number_has_not_applied_the_ord
     site.run().await;
     assert!(site.complete("a").starts_with("True"), "{}", site.complete("a"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_log_reaches_edges_of_a_distribution_that_was_away_for_a_moment() {
+    let site = Site::new();
+    let mut one = site.edge("one", None);
+    site.invalidate("inv");
+    site.run().await;
+    assert_eq!(one.follows(), ["1", "≤1"]);
+    site.run().await;
+    site.context.edges.forget(&key());
+    let mut one = site.calls("one", Some((7, 1)));
+    site.run().await;
+    assert_eq!(one.follows(), ["≤1"]);
+}
