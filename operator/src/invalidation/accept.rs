@@ -24,7 +24,7 @@ use crate::context::Context;
 use crate::dice;
 use decide::Step;
 
-/// How many steps one look may take: enough for an epoch, a batch and some conflicts.
+/// How many steps one look may take: enough for an epoch, a few batches and some conflicts.
 const STEPS: usize = 16;
 
 /// How many Invalidations are written at once.
@@ -45,12 +45,10 @@ pub enum Error {
     /// What stands, read after a conflict.
     #[error("could not read what stands")]
     Read(#[source] Box<observe::Error>),
-    /// Others write all the time.
-    #[error("numbers did not settle within {STEPS} steps")]
-    Restless,
 }
 
-/// Settles every number, keeps every hello, and gives numbers to those whose turn it is.
+/// Settles every number, keeps every hello, and gives numbers to those whose turn it is. What takes more than a few steps is
+/// left to the next look, so that a burst of Invalidations keeps nobody from what is settled.
 pub async fn accept(context: &Context, observed: &mut Observed, memory: &mut Memory) -> Result<(), Error> {
     for _ in 0..STEPS {
         let Some(distribution) = observed.distribution.clone() else { break };
@@ -58,8 +56,7 @@ pub async fn accept(context: &Context, observed: &mut Observed, memory: &mut Mem
         let stopped = memory.witness.stopped();
         match decide::next(observed, &distribution, &memory.gone, &stopped, epoch) {
             Step::Nothing => {
-                let epoch = observed.counters().map_or(0, |counters| counters.epoch);
-                memory.watch(epoch, &plan::running(observed), crate::clock::monotonic());
+                watch(observed, memory);
                 return Ok(());
             }
             Step::Write(next, why) => {
@@ -74,7 +71,17 @@ pub async fn accept(context: &Context, observed: &mut Observed, memory: &mut Mem
             Step::Ask(pending) => ask(context, observed, memory, pending).await?,
         }
     }
-    if observed.distribution.is_none() { Ok(()) } else { Err(Error::Restless) }
+    watch(observed, memory);
+    if observed.distribution.is_some() {
+        memory.wake(Some(observed.at), "more numbers are to be given");
+    }
+    Ok(())
+}
+
+/// Takes up the orders whose number stands.
+fn watch(observed: &Observed, memory: &mut Memory) {
+    let Some(counters) = observed.counters() else { return };
+    memory.watch(counters.epoch, &plan::running(observed), crate::clock::monotonic());
 }
 
 /// Puts this status in the place of the one that was read. If another one stands there, that one is what was observed.

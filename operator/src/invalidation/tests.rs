@@ -242,3 +242,18 @@ async fn the_log_reaches_edges_of_a_distribution_that_was_away_for_a_moment() {
     site.run().await;
     assert_eq!(one.follows(), ["≤1"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_invalidations_is_no_failure() {
+    let site = Site::new();
+    let mut one = site.edge("one", None);
+    site.run().await;
+    (0..1_200).for_each(|number| site.invalidate(&format!("inv-{number:04}")));
+    let mut runs = 0;
+    while !site.complete("inv-1199").starts_with("True") {
+        site.run().await;
+        one.follows();
+        runs += 1;
+        assert!(runs < 12, "no end is in sight");
+    }
+}
