@@ -165,6 +165,9 @@ impl Memory {
         asked_about.extend(members.iter().map(|member| member.pod_uid.clone()));
         self.witness.keep_only(&asked_about);
         self.silent.retain(|uid, _| asked_about.contains(uid));
+        // A start that was followed by another one never calls again.
+        let starts: BTreeSet<&str> = observed.edges.iter().map(|edge| edge.boot_id.as_str()).collect();
+        self.admitted.retain(|boot, _| starts.contains(boot.as_str()));
     }
 
     /// Takes who must apply the orders that were accepted before the list began.

@@ -257,3 +257,17 @@ async fn a_burst_of_invalidations_is_no_failure() {
         assert!(runs < 12, "no end is in sight");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_an_edge_that_starts_over_and_over_only_its_last_start_is_remembered() {
+    let site = Site::new();
+    site.there_is_a_pod("one");
+    for start in 0..5 {
+        let mut one = site.starts("one", &format!("boot-{start}"), None);
+        site.run().await;
+        assert_eq!(one.follows(), ["≤0"]);
+    }
+    site.run().await;
+    let memory = site.context.orders.of(&key());
+    assert_eq!(memory.lock().await.admitted.keys().collect::<Vec<_>>(), ["boot-4"]);
+}
