@@ -243,7 +243,8 @@ impl Edges {
         if let Some(open) = replaced {
             open.closed.cancel();
         }
-        let given = Given::at_hello(hello.boot_id.clone(), position(hello), hello.config_epoch.zip(hello.revision));
+        let config = hello.config_epoch.zip(hello.revision);
+        let given = Given::at_hello(hello.boot_id.clone(), now, position(hello), config);
         let wanted = room.wanted.subscribe();
         drop(term);
         self.notify(&distribution);

@@ -1,10 +1,11 @@
 //! What a Distribution's edges should have, and what one stream was given, into the next line that is owed to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use edge_contract::{Endpoints, Epoch, Head, PurgeOrder, SequenceNumber};
+use tokio::time::Instant;
 
 /// The purge log of a Distribution as the API holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,9 +16,9 @@ pub struct PurgeLog {
     pub orders: Vec<Arc<PurgeOrder>>,
     /// Where the log ends. An order above `head.sequence` is not sent.
     pub head: Head,
-    /// The starts (boot ids) that may get their first head of this epoch: those whose hello was kept in the status before
-    /// the API was read for this log. A start that is not among them gets nothing of it.
-    pub admitted: BTreeSet<String>,
+    /// The starts (boot ids) that may get their first head of this epoch, and when the hello arrived for which they may: it was
+    /// kept in the status before the API was read for this log. A start that is not among them gets nothing of it.
+    pub admitted: BTreeMap<String, Instant>,
 }
 
 /// How far an edge says it has followed a log.
@@ -80,10 +81,12 @@ pub struct Desired {
 }
 
 /// What one stream was given, or its edge said that it has.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Given {
     /// Which start of the container it is.
     pub boot_id: String,
+    /// When its hello arrived.
+    pub hello_at: Instant,
     /// Where its hello says it stands.
     pub hello: Option<Position>,
     config: Option<(Epoch, u64)>,
@@ -120,8 +123,8 @@ impl Conflict {
 
 impl Given {
     /// What an edge has when its stream begins.
-    pub fn at_hello(boot_id: String, hello: Option<Position>, config: Option<(Epoch, u64)>) -> Self {
-        Self { boot_id, hello, config, ..Self::default() }
+    pub fn at_hello(boot_id: String, hello_at: Instant, hello: Option<Position>, config: Option<(Epoch, u64)>) -> Self {
+        Self { boot_id, hello_at, hello, config, trust: 0, endpoints: BTreeMap::new(), sent: None, head: None }
     }
 
     /// Records that a line was sent.
@@ -170,6 +173,14 @@ impl PurgeLog {
         other.then(|| Conflict::OtherOrder { edge: position.clone(), uid: order.uid.clone() })
     }
 
+    /// Whether a stream may begin to follow. An edge that comes from another epoch was with another leader since its start was
+    /// admitted, and that epoch may be the newer one: only its newest hello counts.
+    fn admits(&self, given: &Given) -> bool {
+        let Some(hello_at) = self.admitted.get(&given.boot_id) else { return false };
+        let was_elsewhere = given.hello.as_ref().is_some_and(|hello| hello.epoch != self.epoch);
+        !was_elsewhere || *hello_at == given.hello_at
+    }
+
     fn order(&self, sequence: SequenceNumber) -> Option<&Arc<PurgeOrder>> {
         let at = self.orders.binary_search_by_key(&sequence, |order| order.sequence).ok()?;
         self.orders.get(at)
@@ -193,7 +204,7 @@ pub fn owed(desired: &Desired, trust: Option<&Arc<Trust>>, given: &Given) -> Opt
 
 fn owed_of_log(log: &PurgeLog, given: &Given) -> Option<Owed> {
     let headed = given.head.is_some_and(|head| head.epoch == log.epoch);
-    if !headed && !log.admitted.contains(&given.boot_id) {
+    if !headed && !log.admits(given) {
         return None;
     }
     if !headed && given.hello.as_ref().is_some_and(|hello| log.conflict(hello).is_some()) {

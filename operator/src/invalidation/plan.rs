@@ -75,7 +75,7 @@ pub fn log(observed: &Observed, memory: &Memory) -> Option<PurgeLog> {
     let head = Head { epoch, sequence, floor: counters.floor, flush };
     let reached = |from: Sequence| Sequence { epoch, number: sequence }.reaches(from);
     let admitted = memory.admitted.iter().filter(|(_, admission)| reached(admission.from));
-    let admitted = admitted.map(|(boot, _)| boot.clone()).collect();
+    let admitted = admitted.map(|(boot, admission)| (boot.clone(), admission.hello_at)).collect();
     Some(PurgeLog { epoch, orders: orders.collect(), head, admitted })
 }
 

@@ -1,11 +1,24 @@
 //! Tables of what is owed to a stream.
 
+use std::time::Duration;
+
 use edge_contract::Scope;
 
 use super::*;
+use crate::clock;
 
 const NOW: Epoch = Epoch(7);
 const BEFORE: Epoch = Epoch(5);
+
+/// When every stream said hello.
+fn hello_at() -> Instant {
+    static AT: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    *AT.get_or_init(clock::monotonic)
+}
+
+fn given(hello: Option<Position>) -> Given {
+    Given::at_hello("boot".into(), hello_at(), hello, None)
+}
 
 fn order(epoch: Epoch, sequence: SequenceNumber) -> Arc<PurgeOrder> {
     Arc::new(PurgeOrder { epoch, sequence, uid: format!("uid-{sequence}"), scopes: vec![Scope::Everything] })
@@ -17,7 +30,7 @@ fn log(floor: SequenceNumber, head: SequenceNumber, admitted: &[&str]) -> PurgeL
         epoch: NOW,
         orders: (floor + 1..=head).map(|sequence| order(NOW, sequence)).collect(),
         head: Head { epoch: NOW, sequence: head, floor, flush: 0 },
-        admitted: admitted.iter().map(|boot| (*boot).to_owned()).collect(),
+        admitted: admitted.iter().map(|boot| ((*boot).to_owned(), hello_at())).collect(),
     }
 }
 
@@ -48,7 +61,7 @@ fn all_owed(desired: &Desired, trust: Option<&Arc<Trust>>, given: &mut Given) ->
 
 #[track_caller]
 fn check(log: PurgeLog, hello: Option<Position>, expect: &[&str]) {
-    let mut given = Given::at_hello("boot".into(), hello, None);
+    let mut given = self::given(hello);
     assert_eq!(all_owed(&wanting(log), None, &mut given), expect);
 }
 
@@ -76,6 +89,15 @@ fn numbers_of_another_epoch_count_for_nothing() {
 }
 
 #[test]
+fn f8_an_edge_that_was_in_another_epoch_meanwhile_is_admitted_anew() {
+    let again = |hello| Given::at_hello("boot".into(), hello_at() + Duration::from_secs(1), hello, None);
+    let log = || wanting(log(0, 2, &["boot"]));
+    assert_eq!(all_owed(&log(), None, &mut again(Some(at(BEFORE, 9)))), [""; 0], "that life may be the newer one");
+    assert_eq!(all_owed(&log(), None, &mut again(Some(at(NOW, 1)))), ["order 2", "head 2"]);
+    assert_eq!(all_owed(&log(), None, &mut again(None)), ["order 1", "order 2", "head 2"]);
+}
+
+#[test]
 fn an_edge_that_cannot_be_of_this_log_is_not_served_it() {
     check(log(0, 2, &["boot"]), Some(at(NOW, 3)), &[]);
     let other = Some(Position { epoch: NOW, sequence: 2, order_uid: Some("another".into()) });
@@ -94,7 +116,7 @@ fn an_order_that_does_not_stand_yet_is_not_sent() {
 
 #[test]
 fn a_stream_with_a_head_gets_later_orders_at_once_whoever_is_admitted() {
-    let mut given = Given::at_hello("boot".into(), None, None);
+    let mut given = self::given(None);
     assert_eq!(all_owed(&wanting(log(0, 1, &["boot"])), None, &mut given), ["order 1", "head 1"]);
     assert_eq!(all_owed(&wanting(log(0, 3, &[])), None, &mut given), ["order 2", "order 3", "head 3"]);
     assert_eq!(all_owed(&wanting(log(3, 3, &[])), None, &mut given), ["head 3"], "the floor rose");
@@ -103,7 +125,7 @@ fn a_stream_with_a_head_gets_later_orders_at_once_whoever_is_admitted() {
 
 #[test]
 fn a_new_epoch_needs_a_new_admission_and_begins_from_its_floor() {
-    let mut given = Given::at_hello("boot".into(), None, None);
+    let mut given = self::given(None);
     assert_eq!(all_owed(&wanting(log(0, 1, &["boot"])), None, &mut given), ["order 1", "head 1"]);
     let later = |admitted: &[&str]| {
         let mut log = log(1, 2, admitted);
@@ -119,7 +141,7 @@ fn a_new_epoch_needs_a_new_admission_and_begins_from_its_floor() {
 
 #[test]
 fn a_ping_repeats_the_head_that_was_sent_and_none_before_the_first() {
-    let mut given = Given::at_hello("boot".into(), Some(at(NOW, 1)), None);
+    let mut given = self::given(Some(at(NOW, 1)));
     let desired = wanting(log(0, 1, &["boot"]));
     assert_eq!(given.head_for_ping(&desired), None);
     assert_eq!(all_owed(&desired, None, &mut given), ["head 1"]);
@@ -131,7 +153,7 @@ fn a_ping_repeats_the_head_that_was_sent_and_none_before_the_first() {
 fn check_config(held: Option<(Epoch, u64)>, wanted: (Epoch, u64), expect: bool) {
     let config = Config { revision: wanted, line: Bytes::new() };
     let desired = Desired { config: Some(config), ..Desired::default() };
-    let mut given = Given::at_hello("boot".into(), None, held);
+    let mut given = Given::at_hello("boot".into(), hello_at(), None, held);
     assert_eq!(!all_owed(&desired, None, &mut given).is_empty(), expect, "{held:?} wants {wanted:?}");
 }
 
@@ -150,7 +172,7 @@ fn a_slow_stream_gets_the_newest_configuration_and_none_between() {
         config: Some(Config { revision: (NOW, revision), line: Bytes::new() }),
         ..Desired::default()
     };
-    let mut given = Given::at_hello("boot".into(), None, None);
+    let mut given = self::given(None);
     assert_eq!(all_owed(&wanting(3), None, &mut given), ["config 3"]);
     assert_eq!(all_owed(&wanting(5), None, &mut given), ["config 5"]);
     assert_eq!(all_owed(&wanting(4), None, &mut given), [""; 0]);
@@ -166,7 +188,7 @@ fn the_urgent_goes_first_and_nothing_twice() {
         ..wanting(log(0, 1, &["boot"]))
     };
     let trust = Arc::new(Trust { version: 1, bundle: String::new() });
-    let mut given = Given::at_hello("boot".into(), None, None);
+    let mut given = self::given(None);
     let all = ["trust 1", "order 1", "head 1", "config 1", "endpoints a 1", "endpoints b 1"];
     assert_eq!(all_owed(&desired, Some(&trust), &mut given), all);
     desired.endpoints = vec![endpoints("a", 1), endpoints("b", 2)];

@@ -1,6 +1,5 @@
 //! An operator's end of the channel with an API server that knows a few tokens.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -168,7 +167,7 @@ pub(super) fn head(floor: SequenceNumber, sequence: SequenceNumber) -> Head {
 }
 
 pub(super) fn log(floor: SequenceNumber, sequence: SequenceNumber, admitted: &[&str]) -> Arc<PurgeLog> {
-    let admitted: BTreeSet<String> = admitted.iter().map(|boot| (*boot).to_owned()).collect();
+    let admitted = admitted.iter().map(|boot| ((*boot).to_owned(), clock::monotonic())).collect();
     let orders = (floor + 1..=sequence).map(|at| Arc::new(order(at))).collect();
     Arc::new(PurgeLog { epoch: EPOCH, orders, head: head(floor, sequence), admitted })
 }
