@@ -18,7 +18,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, sleep_until};
 
 use crate::clock::Clock;
 use crate::live::{Live, Phase};
@@ -26,32 +26,40 @@ use crate::settings::OperatorSettings;
 use open::{Dial, Dialler, OpenError};
 use pace::{Ended, Next, Pace, Target};
 use session::{Leave, Session};
-use talk::{Finished, TalkError, drained};
+use talk::{Finished, TalkError, drained, reached};
 
-/// How long a drained process tries to say goodbye: well within the 5 s that its pod is given beyond draining.
-pub const FAREWELL: Duration = Duration::from_secs(3);
+/// How long a drained process tries to say goodbye: longer than it takes until another replica leads when the leader died,
+/// because without a goodbye the end of this edge has to be proved, which takes minutes.
+pub const FAREWELL: Duration = Duration::from_secs(20);
+/// What is left for it when draining took all its time: well within the 5 s that its pod is given beyond draining.
+const HASTY: Duration = Duration::from_secs(3);
 /// How long one try may take then. Whoever does not answer within it must not cost the others.
 const LAST_TRY: Duration = Duration::from_millis(1_500);
 
-/// Follows the operator until this process has drained and said goodbye. Returns at once where no operator is set.
-pub async fn run(settings: OperatorSettings, live: Live, clock: Clock) {
+/// Follows the operator until this process has drained and said goodbye. Returns at once where no operator is set. `drains`
+/// is how long draining takes at most: together with it a farewell ends before the kubelet ends it.
+pub async fn run(settings: OperatorSettings, drains: Duration, live: Live, clock: Clock) {
     let (Some(pod), Some(uid)) = (settings.pod.clone(), settings.pod_uid.clone()) else { return };
     let session = Session::new(pod, uid, boot_id(&clock), live);
     let Some(dialler) = Dialler::new(&settings, clock.clone()) else { return };
-    follow(dialler, session, clock).await;
+    follow(dialler, drains, session, clock).await;
 }
 
 /// The same by any way to the operator.
-async fn follow(dial: impl Dial, mut session: Session, clock: Clock) {
-    let mut phases = session.live().phases();
-    let farewell = async {
-        drained(&mut phases).await;
-        sleep(FAREWELL).await;
-    };
+async fn follow(dial: impl Dial, drains: Duration, mut session: Session, clock: Clock) {
+    let phases = session.live().phases();
     tokio::select! {
         () = until_goodbye(&dial, &mut session, &clock) => tracing::info!("said goodbye to the operator"),
-        () = farewell => tracing::warn!("the operator could not be told that this edge serves nothing any more"),
+        () = farewell(phases, drains) => tracing::warn!("the operator could not be told that this edge serves nothing any more"),
     }
+}
+
+/// Until there is no time left to say goodbye.
+async fn farewell(mut phases: watch::Receiver<Phase>, drains: Duration) {
+    reached(Phase::Draining, &mut phases).await;
+    let latest = Clock::deadline(drains + HASTY);
+    drained(&mut phases).await;
+    sleep_until(latest.min(Clock::deadline(FAREWELL))).await;
 }
 
 /// Dials, talks, and dials again.

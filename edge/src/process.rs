@@ -122,7 +122,8 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     tokio::spawn(sweep(edge.live.clone()));
     tokio::spawn(prune(Arc::clone(&edge)));
     let listening = listen::run(Arc::clone(&edge), viewer_socket, settings.max_connections, settings.drain_limit());
-    let control = tokio::spawn(control::run(settings.operator.clone(), edge.live.clone(), edge.clock.clone()));
+    let drains = settings.drain_accept() + settings.drain_limit();
+    let control = tokio::spawn(control::run(settings.operator.clone(), drains, edge.live.clone(), edge.clock.clone()));
     tracing::info!(%viewers, %admin, "accepting");
     let serving = tokio::spawn(listening);
     Ok(Running { viewers, admin, edge, serving, control, drain_accept: settings.drain_accept() })

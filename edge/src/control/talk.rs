@@ -126,7 +126,12 @@ impl Waits {
 
 /// Until the last response of this process has ended.
 pub async fn drained(phases: &mut watch::Receiver<Phase>) {
-    if phases.wait_for(|phase| *phase == Phase::Drained).await.is_err() {
+    reached(Phase::Drained, phases).await;
+}
+
+/// Until this process has come so far.
+pub async fn reached(phase: Phase, phases: &mut watch::Receiver<Phase>) {
+    if phases.wait_for(|current| *current >= phase).await.is_err() {
         // Whoever drains is gone, so nobody ever will.
         std::future::pending::<()>().await;
     }

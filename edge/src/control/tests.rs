@@ -13,6 +13,9 @@ use tokio::time::Instant;
 use super::open::{Failure, Opened};
 use super::*;
 
+/// How long draining may take.
+const DRAINS: Duration = Duration::from_secs(55);
+
 /// Who is met by a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Met {
@@ -94,9 +97,9 @@ impl Operator {
     fn played(live: Live, meets: impl Fn(Try) -> Met + Send + Sync + 'static) -> Self {
         let (tries, goodbyes) = (watch::Sender::new(0), Arc::new(watch::Sender::new(0)));
         let session = Session::new("pod".into(), "uid".into(), "boot".into(), live.clone());
-        let (tried, heard) = (tries.subscribe(), goodbyes.subscribe());
-        let following = tokio::spawn(follow(Played { meets, tries, goodbyes }, session, Clock::standing()));
-        Self { live, tries: tried, goodbyes: heard, following }
+        let (seen, heard) = (tries.subscribe(), goodbyes.subscribe());
+        let following = tokio::spawn(follow(Played { meets, tries, goodbyes }, DRAINS, session, Clock::standing()));
+        Self { live, tries: seen, goodbyes: heard, following }
     }
 
     async fn was_dialled(&mut self, times: usize) {
@@ -104,7 +107,7 @@ impl Operator {
     }
 
     /// How long the edge goes on from here, how often it dials meanwhile, and how many goodbyes were heard in all.
-    async fn to_the_end(self) -> (Duration, usize, usize) {
+    async fn ends(self) -> (Duration, usize, usize) {
         let (began, before) = (now(), *self.tries.borrow());
         self.following.await.expect("ends");
         (now() - began, *self.tries.borrow() - before, *self.goodbyes.borrow())
@@ -130,7 +133,7 @@ async fn an_edge_that_is_told_to_stop_in_the_middle_of_a_wait_dials_at_once_and_
     operator.live.enter(Phase::Finishing);
     assert_eq!(*operator.goodbyes.borrow(), 0, "a response may still be under way");
     operator.live.enter(Phase::Drained);
-    assert_eq!(operator.to_the_end().await, (Duration::ZERO, 0, 1));
+    assert_eq!(operator.ends().await, (Duration::ZERO, 0, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,7 +143,7 @@ async fn an_edge_that_has_drained_in_the_middle_of_a_wait_says_goodbye_at_once()
     let mut operator = Operator::played(live, |(number, _)| if number <= 6 { Met::Nobody } else { Met::Leader });
     operator.was_dialled(6).await;
     operator.live.enter(Phase::Drained);
-    assert_eq!(operator.to_the_end().await, (Duration::ZERO, 1, 1));
+    assert_eq!(operator.ends().await, (Duration::ZERO, 1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -148,9 +151,32 @@ async fn where_nobody_listens_goodbye_is_tried_again_and_again_and_the_end_comes
     let mut operator = Operator::played(Live::new(), |_| Met::Nobody);
     operator.was_dialled(9).await;
     operator.live.enter(Phase::Drained);
-    let (took, tries, goodbyes) = operator.to_the_end().await;
+    let (took, tries, goodbyes) = operator.ends().await;
     assert_eq!((took, goodbyes), (FAREWELL, 0));
     assert!(tries >= 10, "{tries} tries");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edge_that_drains_to_the_last_says_no_long_goodbye() {
+    let mut operator = Operator::played(Live::new(), |_| Met::Nobody);
+    operator.was_dialled(1).await;
+    operator.live.enter(Phase::Draining);
+    operator.was_dialled(2).await;
+    sleep(DRAINS).await;
+    operator.live.enter(Phase::Drained);
+    let (took, _, goodbyes) = operator.ends().await;
+    assert_eq!(goodbyes, 0);
+    assert!(took <= HASTY && took > Duration::ZERO, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_goodbye_waits_for_a_leader_as_long_as_a_failover_takes() {
+    let failover = now() + Duration::from_secs(17);
+    let meets = move |_| if now() < failover { Met::Nobody } else { Met::Leader };
+    let operator = Operator::played(Live::new(), meets);
+    operator.live.enter(Phase::Drained);
+    let (_, _, goodbyes) = operator.ends().await;
+    assert_eq!(goodbyes, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -160,7 +186,7 @@ async fn whoever_does_not_answer_at_the_end_leaves_time_for_another_try() {
             Operator::played(Live::new(), move |(number, _)| if number == 1 { silent } else { Met::Leader });
         operator.was_dialled(1).await;
         operator.live.enter(Phase::Drained);
-        let (took, tries, goodbyes) = operator.to_the_end().await;
+        let (took, tries, goodbyes) = operator.ends().await;
         assert_eq!((tries, goodbyes), (1, 1), "{silent:?}");
         assert!(took < FAREWELL, "{silent:?}: {took:?}");
     }
@@ -172,5 +198,5 @@ async fn a_goodbye_to_a_replica_that_does_not_lead_is_said_again_to_the_one_that
     live.enter(Phase::Drained);
     let leads = Target::Leader(leader());
     let operator = Operator::played(live, move |(_, to)| if to == leads { Met::Leader } else { Met::Follower });
-    assert_eq!(operator.to_the_end().await, (Duration::ZERO, 2, 1));
+    assert_eq!(operator.ends().await, (Duration::ZERO, 2, 1));
 }

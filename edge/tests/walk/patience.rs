@@ -71,7 +71,8 @@ async fn endless() -> (Origin, Door) {
             let gone = gone.clone();
             async move {
                 exchange.write("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await;
-                while exchange.write([b'x'; 64 * 1024]).await {}
+                let piece = vec![b'x'; 64 * 1024];
+                while exchange.write(&piece).await {}
                 gone.open();
                 Then::Close
             }
