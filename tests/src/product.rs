@@ -44,12 +44,18 @@ pub async fn installed() {
     INSTALLED
         .get_or_init(|| async {
             run("kubectl", &["apply", "--server-side", "--force-conflicts", "-f", "charts/kubefront/crds/"]).await;
-            let arguments =
-                "upgrade --install kubefront charts/kubefront --create-namespace --wait --timeout 3m --namespace";
-            let arguments: Vec<&str> = arguments.split(' ').chain([OPERATOR_NAMESPACE]).collect();
-            run("helm", &arguments).await;
+            install("charts/kubefront", &[]).await;
         })
         .await;
+}
+
+/// Installs the operator from a chart, or brings the one that is there to that chart with these values and no others.
+pub async fn install(chart: &str, values: &[&str]) {
+    let arguments = "upgrade --install --reset-values --create-namespace --wait --timeout 3m kubefront";
+    let set = values.iter().flat_map(|value| ["--set", value]);
+    let place = ["--namespace", OPERATOR_NAMESPACE, chart];
+    let arguments: Vec<&str> = arguments.split(' ').chain(place).chain(set).collect();
+    run("helm", &arguments).await;
 }
 
 /// Runs the demo's web server as the Service `shop-origin`, and waits for it.
