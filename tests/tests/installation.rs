@@ -1,8 +1,8 @@
 //! What the chart's page promises of installing, upgrading and removing, on a real cluster; its commands are run as they stand
 //! there.
 //!
-//! There is one operator for all of a cluster's tests, so these take turns, and each begins by bringing it where it wants it. No
-//! object of anybody else is removed: a demo on the same cluster serves on.
+//! There is one operator for all of a cluster's tests, so these take turns; each begins by bringing it where it wants it, and
+//! leaves it as it is installed without any value. No object of anybody else is removed: a demo on the same cluster serves on.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -85,6 +85,7 @@ async fn after_an_uninstall_distributions_serve_on_and_can_be_deleted() {
         eventually("its children go with it", || async { children(&namespace).await.is_empty() }).await;
     })
     .await;
+    install(CHART, &[]).await;
 }
 
 #[tokio::test]
@@ -109,6 +110,7 @@ async fn an_operator_that_watches_one_namespace_leaves_the_others_alone() {
         .await;
     })
     .await;
+    install(CHART, &[]).await;
 }
 
 /// Whatever its Role allows in one namespace, the API server refuses in the other; Secrets in both.
