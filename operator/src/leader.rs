@@ -20,6 +20,7 @@ pub use decide::Candidacy;
 use decide::{GIVE_UP, Observed, RENEW_EVERY, RETRY, Step, decide, held, released};
 
 use crate::clock;
+use crate::runner::chain;
 
 /// Who leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +92,7 @@ impl Elector {
             match won {
                 Ok(true) => return began,
                 Ok(false) => {}
-                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "looking for the leader failed"),
+                Err(error) => tracing::warn!(error = chain(&error), "looking for the leader failed"),
             }
             let now = clock::monotonic();
             let me = self.candidacy.identity.as_str();
@@ -131,7 +132,7 @@ impl Elector {
                 // Somebody changed a label at the wrong moment: the Lease is still ours as far as we know.
                 Ok(false) if self.observed.as_ref().is_none_or(|o| o.is_held_by(&self.candidacy.identity)) => {}
                 Ok(false) => return None,
-                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "renewing the Lease failed"),
+                Err(error) => tracing::warn!(error = chain(&error), "renewing the Lease failed"),
             }
             at = clock::monotonic().max(began + RETRY);
         }
@@ -182,7 +183,7 @@ impl Elector {
         let lease = released(&observed, clock::wall());
         match self.leases.replace(&self.candidacy.lease, &PostParams::default(), &lease).await {
             Ok(_) => tracing::info!("released the Lease"),
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "releasing the Lease failed"),
+            Err(error) => tracing::warn!(error = chain(&error), "releasing the Lease failed"),
         }
     }
 

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::seen::Heard;
 use super::stream::Seat;
+use crate::runner::chain;
 
 /// What went wrong on a stream.
 #[derive(Debug, thiserror::Error)]
@@ -71,8 +72,7 @@ where
     match timeout_at(expires, reading).await {
         Ok(None | Some(Ok(()))) => tracing::info!(distribution = %seat.distribution, uid = seat.uid, "stream ended"),
         Ok(Some(Err(error))) => {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(distribution = %seat.distribution, uid = seat.uid, error, "stream closed");
+            tracing::warn!(distribution = %seat.distribution, uid = seat.uid, error = chain(&error), "stream closed");
         }
         Err(_) => tracing::info!(distribution = %seat.distribution, uid = seat.uid, "stream closed: its token ends"),
     }

@@ -32,6 +32,7 @@ use super::identity::{Identity, Refusal, Reviewer};
 use super::stream::{Attached, Seat};
 use super::{Edges, NotLeader};
 use crate::clock;
+use crate::runner::chain;
 
 /// How long a caller has from its connection to its hello, beside the review of its token.
 const HELLO_LIMIT: Duration = Duration::from_secs(15);
@@ -147,7 +148,7 @@ impl Channel {
         let identity = self.identify(&request).await.map_err(|refusal| refuse_caller(&refusal))?;
         let mut body = BodyLines::new(request.into_body());
         let hello = read_hello(&mut body).await.map_err(|error| {
-            tracing::warn!(pod = identity.pod, error = &error as &dyn std::error::Error, "no hello");
+            tracing::warn!(pod = identity.pod, error = chain(&error), "no hello");
             refuse(StatusCode::BAD_REQUEST)
         })?;
         identity.admit(&hello).map_err(|refusal| refuse_caller(&refusal))?;
@@ -212,7 +213,7 @@ fn refuse(status: StatusCode) -> Response<LineBody> {
 }
 
 fn refuse_caller(refusal: &Refusal) -> Response<LineBody> {
-    tracing::warn!(error = refusal as &dyn std::error::Error, "a caller was refused");
+    tracing::warn!(error = chain(refusal), "a caller was refused");
     refuse(match refusal {
         Refusal::Token => StatusCode::UNAUTHORIZED,
         Refusal::NoPod | Refusal::NotAnEdge { .. } | Refusal::OtherPod => StatusCode::FORBIDDEN,
