@@ -28,6 +28,7 @@ use rustls::{
 use tokio::sync::watch;
 
 use crate::clock;
+use crate::runner::chain;
 use keeping::{Due, Kept};
 
 /// The name of the Secret, in the operator's namespace.
@@ -109,16 +110,17 @@ impl Authority {
         Ok(Arc::new(config))
     }
 
-    /// Renews what falls due, for as long as the process lives. A failure is told and tried again: what is shown now is good for
-    /// hours. `trusted` says whether every edge trusts this bundle.
+    /// Renews what falls due, for as long as the process lives, and at once what fell due before: a process that never lives
+    /// for an hour keeps the authority too. A failure is told and tried again: what is shown now is good for hours. `trusted`
+    /// says whether every edge trusts this bundle.
     pub async fn keep(&self, trusted: impl Fn(&str) -> bool) {
         let mut shown = clock::wall();
         loop {
-            tokio::time::sleep(keeping::leaf_renewal(shown, clock::wall()).min(LOOK_AGAIN)).await;
             match self.renew(shown, &trusted).await {
                 Ok(since) => shown = since,
-                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the authority is as it was"),
+                Err(error) => tracing::warn!(error = chain(&error), "the authority is as it was"),
             }
+            tokio::time::sleep(keeping::leaf_renewal(shown, clock::wall()).min(LOOK_AGAIN)).await;
         }
     }
 
