@@ -57,8 +57,10 @@ pub async fn reconcile(context: &Context, key: &DistributionKey) -> Result<Wake,
     apply::serve(context, &observed, memory);
 
     let plan = plan::plan(&observed, memory);
-    apply::apply(context, &observed, &plan).await?;
+    let applied = apply::apply(context, &observed, &plan).await;
+    // What edges have done is told also where an object could not be given its owner, or not be removed.
     let wake = report::report(context, &mut observed, memory, plan).await?;
+    applied?;
     if observed.is_gone() {
         context.orders.forget(key);
     }

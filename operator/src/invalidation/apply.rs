@@ -33,11 +33,13 @@ pub fn serve(context: &Context, observed: &Observed, memory: &mut Memory) {
     memory.served = Some(log);
 }
 
-/// Carries out what the plan says of objects. An object that went meanwhile needs nothing.
+/// Carries out what the plan says of objects, all of it: one that fails holds up no other. An object that went meanwhile needs
+/// nothing.
 pub async fn apply(context: &Context, observed: &Observed, plan: &Plan) -> Result<(), Error> {
     plan.close.iter().for_each(|uid| context.edges.close(&observed.key, uid));
     let silent = observed.edges.iter().filter(|edge| !edge.connected && plan.forget.contains(&edge.uid));
     silent.for_each(|edge| context.edges.forget_edge(&observed.key, &edge.uid));
+    let mut outcomes = Vec::new();
     if let Some(distribution) = &observed.distribution {
         let adoptions = plan.adopt.iter().map(async |invalidation| {
             match context.writer.own(invalidation.as_ref(), distribution.as_ref()).await {
@@ -47,11 +49,12 @@ pub async fn apply(context: &Context, observed: &Observed, plan: &Plan) -> Resul
             }
             Ok(())
         });
-        iter(adoptions).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await.into_iter().collect::<Result<(), _>>()?;
+        outcomes.extend(iter(adoptions).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await);
     }
     let removals = plan
         .remove
         .iter()
         .map(async |invalidation| context.writer.delete(invalidation.as_ref()).await.map_err(Error::Remove));
-    iter(removals).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await.into_iter().collect()
+    outcomes.extend(iter(removals).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await);
+    outcomes.into_iter().collect()
 }

@@ -25,6 +25,7 @@ use crate::context::Context;
 use crate::counters::{Holder, Log};
 use crate::edges::EdgeSeen;
 use crate::names::{DISTRIBUTION_LABEL, DistributionKey, edge};
+use crate::runner::chain;
 use crate::table::Group;
 use crate::{clock, slim};
 
@@ -90,8 +91,12 @@ pub async fn observe(context: &Context, key: &DistributionKey, memory: &mut Memo
     let suspects = Sights::new(&observed, memory).suspects(&observed);
     let (probes, later) = memory.witness.due(&suspects, observed.at);
     memory.wake(later, "a silent edge is asked after");
-    for (sighting, began, ended) in probe(&context.client, key, probes).await? {
-        memory.witness.learn(sighting, began, ended);
+    for seen in probe(&context.client, key, probes).await {
+        match seen {
+            Ok((sighting, began, ended)) => memory.witness.learn(sighting, began, ended),
+            // It stays suspect and is asked after again. Orders go to the others meanwhile.
+            Err(error) => tracing::warn!(%key, error = chain(&error), "a silent edge could not be asked after"),
+        }
     }
     Ok(observed)
 }
@@ -210,13 +215,13 @@ pub async fn probe(
     client: &Client,
     key: &DistributionKey,
     probes: Vec<Probe>,
-) -> Result<Vec<(Sighting, Instant, Instant)>, Error> {
+) -> Vec<Result<(Sighting, Instant, Instant), Error>> {
     let reads = probes.into_iter().map(async |probe| {
         let began = clock::monotonic();
         let sighting = sight(client, key, probe).await?;
         Ok((sighting, began, clock::monotonic()))
     });
-    join_all(reads).await.into_iter().collect()
+    join_all(reads).await
 }
 
 async fn sight(client: &Client, key: &DistributionKey, probe: Probe) -> Result<Sighting, Error> {
