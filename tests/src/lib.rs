@@ -6,6 +6,8 @@ pub mod cluster;
 #[cfg(feature = "cluster")]
 pub mod deaths;
 pub mod figures;
+#[cfg(feature = "cluster")]
+pub mod operator;
 pub mod origin;
 #[cfg(feature = "cluster")]
 pub mod outages;

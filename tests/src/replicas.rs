@@ -6,19 +6,19 @@ use std::fs;
 use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease, core::v1::Pod};
 use kube::{
     Api, Client, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use serde_json::json;
 
 use crate::{
-    cluster::until,
+    cluster::{eventually, until},
     product::{OPERATOR_NAMESPACE, run},
 };
 
 /// The name of the operator's Deployment, and of the Lease by which its replicas agree who leads.
 const OPERATOR: &str = "kubefront-operator";
 
-/// Has the operator run with so many replicas, and waits until exactly those are ready.
+/// Has so many replicas of the operator run, and no other.
 pub async fn scale(client: &Client, replicas: i32) {
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
     let patch = json!({ "spec": { "replicas": replicas } });
@@ -26,6 +26,14 @@ pub async fn scale(client: &Client, replicas: i32) {
     until(&deployments, OPERATOR, "has so many replicas", |found| {
         let status = found.status.clone().unwrap_or_default();
         status.replicas.unwrap_or(0) == replicas && status.ready_replicas.unwrap_or(0) == replicas
+    })
+    .await;
+    // A replica that is ending is not counted there, and works on for a while.
+    let pods: Api<Pod> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
+    let selector = ListParams::default().labels("app.kubernetes.io/name=kubefront-operator");
+    eventually("those that end are gone", || async {
+        let there = pods.list(&selector).await.expect("lists").items.len();
+        there == usize::try_from(replicas).unwrap_or_default()
     })
     .await;
 }
