@@ -60,10 +60,16 @@ pub async fn install(chart: &str, values: &[&str]) {
 
 /// Runs the demo's web server as the Service `shop-origin`, and waits for it.
 pub async fn origin(client: &Client, namespace: &str) {
+    origin_named(client, namespace, "shop-origin").await;
+}
+
+/// Runs the demo's web server as a Service of this name, and waits for it. Its content is its name.
+pub async fn origin_named(client: &Client, namespace: &str, name: &str) {
     let manifest = std::fs::read_to_string(repository().join("demo/origin.yaml")).expect("the demo's origin");
+    let manifest = manifest.replace("shop-origin", name).replace("--content=v1", &format!("--content={name}"));
     apply(client, namespace, &manifest).await;
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    until(&deployments, "shop-origin", "the origin is available", |deployment| {
+    until(&deployments, name, "the origin is available", |deployment| {
         deployment.status.as_ref().and_then(|status| status.available_replicas) == Some(1)
     })
     .await;
