@@ -87,13 +87,15 @@ pub struct DistributionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub viewer: Option<Viewer>,
 
-    /// Named sets of edges. Without any there is one, `default`, with two replicas.
+    /// Where edges run: named sets of them, each with its own replicas, cache and pod settings. Without any there is one,
+    /// `default`, with two replicas.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub locations: Vec<Location>,
 
-    /// Where content comes from. Exactly one of `service`, `ingress` and `url` each.
+    /// Where content comes from. Each origin has a name, by which behaviors choose it, and exactly one of `service`, `ingress`
+    /// and `url`.
     #[schemars(length(min = 1, max = 25))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub origins: Vec<Origin>,

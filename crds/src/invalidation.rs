@@ -66,7 +66,7 @@ pub struct InvalidationSpec {
 /// A Distribution of the same namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DistributionReference {
-    /// Its name.
+    /// The Distribution's name.
     #[schemars(length(min = 1, max = 30))]
     pub name: String,
 }

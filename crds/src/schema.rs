@@ -122,6 +122,29 @@ mod tests {
         }
     }
 
+    /// What `explain` prints of an optional choice is easily that of its type, which tells neither default nor effect.
+    #[test]
+    fn every_choice_is_explained_by_name() {
+        let mut choices = 0;
+        for definition in definitions() {
+            let value = serde_json::to_value(&definition).expect("plain data");
+            let root = &value["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+            walk(&root["properties"]["spec"], false, &mut |schema, _| {
+                for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+                    let said = field["description"].as_str().unwrap_or_default();
+                    for choice in
+                        [&field["enum"], &field["items"]["enum"]].into_iter().filter_map(Value::as_array).flatten()
+                    {
+                        choices += 1;
+                        let choice = choice.as_str().expect("a word");
+                        assert!(said.contains(choice), "{name} does not say what {choice} means: {said}");
+                    }
+                }
+            });
+        }
+        assert!(choices >= 15, "{choices}");
+    }
+
     #[test]
     fn every_field_that_users_write_is_explained() {
         for definition in definitions() {

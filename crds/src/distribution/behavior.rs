@@ -26,15 +26,15 @@ pub type DefaultBehavior = Policy;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Policy {
-    /// The name of an origin.
+    /// The origin that answers: the name of one of `origins`.
     #[schemars(length(min = 1, max = 63))]
     pub origin: String,
-    /// Which methods pass: `ReadOnly` is GET and HEAD, `ReadOptions` adds OPTIONS, All adds PUT, POST, PATCH, DELETE and
-    /// the rest. Others are answered 403. Default: `ReadOnly`.
+    /// Which methods pass: `ReadOnly` is GET and HEAD, `ReadOptions` adds OPTIONS, `All` adds PUT, POST, PATCH, DELETE and
+    /// the rest. Others are answered 405. Default: `ReadOnly`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(default = "read_only")]
+    #[schemars(with = "Methods", default = "read_only")]
     pub methods: Option<Methods>,
-    /// How responses are cached.
+    /// How responses are cached. Without it, as they say themselves, and for 24h where they say nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CachePolicy>,
 }
@@ -60,7 +60,7 @@ pub enum Methods {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CachePolicy {
-    /// How long responses stay fresh.
+    /// How long responses stay fresh: what the origin says, within these bounds. All of them `0s`: nothing is cached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Ttl>,
     /// What tells one response from another, beside the path.
@@ -81,13 +81,15 @@ pub struct CachePolicy {
         .message("ttl.default must not be above ttl.max")
 )]
 pub struct Ttl {
-    /// The least time, whatever the origin says; above 0s it caches even what the origin forbids. Default: 0s.
+    /// The least time that a response stays fresh, whatever the origin says; above 0s it caches even what the origin forbids.
+    /// Default: 0s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<Duration>,
-    /// For responses whose origin says nothing. Default: 24h, or the nearest that `min` and `max` allow.
+    /// How long a response stays fresh whose origin says nothing. Default: 24h, or the nearest that `min` and `max` allow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<Duration>,
-    /// The greatest time, whatever the origin says. Default: 8760h, or `min` or `default` where one is greater.
+    /// The greatest time that a response stays fresh, whatever the origin says. Default: 8760h, or `min` or `default` where one
+    /// is greater.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<Duration>,
 }
@@ -96,7 +98,8 @@ pub struct Ttl {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CacheKey {
-    /// Which query parameters. Those that do not count are not sent to the origin either.
+    /// Which query parameters tell one response from another, by order and repetition too. Those that do not count are not sent
+    /// to the origin either. Default: all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query_strings: Option<QueryStrings>,
 }
@@ -109,9 +112,9 @@ pub struct CacheKey {
         .message("names goes with mode Include or Exclude, and only with them")
 )]
 pub struct QueryStrings {
-    /// All, None, Include (only those in `names`) or Exclude (all but those). Default: All.
+    /// `All`, `None`, `Include` (only those in `names`) or `Exclude` (all but those).
     pub mode: QueryStringMode,
-    /// Names of parameters, case-sensitive.
+    /// Names of parameters, case-sensitive. With mode `Include` or `Exclude` only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 128)))]
     #[x_kube(merge_strategy = ListMerge::Set)]

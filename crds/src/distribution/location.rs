@@ -12,18 +12,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::schema::quantity;
 
-/// A named set of edges.
+/// A named set of edges: the pods of one Deployment, with a Service of its own beside the one over all locations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!self.name.contains('--')").message("a location's name holds no double hyphen").field_path(".name")
 )]
 pub struct Location {
-    /// A label of at most 20 characters. Example: `eu-west`.
+    /// The location's name: at most 20 of a-z, 0-9 and -, and no double hyphen. Its Deployment and its Service are called
+    /// DISTRIBUTION--NAME. Example: `eu-west`.
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
 
-    /// How many edges. Default: 2.
+    /// How many edges run there. Default: 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 60))]
     pub replicas: Option<i32>,
@@ -77,11 +78,11 @@ pub struct PodTemplate {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
     pub image_pull_secrets: Vec<LocalObjectReference>,
-    /// More labels; those of Kubefront win.
+    /// More labels of the pods; those of Kubefront win.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
     pub labels: BTreeMap<String, String>,
-    /// More annotations.
+    /// More annotations of the pods.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
     pub annotations: BTreeMap<String, String>,

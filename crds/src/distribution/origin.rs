@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{duration::Duration, schema::service_port};
 
-/// Where content comes from.
+/// A Service, an Ingress or any web server, and how it is asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -29,7 +29,7 @@ pub struct Origin {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceReference>,
 
-    /// An Ingress of the same namespace: the address of its load balancer, with its Host.
+    /// An Ingress of the same namespace: edges ask the address of its load balancer, with its Host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingress: Option<IngressReference>,
 
@@ -42,7 +42,7 @@ pub struct Origin {
     )]
     pub url: Option<String>,
 
-    /// Put before every path that is asked of the origin. Example: `/public`.
+    /// A path that is put before every path which the origin is asked for. Example: `/public`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255), regex(pattern = r"^/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$"))]
     pub path: Option<String>,
@@ -57,11 +57,11 @@ pub struct Origin {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub headers: Vec<OriginHeader>,
 
-    /// For one connection attempt, from 1s to 10s. Default: 3s.
+    /// How long one connection attempt may take, from 1s to 10s. Default: 3s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_timeout: Option<Duration>,
 
-    /// For the head of a response, and between two pieces of its body, from 1s to 180s. Default: 30s.
+    /// How long the origin may take to answer, and then between two pieces of the body, from 1s to 180s. Default: 30s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_timeout: Option<Duration>,
 
@@ -79,7 +79,7 @@ pub struct Origin {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceReference {
-    /// Its name.
+    /// The Service's name.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// A port of the Service, by number or name. Examples: `8080`, `http`.
@@ -98,7 +98,7 @@ pub type ServicePort = IntOrString;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IngressReference {
-    /// Its name.
+    /// The Ingress's name.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
     /// The Host to send. Default: the host of its first rule.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Viewer {
-    /// The Service `<name>-edge` over the edges of all locations.
+    /// The shape of the Service NAME-edge, which leads to the edges of all locations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ViewerService>,
 
@@ -22,7 +22,7 @@ pub struct Viewer {
     pub protocols: Vec<Protocol>,
 }
 
-/// The shape of the Service `<name>-edge`.
+/// The shape of the Service NAME-edge.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -46,9 +46,10 @@ pub struct ViewerService {
     #[schemars(length(min = 1, max = 253))]
     pub load_balancer_class: Option<String>,
 
-    /// Cluster spreads over all edges; Local keeps the viewer's address and only uses edges of the node that was reached.
-    /// Default: Cluster.
+    /// `Cluster` spreads over all edges; `Local` keeps the viewer's address and only uses edges of the node that was reached.
+    /// Default: `Cluster`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ExternalTrafficPolicy")]
     pub external_traffic_policy: Option<ExternalTrafficPolicy>,
 }
 
