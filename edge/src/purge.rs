@@ -35,11 +35,13 @@ pub struct Purge {
     settled: Mutex<Option<Head>>,
 }
 
-/// An order whose dropped responses are still counted.
+/// What an order has dropped.
 #[derive(Debug, Default)]
 struct Counted {
+    /// What it names, as long as something stored may be dropped by it.
     covers: Vec<NormalScope>,
     dropped: u64,
+    learnt: u64,
 }
 
 impl Purge {
@@ -78,9 +80,14 @@ impl Purge {
         let everything = || NormalScopes { covers: vec![NormalScope::Everything], by_rules: false };
         let scopes = site.map_or_else(everything, |site| NormalScopes::of(&order.scopes, site));
         *self.settled.lock() = None;
+        // Held until the order is known here: a sweep that runs already may drop for it at once.
+        let mut counts = self.counts.lock();
         let taken = self.change(|ledger| ledger.apply(order, &scopes));
         if matches!(taken, Taken::Applied | Taken::Gap { .. }) {
-            self.count_for(order.sequence, scopes.covers);
+            counts.insert(order.sequence, Counted { covers: scopes.covers, dropped: 0, learnt: self.learnt() });
+            while counts.len() > COUNTED_ORDERS {
+                counts.pop_first();
+            }
         }
         taken
     }
@@ -170,6 +177,7 @@ impl Purge {
                 store.sweep(shard, |key, held| self.keeps(key, held));
                 tokio::task::yield_now().await;
             }
+            self.counted(stamp);
             self.swept.send_replace(stamp);
             self.forget(Stamp(stamp));
         }
@@ -193,11 +201,10 @@ impl Purge {
         }
     }
 
-    fn count_for(&self, sequence: SequenceNumber, covers: Vec<NormalScope>) {
-        let mut counts = self.counts.lock();
-        counts.insert(sequence, Counted { covers, dropped: 0 });
-        while counts.len() > COUNTED_ORDERS {
-            counts.pop_first();
+    /// A sweep has counted all that orders up to `stamp` drop: what they name is not needed any more.
+    fn counted(&self, stamp: u64) {
+        for counted in self.counts.lock().values_mut().filter(|counted| counted.learnt <= stamp) {
+            counted.covers = Vec::new();
         }
     }
 
@@ -219,5 +226,57 @@ impl Purge {
         drop(ledger);
         self.work.notify_one();
         outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use edge_cache::Stored;
+    use edge_contract::Epoch;
+    use futures::FutureExt;
+    use http::{HeaderMap, Response};
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::fill::received;
+    use crate::respond::body::nothing;
+    use crate::store::held::Content;
+    use crate::testing::site;
+
+    /// A log that has begun, and a store of responses that were read before every order of a test.
+    fn begun(responses: u64) -> (Purge, Store) {
+        let (purge, store) = (Purge::default(), Store::new(64 * 1024 * 1024));
+        purge.take_head(Head { epoch: Epoch(7), sequence: 1, floor: 1, flush: 0 });
+        (0..responses).for_each(|n| fill(&purge, &store, n));
+        (purge, store)
+    }
+
+    /// Stores `/n`, read at this moment.
+    fn fill(purge: &Purge, store: &Store, n: u64) {
+        let (now, (parts, ())) = (Clock::standing().now(), Response::new(()).into_parts());
+        let stored = Stored::new(&parts, &HeaderMap::new(), received(now, now), purge.label());
+        let room = store.hold(1_024).expect("there is room");
+        let held = Held::new(stored, Content::Whole(nothing()), Arc::new(room));
+        let path = NormalPath::parse(&format!("/{n}")).expect("is one");
+        store.insert(&CacheKey::new("s", None, &path, None), Arc::new(held), |_| true);
+    }
+
+    fn apply(purge: &Purge, sequence: SequenceNumber, scopes: Vec<Scope>) {
+        let order = PurgeOrder { epoch: Epoch(7), sequence, uid: format!("uid-{sequence}"), scopes };
+        assert_eq!(purge.apply(&order, Some(&site("s"))), Taken::Applied);
+    }
+
+    #[test]
+    fn what_an_order_names_is_let_go_once_it_has_dropped_everything() {
+        let (purge, store) = begun(10);
+        apply(&purge, 2, vec![Scope::Exact("/1".into()), Scope::Exact("/never".into())]);
+        let mut sweep = std::pin::pin!(purge.sweep(&store));
+        for _ in 0..2 * store.shards() {
+            assert!(sweep.as_mut().now_or_never().is_none());
+        }
+        assert_eq!((purge.removed(2), store.responses()), (1, 9));
+        assert!(purge.counts.lock().values().all(|counted| counted.covers.is_empty()));
     }
 }
