@@ -29,6 +29,8 @@ const FORGET_FROM: usize = 4_096;
 pub struct Purge {
     ledger: RwLock<Ledger>,
     stamp: AtomicU64,
+    /// The newest stamp that is worth a look through the store.
+    wanted: AtomicU64,
     counts: Mutex<BTreeMap<SequenceNumber, Counted>>,
     work: Notify,
     swept: watch::Sender<u64>,
@@ -107,8 +109,17 @@ impl Purge {
     }
 
     /// RFC 9111 §4.4: an unsafe request was answered without an error.
+    ///
+    /// What is stored of its target goes when the next response takes its place: a look through everything for each write would
+    /// keep an edge busy that gets many. Only when too many are remembered is there one, so that they can be forgotten.
     pub fn overwritten(&self, target: &str) {
-        self.change(|ledger| ledger.overwritten(target));
+        let (remembered, stamp) = self.learn(|ledger| {
+            ledger.overwritten(target);
+            ledger.len()
+        });
+        if remembered >= FORGET_FROM {
+            self.want(stamp);
+        }
     }
 
     /// The key rules of the site changed from `old` to `new`, perhaps.
@@ -134,12 +145,12 @@ impl Purge {
         self.counts.lock().get(&sequence).map_or(0, |counted| counted.dropped)
     }
 
-    /// How often something was learnt that may drop stored responses.
+    /// The stamp of what was learnt last that a sweep must look through everything for.
     pub fn learnt(&self) -> u64 {
-        self.stamp.load(Ordering::Acquire)
+        self.wanted.load(Ordering::Acquire)
     }
 
-    /// How much of [`Self::learnt`] a sweep has looked through everything for, and every later such number.
+    /// Up to which stamp a sweep has looked through everything, and every later such stamp.
     pub fn swept(&self) -> watch::Receiver<u64> {
         self.swept.subscribe()
     }
@@ -168,11 +179,11 @@ impl Purge {
     /// Looks through the store whenever something was learnt; never ends.
     pub async fn sweep(&self, store: &Store) {
         loop {
-            let stamp = self.learnt();
-            if stamp == *self.swept.borrow() {
+            if self.behind() == 0 {
                 self.work.notified().await;
                 continue;
             }
+            let stamp = self.stamp.load(Ordering::Acquire);
             for shard in 0..store.shards() {
                 store.sweep(shard, |key, held| self.keeps(key, held));
                 tokio::task::yield_now().await;
@@ -214,18 +225,26 @@ impl Purge {
         }
         let mut ledger = self.ledger.write();
         ledger.forget(stamp);
-        // Nothing new was learnt, so there is nothing to sweep for.
         self.stamp.store(ledger.stamp().0, Ordering::Release);
-        self.swept.send_replace(ledger.stamp().0);
     }
 
     fn change<T>(&self, by: impl FnOnce(&mut Ledger) -> T) -> T {
+        let (outcome, stamp) = self.learn(by);
+        self.want(stamp);
+        outcome
+    }
+
+    fn learn<T>(&self, by: impl FnOnce(&mut Ledger) -> T) -> (T, u64) {
         let mut ledger = self.ledger.write();
         let outcome = by(&mut ledger);
-        self.stamp.store(ledger.stamp().0, Ordering::Release);
-        drop(ledger);
+        let stamp = ledger.stamp().0;
+        self.stamp.store(stamp, Ordering::Release);
+        (outcome, stamp)
+    }
+
+    fn want(&self, stamp: u64) {
+        self.wanted.fetch_max(stamp, Ordering::AcqRel);
         self.work.notify_one();
-        outcome
     }
 }
 
@@ -266,6 +285,36 @@ mod tests {
     fn apply(purge: &Purge, sequence: SequenceNumber, scopes: Vec<Scope>) {
         let order = PurgeOrder { epoch: Epoch(7), sequence, uid: format!("uid-{sequence}"), scopes };
         assert_eq!(purge.apply(&order, Some(&site("s"))), Taken::Applied);
+    }
+
+    #[test]
+    fn an_order_that_comes_while_a_sweep_forgets_older_ones_is_swept_for_too() {
+        let (purge, store) = begun(2_000);
+        apply(&purge, 2, (0..FORGET_FROM).map(|n| Scope::Exact(format!("/other/{n}"))).collect());
+        let mut sweep = std::pin::pin!(purge.sweep(&store));
+        // One part of the store is done.
+        assert!(sweep.as_mut().now_or_never().is_none());
+        apply(&purge, 3, vec![Scope::Prefix("/".into())]);
+        for _ in 0..2 * store.shards() {
+            assert!(sweep.as_mut().now_or_never().is_none());
+        }
+        assert_eq!((store.responses(), purge.removed(3), purge.behind()), (0, 2_000, 0));
+    }
+
+    #[test]
+    fn writes_are_looked_through_everything_for_only_once_they_are_many() {
+        let (purge, store) = begun(10);
+        let mut sweep = std::pin::pin!(purge.sweep(&store));
+        let mut go_on = || (0..2 * store.shards()).for_each(|_| assert!(sweep.as_mut().now_or_never().is_none()));
+        go_on();
+        purge.overwritten("/1");
+        assert_eq!((purge.behind(), store.responses()), (0, 10));
+        for n in 0..FORGET_FROM {
+            purge.overwritten(&format!("/{n}"));
+        }
+        assert!(purge.behind() > 0);
+        go_on();
+        assert_eq!((purge.behind(), store.responses(), purge.ledger.read().len()), (0, 0, 0));
     }
 
     #[test]
