@@ -1,6 +1,7 @@
 //! Unsafe requests that this edge answered into which of its own reads are void (RFC 9111 §4.4), by a sub-sequence of its own.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use super::{Refused, Stamp};
 
@@ -8,13 +9,16 @@ use super::{Refused, Stamp};
 const LIMIT: usize = 8_192;
 
 /// Which targets were written to, and when.
+///
+/// Targets are what viewers write, as long as they like: only their hashes are kept. Two that share one are void together.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Local {
     counter: u64,
-    newest: HashMap<Box<str>, u64>,
+    newest: HashMap<u64, u64>,
     /// In the order they came, for forgetting; a target may be in it more than once.
-    order: VecDeque<(Box<str>, u64, Stamp)>,
+    order: VecDeque<(u64, u64, Stamp)>,
     forgotten: (u64, Stamp),
+    names: BuildHasherDefault<DefaultHasher>,
 }
 
 impl Local {
@@ -28,8 +32,9 @@ impl Local {
 
     pub(super) fn mark(&mut self, target: &str, stamp: Stamp) {
         self.counter = self.counter.saturating_add(1);
-        self.newest.insert(target.into(), self.counter);
-        self.order.push_back((target.into(), self.counter, stamp));
+        let name = self.names.hash_one(target);
+        self.newest.insert(name, self.counter);
+        self.order.push_back((name, self.counter, stamp));
         if self.order.len() > LIMIT {
             self.forget_oldest();
         }
@@ -40,7 +45,7 @@ impl Local {
         if label < forgotten && checked < since {
             return Some(Refused::TooOld);
         }
-        self.newest.get(target).filter(|newest| label < **newest).map(|_| Refused::Overwritten)
+        self.newest.get(&self.names.hash_one(target)).filter(|newest| label < **newest).map(|_| Refused::Overwritten)
     }
 
     pub(super) fn forget(&mut self, stamp: Stamp) {
@@ -50,9 +55,9 @@ impl Local {
     }
 
     fn forget_oldest(&mut self) {
-        let Some((target, number, stamp)) = self.order.pop_front() else { return };
-        if self.newest.get(&target) == Some(&number) {
-            self.newest.remove(&target);
+        let Some((name, number, stamp)) = self.order.pop_front() else { return };
+        if self.newest.get(&name) == Some(&number) {
+            self.newest.remove(&name);
             self.forgotten = (number, stamp);
         }
     }
