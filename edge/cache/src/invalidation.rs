@@ -218,7 +218,7 @@ impl Ledger {
     /// by the new ones, with no order taken in between.
     ///
     /// An order whose path was normalised under the old rules may mean other keys under the new ones, so what is older than it
-    /// is dropped as a whole. Rare: only exact paths with a query, and `/`, depend on rules at all.
+    /// is dropped as a whole. Rare: only exact paths depend on rules, those with a query, `/`, and where rules drop parameters.
     pub fn rules_changed(&mut self) {
         self.next_stamp();
         for log in [&mut self.log, &mut self.next].into_iter().flatten() {

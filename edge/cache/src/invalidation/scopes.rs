@@ -92,12 +92,16 @@ impl<'a> Rules<'a> {
     }
 
     /// An exact path: its query goes through the key rules of the behavior that serves it.
+    ///
+    /// Where a rule drops parameters, a path without a query means every query that is dropped whole, too.
     fn exact(&self, text: &str, found: &mut NormalScopes) {
         let (path, raw_query) = split_query(text);
         let paths = self.paths(path);
         found.by_rules |= raw_query.is_some() || is_root(&paths);
         for path in paths {
-            let keyed = query::keyed(raw_query, self.query_key(&path));
+            let rule = self.query_key(&path);
+            found.by_rules |= *rule != QueryKey::All;
+            let keyed = query::keyed(raw_query, rule);
             found.covers.push(NormalScope::Exact(target(&path, keyed.as_deref())));
         }
     }

@@ -396,6 +396,17 @@ fn new_key_rules_do_not_bring_back_what_an_order_meant_under_the_old_ones() {
 }
 
 #[test]
+fn a_path_that_meant_every_query_means_it_still_when_queries_are_keyed() {
+    let mut ledger = begun();
+    let before = ledger.label();
+    let scoped = order(E, 1, exact("/a"));
+    // Under `None` /a is what a request for /a?page=2 gets.
+    ledger.apply(&scoped, &NormalScopes::of(&scoped.scopes, &site(QueryKey::None, None)));
+    ledger.rules_changed();
+    check(&ledger, before, "/a?page=2", Err(Refused::TooOld));
+}
+
+#[test]
 fn new_key_rules_cost_nothing_where_no_order_depended_on_them() {
     let mut ledger = begun();
     let before = ledger.label();
