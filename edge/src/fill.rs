@@ -109,7 +109,11 @@ impl Work {
         }
         let room = live.store().hold(held::cost(key.len(), &stored.headers))?;
         let freshened = Arc::new(Held::new(*stored, held.content.clone(), Arc::new(room)));
-        live.store().exchange(key, held, Arc::clone(&freshened));
+        if storing::may_stay(&freshened.stored, self.ask.policy()) {
+            live.store().exchange(key, held, Arc::clone(&freshened));
+        } else {
+            live.store().sweep_key(key, |other| !std::ptr::eq(other, held.as_ref()));
+        }
         Some(freshened)
     }
 

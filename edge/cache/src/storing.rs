@@ -101,6 +101,11 @@ pub fn decide(exchange: &Exchange<'_>, response: &response::Parts, policy: &Poli
     }
 }
 
+/// RFC 9111 §3 for a stored response that a 304 freshened: its new fields may forbid what the old ones allowed.
+pub fn may_stay(freshened: &Stored, policy: &Policy) -> bool {
+    refusal(freshened, false, policy).is_none()
+}
+
 fn refusal(stored: &Stored, authorized: bool, policy: &Policy) -> Option<Reason> {
     let terms = &stored.terms;
     // §3.5; and no `ttl.min` makes an authorized answer shareable that its origin forbids to store.
@@ -127,7 +132,7 @@ fn refusal(stored: &Stored, authorized: bool, policy: &Policy) -> Option<Reason>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{AT_ONCE, UNKNOWN, fields, judge, policy, response};
+    use crate::testing::{self, AT_ONCE, UNKNOWN, fields, judge, policy, response};
 
     #[track_caller]
     fn check(status: u16, lines: &[&str], expect: Option<Reason>) {
@@ -169,6 +174,18 @@ mod tests {
         check(200, &["set-cookie: a=b", "cache-control: public, max-age=60"], Some(Reason::SetCookie));
         check_policy(200, &["set-cookie: a=b"], (10, 20, 30), Some(Reason::SetCookie));
         check(200, &["set-cookie: a=b", "connection: set-cookie"], Some(Reason::SetCookie));
+    }
+
+    #[test]
+    fn a_304_may_forbid_what_the_response_allowed() {
+        let check = |lines: &[&str], expect: bool| {
+            assert_eq!(may_stay(&testing::stored(lines), &policy(0, 100, 1_000)), expect, "{lines:?}");
+        };
+        check(&["cache-control: max-age=60"], true);
+        check(&["cache-control: no-cache"], true);
+        check(&["cache-control: no-store"], false);
+        check(&["cache-control: private"], false);
+        check(&["vary: *"], false);
     }
 
     #[test]

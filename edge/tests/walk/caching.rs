@@ -64,6 +64,26 @@ async fn a_stale_response_is_validated_and_a_304_makes_it_fresh_again() {
 }
 
 #[tokio::test]
+async fn a_304_that_forbids_storing_ends_what_is_stored() {
+    for forbidding in ["cache-control: no-store\r\n", "cache-control: private\r\n", "vary: *\r\n"] {
+        let origin = Origin::start(move |seen, exchange| async move {
+            if seen.header("if-none-match").is_some() {
+                return exchange.respond("304 Not Modified", forbidding, "").await;
+            }
+            let fields = "etag: \"v\"\r\ncache-control: max-age=10\r\n";
+            exchange.respond("200 OK", fields, &format!("read {}", seen.number)).await
+        })
+        .await;
+        let edge = Edge::start(config(origin.address)).await;
+        edge.get("/a").await;
+        edge.skip(11);
+        assert_eq!(edge.get("/a").await.body, "read 1", "it still is what the viewer asked for");
+        assert_eq!(edge.live().store().responses(), 0, "{forbidding}");
+        assert_eq!(edge.get("/a").await.body, "read 3");
+    }
+}
+
+#[tokio::test]
 async fn a_stale_response_that_changed_is_replaced() {
     let origin = Origin::numbered("etag: \"v\"\r\ncache-control: max-age=10\r\n").await;
     let edge = Edge::start(config(origin.address)).await;
