@@ -145,6 +145,7 @@ async fn what_is_not_for_sharing_is_asked_for_by_everyone_and_not_waited_for_aga
     let viewers = join_all((0..5).map(|_| edge.get("/a")));
     let (replies, ()) = tokio::join!(viewers, async {
         until("all want it", || edge.running.edge.collapse.interested() == 5).await;
+        origin.read_times(1).await;
         assert_eq!(origin.reads(), 1);
         first.open();
     });

@@ -197,3 +197,29 @@ async fn a_floor_that_the_edge_has_reached_drops_nothing() {
     assert_eq!(acknowledged(&answers), Some((EPOCH, 2, Some("a"))));
     assert_eq!(operator.get("/kept").await, "read 1");
 }
+
+/// F13: what one thread acknowledged holds on every other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_thread_serves_what_was_read_before_an_order_that_another_took() {
+    let origin = Origin::numbered("").await;
+    let edge = std::sync::Arc::new(Edge::start(config(origin.address)).await);
+    edge.begin_log();
+    let read = |body: &str| body.strip_prefix("read ").and_then(|number| number.parse().ok()).unwrap_or(0_usize);
+    let mut viewers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let edge = std::sync::Arc::clone(&edge);
+        viewers.spawn(async move {
+            loop {
+                edge.get("/a").await;
+            }
+        });
+    }
+    for sequence in 2..200 {
+        let before = origin.reads();
+        edge.order(sequence, vec![Scope::Exact("/a".into())]);
+        for reply in futures::future::join_all((0..4).map(|_| edge.get("/a"))).await {
+            assert!(read(&reply.body) > before, "{reply:?} after {before}");
+        }
+    }
+    viewers.shutdown().await;
+}
