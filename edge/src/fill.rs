@@ -24,7 +24,7 @@ use crate::forward::body::{OriginBody, RequestBody};
 use crate::process::Edge;
 use crate::store::block::{self, BLOCK_OVERHEAD};
 use crate::store::budget::Hold;
-use crate::store::held::{self, Content, Held, Whole};
+use crate::store::held::{self, Content, Held, Trailers, Whole};
 use crate::store::recording::Recording;
 
 /// How long the slowest viewer of a response that is not kept may hold up the others.
@@ -250,7 +250,7 @@ impl Work {
             Recorded::Whole(trailers) => trailers,
         };
         let (live, key) = (&self.edge.live, &self.ask.key);
-        let whole = self.whole(recording, trailers.clone());
+        let Some(whole) = self.whole(recording, trailers.as_ref()) else { return recording.finish(trailers) };
         let completed = Arc::new(held.completed(whole));
         let displaced = live.store().insert(key, completed, |held| live.purge().admits(key, held).is_admitted());
         for old in &displaced.replaced {
@@ -262,14 +262,19 @@ impl Work {
         recording.finish(trailers);
     }
 
-    /// The blocks as they are stored: small bodies, and those that came in crumbs, as one.
-    fn whole(&self, recording: &Recording, trailers: Option<HeaderMap>) -> Whole {
+    /// The blocks as they are stored: small bodies, and those that came in crumbs, as one. None: there is no room for the trailers.
+    fn whole(&self, recording: &Recording, trailers: Option<&HeaderMap>) -> Option<Whole> {
+        let room_for = |fields: &HeaderMap| self.edge.live.store().hold(held::cost(0, fields));
+        let trailers = match trailers {
+            Some(fields) => Some(Arc::new(Trailers::new(fields, room_for(fields)?))),
+            None => None,
+        };
         let blocks = recording.blocks();
         let size: usize = blocks.iter().map(Bytes::len).sum();
         let worth_joining = blocks.len() > 1 && (size <= ONE_BLOCK || size / blocks.len() < PIECE);
         let room = worth_joining.then(|| self.edge.live.store().hold(size + BLOCK_OVERHEAD)).flatten();
         let blocks = room.map_or(blocks.clone(), |room| vec![block::join(&blocks, room)]);
-        Whole { blocks: blocks.into(), length: size as u64, trailers: trailers.map(Arc::new) }
+        Some(Whole { blocks: blocks.into(), length: size as u64, trailers })
     }
 }
 

@@ -71,7 +71,7 @@ impl Unsent {
             return Some(Frame::data(block.clone()));
         }
         let trailers = self.whole.trailers.as_ref().filter(|_| std::mem::take(&mut self.trailers_due))?;
-        Some(Frame::trailers(trailers.as_ref().clone()))
+        Some(Frame::trailers(trailers.fields.clone()))
     }
 
     fn is_sent(&self) -> bool {

@@ -51,7 +51,22 @@ pub struct Whole {
     /// Their sum.
     pub length: u64,
     /// What came after the body.
-    pub trailers: Option<Arc<HeaderMap>>,
+    pub trailers: Option<Arc<Trailers>>,
+}
+
+/// Fields that came after a body; they pay for themselves.
+#[derive(Debug)]
+pub struct Trailers {
+    /// The fields.
+    pub fields: HeaderMap,
+    _hold: Hold,
+}
+
+impl Trailers {
+    /// Keeps them; `hold` stands for [`cost`].
+    pub fn new(fields: &HeaderMap, hold: Hold) -> Self {
+        Self { fields: detached(fields.clone()), _hold: hold }
+    }
 }
 
 impl Held {
@@ -106,17 +121,21 @@ pub fn cost(key_length: usize, headers: &HeaderMap) -> usize {
 
 /// Copies the fields of a head to blocks of exactly their size: as they come, each one pins the buffer it was read into.
 pub fn detach(head: &mut response::Parts) {
-    let attached = std::mem::take(&mut head.headers);
-    head.headers.reserve(attached.len());
+    head.headers = detached(std::mem::take(&mut head.headers));
+}
+
+fn detached(attached: HeaderMap) -> HeaderMap {
+    let mut fields = HeaderMap::with_capacity(attached.len());
     let mut last_name: Option<HeaderName> = None;
     for (name, value) in attached {
         if let Some(name) = name {
             last_name = HeaderName::from_bytes(name.as_str().as_bytes()).ok();
         }
         if let (Some(name), Ok(value)) = (&last_name, HeaderValue::from_bytes(value.as_bytes())) {
-            head.headers.append(name.clone(), value);
+            fields.append(name.clone(), value);
         }
     }
+    fields
 }
 
 #[cfg(test)]

@@ -204,6 +204,25 @@ async fn what_readers_still_hold_counts_until_they_let_go() {
 }
 
 #[tokio::test]
+async fn what_comes_after_a_body_counts_too() {
+    let origin = Origin::start(|_, mut exchange| async move {
+        let trailer = "x".repeat(10_000);
+        exchange.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n").await;
+        exchange.write(format!("x-trailer: {trailer}\r\n\r\n")).await;
+        Then::KeepAlive(exchange)
+    })
+    .await;
+    let edge = Edge::start(config(origin.address)).await;
+    assert_eq!((edge.get("/a").await.body.as_str(), edge.live().store().responses()), ("abc", 1));
+    assert!(edge.live().store().held() > 10_000, "{}", edge.live().store().held());
+    let edge = Edge::with(&["--cache-memory", "8192"], config(origin.address)).await;
+    for _ in 0..2 {
+        assert_eq!((edge.get("/a").await.body.as_str(), edge.live().store().responses()), ("abc", 0));
+    }
+    assert_eq!(origin.reads(), 3);
+}
+
+#[tokio::test]
 async fn what_is_asked_for_again_outlives_what_was_asked_for_once() {
     let origin = sized(true).await;
     let edge = Edge::with(&["--cache-memory", "1048576"], config(origin.address)).await;
