@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use edge_cache::date::Date;
 use edge_cache::reuse::{self, Failure, Fallback};
-use edge_cache::storing::{self, Exchange, Storing};
+use edge_cache::storing::{self, Exchange, Reason, Storing};
 use edge_cache::validation::{self, Conditional, Freshened};
 use edge_cache::{Label, Moment, Received, Stored};
 use http::{HeaderMap, Method, StatusCode, response};
@@ -133,7 +133,12 @@ impl Work {
             label,
         };
         match storing::decide(&exchange, &parts, self.ask.policy()) {
-            Storing::Skip(reason) => self.pass(parts, body, NotKept::Refused(reason)),
+            Storing::Skip(reason) => {
+                if !matches!(reason, Reason::Partial) && !parts.status.is_server_error() {
+                    self.supersede(&forwarded, received);
+                }
+                self.pass(parts, body, NotKept::Refused(reason));
+            }
             Storing::Store(stored) => {
                 // Not what the field says: a 204 has no content whatever it says.
                 let length = http_body::Body::size_hint(&body).exact();
@@ -148,6 +153,14 @@ impl Work {
                 self.finish(&held, &recording, recorded);
             }
         }
+    }
+
+    /// RFC 9111 §4.3.3: the origin has another answer now, so the one that is stored stands in for nothing any more. An error of the
+    /// origin's own is no such answer.
+    fn supersede(&self, forwarded: &HeaderMap, received: Received) {
+        let newer = |held: &Held| held.stored.received.asked > received.asked;
+        let keep = |held: &Held| newer(held) || !held.stored.selecting.matches(|| forwarded.clone());
+        self.edge.live.store().sweep_key(&self.ask.key, keep);
     }
 
     /// Room for the head, and for all of a body whose length is known: one that would not fit is not begun.

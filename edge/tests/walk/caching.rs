@@ -110,6 +110,27 @@ async fn a_response_served_stale_while_revalidating_is_refreshed_behind_the_view
 }
 
 #[tokio::test]
+async fn what_the_origin_has_another_answer_for_stands_in_for_nothing_any_more() {
+    // An error of the origin's own says nothing of what is stored.
+    for (status, stands_in) in [("403 Forbidden", false), ("302 Found", false), ("599 Error", true)] {
+        let origin = Origin::start(move |seen, exchange| async move {
+            match seen.number {
+                1 => exchange.respond("200 OK", "cache-control: max-age=10\r\n", "revoked").await,
+                2 => exchange.respond(status, "", "").await,
+                _ => exchange.reset(),
+            }
+        })
+        .await;
+        let edge = Edge::start(config(origin.address)).await;
+        edge.get("/a").await;
+        edge.skip(11);
+        assert!(status.starts_with(edge.get("/a").await.status.as_str()));
+        let unreachable = edge.get("/a").await;
+        assert_eq!(unreachable.body == "revoked", stands_in, "{status}: {unreachable:?}");
+    }
+}
+
+#[tokio::test]
 async fn ttl_zero_stores_nothing_and_carries_everything() {
     let origin = Origin::numbered("cache-control: max-age=60\r\n").await;
     let mut config = config(origin.address);
