@@ -20,6 +20,16 @@ struct State {
     calls: Vec<String>,
     bodies: BTreeMap<String, Value>,
     faults: VecDeque<(String, Fault)>,
+    cut: Option<Cut>,
+}
+
+/// When a process dies: with a call of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut {
+    /// How many calls are answered before.
+    pub after: usize,
+    /// Whether the last call is carried out, though nobody hears the answer.
+    pub carried_out: bool,
 }
 
 /// What becomes of a call instead.
@@ -81,9 +91,16 @@ impl FakeApi {
         self.0.lock().faults.push_back((call.to_owned(), fault));
     }
 
+    /// Has nobody hear an answer after so many calls, until it is mended.
+    pub fn cut(&self, cut: Cut) {
+        self.0.lock().cut = Some(cut);
+    }
+
     /// Has every call succeed again.
     pub fn mend(&self) {
-        self.0.lock().faults.clear();
+        let mut state = self.0.lock();
+        state.faults.clear();
+        state.cut = None;
     }
 
     async fn answer(self, request: Request<Body>) -> Result<Response<Body>, std::convert::Infallible> {
@@ -95,12 +112,19 @@ impl FakeApi {
         if fault == Some(Fault::Silence) {
             std::future::pending::<()>().await;
         }
+        let is_last = self.0.lock().is_cut();
+        if is_last == Some(false) {
+            std::future::pending::<()>().await;
+        }
         let (status, answer) = match fault {
             Some(Fault::Once(code) | Fault::Always(code)) => failure(code, "a fault that the test wants"),
             Some(Fault::NamespaceEnds) => namespace_ends(),
             _ if is_list(&head) => self.0.lock().list(short(head.uri.path()), head.uri.query().unwrap_or_default()),
             _ => self.0.lock().handle(&head.method, short(head.uri.path()), body),
         };
+        if is_last == Some(true) {
+            std::future::pending::<()>().await;
+        }
         let answer = serde_json::to_vec(&answer).expect("encodes");
         Ok(Response::builder().status(status).body(Body::from(answer)).expect("a response"))
     }
@@ -116,6 +140,18 @@ impl State {
             self.faults.remove(at);
         }
         Some(fault)
+    }
+
+    /// Nothing while calls are answered; else whether this one is carried out.
+    fn is_cut(&mut self) -> Option<bool> {
+        let cut = self.cut.as_mut()?;
+        let left = cut.after.checked_sub(1);
+        let carried_out = cut.carried_out && left.is_none();
+        match left {
+            Some(left) => cut.after = left,
+            None => cut.carried_out = false,
+        }
+        left.is_none().then_some(carried_out)
     }
 
     fn handle(&mut self, method: &Method, path: &str, body: Value) -> (StatusCode, Value) {

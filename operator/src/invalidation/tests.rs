@@ -1,5 +1,7 @@
 //! The driver against an API in memory: what it settles, whom it waits for, what it tells the edges.
 
+mod leaders;
+
 use std::time::Duration;
 
 use crds::Invalidation;
@@ -49,15 +51,7 @@ impl Site {
 
     /// A user creates an Invalidation of one path.
     fn invalidate(&self, name: &str) {
-        let owner = json!({"apiVersion": "cdn.kubefront.io/v1alpha1", "kind": "Distribution", "name": "shop",
-            "uid": "uid-shop"});
-        let invalidation = json!({
-            "apiVersion": "cdn.kubefront.io/v1alpha1", "kind": "Invalidation",
-            "metadata": {"namespace": "default", "name": name, "uid": format!("uid-{name}"), "generation": 1,
-                "creationTimestamp": "2026-11-22T00:00:00Z", "ownerReferences": [owner]},
-            "spec": {"distributionRef": {"name": "shop"}, "paths": ["/index.html"]},
-        });
-        see(&self.context.stores.invalidations, &self.api.put("invalidations", invalidation));
+        see(&self.context.stores.invalidations, &self.api.put("invalidations", invalidation_of(name)));
     }
 
     /// The node of every pod.
@@ -144,6 +138,18 @@ impl Edge {
 
 fn key() -> DistributionKey {
     DistributionKey::new("default", "shop")
+}
+
+/// An Invalidation of one path, as a user creates it.
+fn invalidation_of(name: &str) -> Value {
+    let owner = json!({"apiVersion": "cdn.kubefront.io/v1alpha1", "kind": "Distribution", "name": "shop",
+        "uid": "uid-shop"});
+    json!({
+        "apiVersion": "cdn.kubefront.io/v1alpha1", "kind": "Invalidation",
+        "metadata": {"namespace": "default", "name": name, "uid": format!("uid-{name}"), "generation": 1,
+            "creationTimestamp": "2026-11-22T00:00:00Z", "ownerReferences": [owner]},
+        "spec": {"distributionRef": {"name": "shop"}, "paths": ["/index.html"]},
+    })
 }
 
 /// The watch of a table tells of an object.
