@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 export KUBEFRONT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kubefront
 export CARGO_TARGET_DIR ?= $(KUBEFRONT_CACHE)/target
+$(shell CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)' .ci/claim)
 export PATH := $(CURDIR)/target/bin:$(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin:$(KUBEFRONT_CACHE)/go/bin:/usr/sbin:/sbin
 
 # How many nodes `cluster-up` starts.
