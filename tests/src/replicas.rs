@@ -38,22 +38,37 @@ pub async fn scale(client: &Client, replicas: i32) {
     .await;
 }
 
+/// Waits until a replica leads that lives, and edges have somebody to call.
+pub async fn somebody_leads(client: &Client) {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
+    let pods: Api<Pod> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
+    eventually("a living replica leads", || async {
+        let lease = leases.get(OPERATOR).await.expect("reads");
+        let Some(leader) = leader(&lease) else { return false };
+        pods.get_opt(&leader).await.expect("reads").is_some_and(|pod| pod.metadata.deletion_timestamp.is_none())
+    })
+    .await;
+}
+
+/// The pod of the replica that holds the Lease.
+fn leader(lease: &Lease) -> Option<String> {
+    let holder = lease.spec.as_ref()?.holder_identity.as_deref().filter(|holder| !holder.is_empty())?;
+    Some(holder.rsplit_once('_').map_or(holder, |(pod, _)| pod).to_owned())
+}
+
 /// SIGKILL to the process of the replica that leads: it releases nothing and says goodbye to nobody. Its pod is deleted after
 /// that, because the kubelet would let the container wait longer after each death. Needs root on the cluster's machine.
 pub async fn kill_leader(client: &Client) {
     let leases: Api<Lease> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
     let pods: Api<Pod> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
-    let leads =
-        |lease: &Lease| lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone()).filter(|id| !id.is_empty());
-    let lease = until(&leases, OPERATOR, "somebody leads", |lease| leads(lease).is_some()).await;
-    let holder = leads(&lease).unwrap_or_default();
-    let name = holder.rsplit_once('_').map_or(holder.as_str(), |(pod, _)| pod);
+    let lease = until(&leases, OPERATOR, "somebody leads", |lease| leader(lease).is_some()).await;
+    let name = leader(&lease).unwrap_or_default();
     // Whoever held it may have died a moment ago: then the operator is without a leader anyway.
-    let Some(pod) = pods.get_opt(name).await.expect("reads") else { return };
+    let Some(pod) = pods.get_opt(&name).await.expect("reads") else { return };
     for process in processes_of(&pod.uid().unwrap_or_default()) {
         run("kill", &["-KILL", &process]).await;
     }
-    let _ = pods.delete(name, &DeleteParams::default().grace_period(0)).await;
+    let _ = pods.delete(&name, &DeleteParams::default().grace_period(0)).await;
 }
 
 /// The operator's processes in a pod. Pods of this machine's cluster are in its process table.
