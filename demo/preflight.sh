@@ -1,6 +1,6 @@
 # Sourced by run: says what the demo needs and will do, and stops with the other way where it cannot work.
 
-other_way="use a cluster that you have: make demo CONTEXT=name (a context of kubectl, Kubernetes 1.33 or later)."
+other_way="use a cluster that you have: make demo CONTEXT=name (a context of kubectl, Kubernetes 1.33 or later; REGISTRY=… beside it unless it is of kind, k3d or minikube)."
 
 needs_linux() {
   [ "$(uname -s)" = Linux ] ||
@@ -30,7 +30,7 @@ preflight_own_cluster() {
 }
 
 preflight_context() {
-  local tool version
+  local tool version namespace found
   for tool in kubectl helm; do
     command -v $tool >/dev/null || fail "$tool is not in PATH: install it (https://kubernetes.io/docs/tasks/tools, https://helm.sh/docs/intro/install)."
   done
@@ -41,6 +41,12 @@ preflight_context() {
     fail "The cluster of context \"$CONTEXT\" does not answer: kubectl --context $CONTEXT version"
   [ "$(printf '%s\n1.33\n' "$version" | sort -V | head -n 1)" = 1.33 ] ||
     fail "The cluster of context \"$CONTEXT\" is Kubernetes $version; Kubefront needs 1.33 or later."
+  for namespace in kubefront-system demo; do
+    found=$(kubectl --context "$CONTEXT" get namespace "$namespace" --ignore-not-found -o jsonpath='{.metadata.name} {.metadata.labels.cdn\.kubefront\.io/demo}') ||
+      fail "The cluster of context \"$CONTEXT\" does not say whether it has a namespace $namespace."
+    [[ $found = "" || $found = "$namespace true" ]] ||
+      fail "That cluster has a namespace $namespace which is not this demo's: the demo would take it over, and demo-down would delete it."
+  done
   say "In the cluster of context \"$CONTEXT\" (Kubernetes $version) this makes the namespaces kubefront-system and demo, and" \
     "Kubefront's two CRDs and cluster roles; \`make demo-down CONTEXT=$CONTEXT\` removes them." \
     "Images are built here ($(.ci/prepare --list build | paste -sd ';' | sed 's/^$/nothing/') to be installed first) and reach its nodes so: $images_go_by"
