@@ -7,7 +7,9 @@ MAKEFLAGS += --no-print-directory
 
 export KUBEFRONT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kubefront
 export CARGO_TARGET_DIR ?= $(KUBEFRONT_CACHE)/target
+ifneq ($(filter-out help fmt demo-down cluster-down,$(MAKECMDGOALS)),)
 $(shell CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)' .ci/claim)
+endif
 export PATH := $(CURDIR)/target/bin:$(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin:$(KUBEFRONT_CACHE)/go/bin:/usr/sbin:/sbin
 
 # How many nodes `cluster-up` starts.
