@@ -244,7 +244,7 @@ mod tests {
     use std::thread;
 
     use edge_cache::{CacheKey, Label, NormalPath};
-    use edge_contract::{QueryKey, Scope};
+    use edge_contract::{Choice, Scope};
 
     use super::*;
     use crate::testing::{config, site};
@@ -252,13 +252,13 @@ mod tests {
     const EPOCH: Epoch = Epoch(7);
 
     /// The same site, its query strings keyed or not.
-    fn keyed(revision: u64, query_key: QueryKey) -> EdgeConfig {
+    fn keyed(revision: u64, query_key: Choice) -> EdgeConfig {
         let mut site = site("s");
-        site.behaviors[0].query_key = query_key;
+        site.behaviors[0].key.query_strings = query_key;
         EdgeConfig { revision, ..config(vec![site]) }
     }
 
-    /// What an order means under `QueryKey::None` is `/a`; under `QueryKey::All` it is this.
+    /// What an order means under `Choice::None` is `/a`; under `Choice::All` it is this.
     fn key() -> CacheKey {
         CacheKey::new("s", None, &NormalPath::parse("/a").expect("is one"), Some("x=1"))
     }
@@ -272,14 +272,14 @@ mod tests {
 
     fn ignoring_queries() -> (Live, Label) {
         let live = Live::new();
-        live.take_mounted_config(keyed(1, QueryKey::None)).expect("is sound");
+        live.take_mounted_config(keyed(1, Choice::None)).expect("is sound");
         live.take_head(Head { epoch: EPOCH, sequence: 1, floor: 1, flush: 0 });
         let label = live.purge().label();
         (live, label)
     }
 
     fn keys_queries(live: &Live) -> bool {
-        live.sites().is_some_and(|sites| sites.sites[0].site.behaviors[0].query_key == QueryKey::All)
+        live.sites().is_some_and(|sites| sites.sites[0].site.behaviors[0].key.query_strings == Choice::All)
     }
 
     #[test]
@@ -291,7 +291,7 @@ mod tests {
             thread::scope(|scope| {
                 scope.spawn(|| {
                     start.wait();
-                    live.take_mounted_config(keyed(2, QueryKey::All)).expect("is sound");
+                    live.take_mounted_config(keyed(2, Choice::All)).expect("is sound");
                 });
                 start.wait();
                 while !keys_queries(&live) {
@@ -313,7 +313,7 @@ mod tests {
                     live.apply_order(&order(2));
                 });
                 start.wait();
-                live.take_mounted_config(keyed(2, QueryKey::All)).expect("is sound");
+                live.take_mounted_config(keyed(2, Choice::All)).expect("is sound");
             });
             assert!(keys_queries(&live));
             assert!(!live.purge().admits_read(&key(), before));

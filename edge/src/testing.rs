@@ -1,8 +1,7 @@
 //! Small configurations for tests.
 
 use edge_contract::{
-    Behavior, CONTRACT, EdgeConfig, Epoch, HostHeader, Methods, Origin, OriginTarget, Protocol, QueryKey, Scheme, Site,
-    Ttl,
+    Behavior, CONTRACT, EdgeConfig, Epoch, HostHeader, Logging, Origin, OriginTarget, Protocol, Scheme, Site,
 };
 
 /// A configuration of these sites.
@@ -38,16 +37,13 @@ pub fn site(id: &str) -> Site {
             attempts: 3,
         }],
         behaviors: vec![behavior("*")],
+        trusted_proxies: vec![],
+        error_responses: vec![],
+        logging: Logging::default(),
     }
 }
 
 /// A behavior with every default.
 pub fn behavior(path_pattern: &str) -> Behavior {
-    Behavior {
-        path_pattern: path_pattern.into(),
-        origin: "app".into(),
-        methods: Methods::ReadOnly,
-        ttl: Ttl { min: 0, default: 86_400, max: 31_536_000 },
-        query_key: QueryKey::All,
-    }
+    Behavior::plain(path_pattern, "app")
 }

@@ -7,7 +7,7 @@ mod behaviors;
 mod origins;
 
 use crds::distribution;
-use edge_contract::{Protocol, Site};
+use edge_contract::{Logging, Protocol, Site};
 use sha2::{Digest, Sha256};
 
 pub use behaviors::{normal_pattern, ttl};
@@ -33,6 +33,9 @@ pub fn site(resolved: &Resolved) -> Site {
         default_root_object: spec.default_root_object.as_ref().map(|object| format!("/{object}")),
         origins: spec.origins.iter().map(|origin| origins::compile(origin, &resolved.origins)).collect(),
         behaviors: behaviors::compile(spec),
+        trusted_proxies: vec![],
+        error_responses: vec![],
+        logging: Logging::default(),
     }
 }
 

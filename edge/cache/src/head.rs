@@ -243,7 +243,7 @@ fn bare_host(authority: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use edge_contract::QueryKey;
+    use edge_contract::Choice;
 
     use super::*;
     use crate::testing;
@@ -360,7 +360,7 @@ mod tests {
     }
 
     fn behavior(methods: Methods, max: u64) -> Behavior {
-        testing::behavior("*", QueryKey::All, methods, max)
+        testing::behavior("*", Choice::All, methods, max)
     }
 
     #[track_caller]

@@ -64,7 +64,7 @@ pub fn of_request(
     path: &NormalPath,
     raw_query: Option<&str>,
 ) -> (CacheKey, Option<String>) {
-    let query = query::keyed(raw_query, &behavior.query_key);
+    let query = query::keyed(raw_query, &behavior.key.query_strings);
     let origin = site.origins.iter().find(|origin| origin.name == behavior.origin);
     let keyed_host = origin.filter(|origin| origin.host_header == HostHeader::Viewer).and(authority);
     (CacheKey::new(&site.id, keyed_host, path, query.as_deref()), query)
@@ -74,7 +74,7 @@ pub fn of_request(
 mod tests {
     use proptest::prelude::*;
 
-    use edge_contract::{Methods, QueryKey};
+    use edge_contract::{Choice, Methods};
 
     use super::*;
     use crate::testing;
@@ -94,14 +94,14 @@ mod tests {
     #[test]
     fn what_is_keyed_of_the_query_is_what_is_forwarded() {
         let site = testing::site(None, vec![]);
-        let keyed = |rule: QueryKey| {
+        let keyed = |rule: Choice| {
             of_request(&site, &testing::behavior("*", rule, Methods::All, 1), None, &path("/a"), Some("x=1&y=2"))
         };
         for (rule, expect) in [
-            (QueryKey::All, Some("x=1&y=2")),
-            (QueryKey::None, None),
-            (QueryKey::Include(vec!["y".to_owned()]), Some("y=2")),
-            (QueryKey::Exclude(vec!["y".to_owned()]), Some("x=1")),
+            (Choice::All, Some("x=1&y=2")),
+            (Choice::None, None),
+            (Choice::Include(vec!["y".to_owned()]), Some("y=2")),
+            (Choice::Exclude(vec!["y".to_owned()]), Some("x=1")),
         ] {
             let (key, query) = keyed(rule);
             assert_eq!(query.as_deref(), expect);
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_host_is_keyed_only_where_the_origin_is_sent_it() {
-        let behavior = testing::behavior("*", QueryKey::All, Methods::All, 1);
+        let behavior = testing::behavior("*", Choice::All, Methods::All, 1);
         let mut site = testing::site(None, vec![]);
         let key = |site: &Site, host| of_request(site, &behavior, Some(host), &path("/a"), None).0;
         assert_eq!(key(&site, "a"), key(&site, "b"));

@@ -53,7 +53,7 @@ fn same_host(headers: &HeaderMap, name: header::HeaderName, asked: &Asked) -> Op
 
 #[cfg(test)]
 mod tests {
-    use edge_contract::{Methods, QueryKey};
+    use edge_contract::{Choice, Methods};
 
     use super::*;
     use crate::{NormalPath, testing};
@@ -67,7 +67,7 @@ mod tests {
             query: Some("x=1&id=2".to_owned()),
         };
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
-        let rule = QueryKey::Include(vec!["id".to_owned()]);
+        let rule = Choice::Include(vec!["id".to_owned()]);
         let site = testing::site(Some("/i"), vec![testing::behavior("*", rule, Methods::All, 1)]);
         let found = targets(&method, &asked, &testing::response(status, lines), &site);
         assert_eq!(found, expect, "{method} {status} {lines:?}");

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use edge_contract::QueryKey;
+use edge_contract::Choice;
 use percent_encoding::percent_decode_str;
 
 use crate::path::{is_path_character, push_escaped};
@@ -10,13 +10,13 @@ use crate::path::{is_path_character, push_escaped};
 /// What of a query tells responses apart. Mode `Auto` forwards exactly this, so nothing unkeyed can reach an origin through a cache.
 ///
 /// Order and repetition count. `None` and an empty query (`/a?`) differ, as URIs do.
-pub fn keyed(query: Option<&str>, rule: &QueryKey) -> Option<String> {
+pub fn keyed(query: Option<&str>, rule: &Choice) -> Option<String> {
     let query = query?;
     match rule {
-        QueryKey::All => Some(normalise(query)),
-        QueryKey::None => None,
-        QueryKey::Include(names) => select(query, |name| names.iter().any(|kept| kept == name)),
-        QueryKey::Exclude(names) => select(query, |name| !names.iter().any(|dropped| dropped == name)),
+        Choice::All => Some(normalise(query)),
+        Choice::None => None,
+        Choice::Include(names) => select(query, |name| names.iter().any(|kept| kept == name)),
+        Choice::Exclude(names) => select(query, |name| !names.iter().any(|dropped| dropped == name)),
     }
 }
 
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(query: Option<&str>, rule: &QueryKey, expect: Option<&str>) {
+    fn check(query: Option<&str>, rule: &Choice, expect: Option<&str>) {
         assert_eq!(keyed(query, rule).as_deref(), expect, "{query:?} {rule:?}");
     }
 
@@ -63,20 +63,20 @@ mod tests {
 
     #[test]
     fn all_keeps_a_query_as_it_came() {
-        check(Some("b=2&a=1&b=2&&c"), &QueryKey::All, Some("b=2&a=1&b=2&&c"));
-        check(Some("x=ü|%7e"), &QueryKey::All, Some("x=%C3%BC%7C%7e"));
-        check(Some(""), &QueryKey::All, Some(""));
-        check(None, &QueryKey::All, None);
+        check(Some("b=2&a=1&b=2&&c"), &Choice::All, Some("b=2&a=1&b=2&&c"));
+        check(Some("x=ü|%7e"), &Choice::All, Some("x=%C3%BC%7C%7e"));
+        check(Some(""), &Choice::All, Some(""));
+        check(None, &Choice::All, None);
     }
 
     #[test]
     fn none_drops_every_query() {
-        check(Some("page=2"), &QueryKey::None, None);
+        check(Some("page=2"), &Choice::None, None);
     }
 
     #[test]
     fn include_keeps_the_named_in_their_order() {
-        let rule = QueryKey::Include(names(&["page", "a b"]));
+        let rule = Choice::Include(names(&["page", "a b"]));
         check(Some("x=1&page=2&y&page=1"), &rule, Some("page=2&page=1"));
         check(Some("p%61ge=2&a+b=1&a%20b=2"), &rule, Some("p%61ge=2&a+b=1&a%20b=2"));
         check(Some("x=1"), &rule, None);
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn exclude_drops_the_named() {
-        let rule = QueryKey::Exclude(names(&["utm"]));
+        let rule = Choice::Exclude(names(&["utm"]));
         check(Some("utm=1&page=2&utm&x"), &rule, Some("page=2&x"));
         check(Some("utm=1"), &rule, None);
         check(Some(""), &rule, Some(""));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use edge_contract::{Behavior, Header, HostHeader, Methods, Origin, QueryKey, Site, Ttl};
+use edge_contract::{Behavior, Choice, Header, HostHeader, Key, Logging, Methods, Origin, Site, Ttl};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, request, response};
 
 use crate::{
@@ -55,7 +55,7 @@ pub(crate) fn request(method: &str, target: &str, version: Version, lines: &[&st
 
 /// Bounds in seconds, and no stale use.
 pub(crate) fn policy(min: u64, default: u64, max: u64) -> Policy {
-    Policy { ttl: Ttl { min, default, max }, stale_if_unreachable: Duration::ZERO }
+    Policy { ttl: Ttl { min, default, max, ..Ttl::default() }, stale_if_unreachable: Duration::ZERO }
 }
 
 /// What a GET that forwarded these fields makes of a response.
@@ -75,13 +75,12 @@ pub(crate) fn stored(lines: &[&str]) -> Stored {
     Stored::new(&response(200, lines), &HeaderMap::new(), AT_ONCE, UNKNOWN)
 }
 
-pub(crate) fn behavior(pattern: &str, query_key: QueryKey, methods: Methods, max: u64) -> Behavior {
+pub(crate) fn behavior(pattern: &str, query_key: Choice, methods: Methods, max: u64) -> Behavior {
     Behavior {
-        path_pattern: pattern.to_owned(),
-        origin: "app".to_owned(),
         methods,
-        ttl: Ttl { min: 0, default: 0, max },
-        query_key,
+        ttl: Ttl { min: 0, default: 0, max, ..Ttl::default() },
+        key: Key { query_strings: query_key, ..Key::default() },
+        ..Behavior::plain(pattern, "app")
     }
 }
 
@@ -112,5 +111,8 @@ pub(crate) fn site(root: Option<&str>, behaviors: Vec<Behavior>) -> Site {
         default_root_object: root.map(ToOwned::to_owned),
         origins: vec![origin(HostHeader::Fixed("app.local".to_owned()), &[])],
         behaviors,
+        trusted_proxies: vec![],
+        error_responses: vec![],
+        logging: Logging::default(),
     }
 }

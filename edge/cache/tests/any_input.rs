@@ -17,18 +17,17 @@ use edge_cache::{
     storing::{self, Exchange, Storing},
     validation,
 };
-use edge_contract::{Behavior, HostHeader, Methods, Origin, QueryKey, Scope, Site, Ttl};
+use edge_contract::{Behavior, Choice, HostHeader, Key, Logging, Methods, Origin, Scope, Site, Ttl};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
 use proptest::{collection::vec, prelude::*};
 
 fn site(ttl: Ttl, host_header: HostHeader) -> Site {
     let names = vec!["a".to_owned()];
     let behavior = |pattern: &str, query_key| Behavior {
-        path_pattern: pattern.to_owned(),
-        origin: "app".to_owned(),
         methods: Methods::All,
         ttl,
-        query_key,
+        key: Key { query_strings: query_key, ..Key::default() },
+        ..Behavior::plain(pattern, "app")
     };
     Site {
         id: "uid".to_owned(),
@@ -50,7 +49,10 @@ fn site(ttl: Ttl, host_header: HostHeader) -> Site {
             keep_alive_ms: 1,
             attempts: 1,
         }],
-        behaviors: vec![behavior("/*a*", QueryKey::Include(names.clone())), behavior("*", QueryKey::Exclude(names))],
+        behaviors: vec![behavior("/*a*", Choice::Include(names.clone())), behavior("*", Choice::Exclude(names))],
+        trusted_proxies: vec![],
+        error_responses: vec![],
+        logging: Logging::default(),
     }
 }
 
@@ -121,6 +123,7 @@ fn ttl() -> impl Strategy<Value = Ttl> {
         min,
         default,
         max,
+        ..Ttl::default()
     })
 }
 

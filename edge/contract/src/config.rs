@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Epoch;
+use crate::{Behavior, Epoch};
 
 /// The whole configuration of one edge process. It is taken whole or refused whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,48 @@ pub struct Site {
     pub origins: Vec<Origin>,
     /// The first that matches serves; the last one matches everything.
     pub behaviors: Vec<Behavior>,
+    /// Networks (CIDR) whose `X-Forwarded-For` is believed and extended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trusted_proxies: Vec<String>,
+    /// What viewers get in place of an origin's error, by status code; each code once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub error_responses: Vec<ErrorResponse>,
+    /// What is written of each request.
+    pub logging: Logging,
+}
+
+/// What viewers get in place of an error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorResponse {
+    /// The status that the origin answered with, or the edge for it.
+    pub code: u16,
+    /// For how many seconds at least the error is stored, unless it forbids that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_ttl: Option<u64>,
+    /// The page that is shown: a path of this site, asked by the behavior that matches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The status that the page is shown with; without it, the error's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_code: Option<u16>,
+}
+
+/// What is written of each request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Logging {
+    /// A line for each request.
+    pub access: bool,
+    /// The cookies that it brought, in that line.
+    pub include_cookies: bool,
+}
+
+impl Default for Logging {
+    /// A line without cookies.
+    fn default() -> Self {
+        Self { access: true, include_cookies: false }
+    }
 }
 
 /// A protocol that viewers may speak.
@@ -139,56 +181,4 @@ pub struct Header {
     pub name: String,
     /// As it is sent.
     pub value: String,
-}
-
-/// A path rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Behavior {
-    /// `*` is any run of characters, `?` exactly one; with a leading `/`, or `*` alone for the default.
-    pub path_pattern: String,
-    /// The name of an origin of the same site.
-    pub origin: String,
-    /// Which methods pass.
-    pub methods: Methods,
-    /// How long responses stay fresh.
-    pub ttl: Ttl,
-    /// Which query parameters tell responses apart.
-    pub query_key: QueryKey,
-}
-
-/// Which methods a behavior lets through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Methods {
-    /// GET and HEAD.
-    ReadOnly,
-    /// GET, HEAD and OPTIONS.
-    ReadOptions,
-    /// Every method but CONNECT and TRACE.
-    All,
-}
-
-/// The bounds put on what an origin says about freshness, in seconds. All zero: nothing is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Ttl {
-    /// The least freshness lifetime; above zero it overrides what the origin forbids.
-    pub min: u64,
-    /// For responses whose origin says nothing.
-    pub default: u64,
-    /// The greatest freshness lifetime; zero turns caching off.
-    pub max: u64,
-}
-
-/// Which query parameters are part of the cache key, and so are forwarded. Order and repetition count.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "mode", content = "names", rename_all = "camelCase")]
-pub enum QueryKey {
-    /// Every parameter, as it came.
-    All,
-    /// None.
-    None,
-    /// Only those named.
-    Include(Vec<String>),
-    /// All but those named.
-    Exclude(Vec<String>),
 }

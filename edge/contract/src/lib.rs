@@ -8,18 +8,23 @@
 //! Errors: a line that does not parse is a [`serde_json::Error`]; the stream that carried it is closed.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod behavior;
 mod channel;
 mod config;
 mod lines;
 mod number;
 mod validate;
 
+pub use behavior::{
+    Behavior, Choice, Cors, Forward, Forwarded, Heuristic, Key, Methods, ResponseHeaders, SetCookie, Stale, Ttl,
+    ViewerControls,
+};
 pub use channel::{
     Endpoints, FromEdge, FromOperator, Head, Hello, OriginState, PurgeOrder, ReferenceState, Scope, decode_line,
     encode_line,
 };
 pub use config::{
-    Behavior, EdgeConfig, Header, HostHeader, Methods, Origin, OriginTarget, Protocol, QueryKey, Scheme, Site, Ttl,
+    EdgeConfig, ErrorResponse, Header, HostHeader, Logging, Origin, OriginTarget, Protocol, Scheme, Site,
 };
 pub use lines::{LineTooLong, Lines};
 pub use number::{Epoch, Sequence, SequenceNumber};

@@ -115,7 +115,7 @@ fn is_field_value(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Epoch, Header, Methods, OriginTarget, Protocol, QueryKey, Ttl};
+    use crate::{Epoch, Header, Logging, OriginTarget, Protocol};
 
     fn config() -> EdgeConfig {
         EdgeConfig {
@@ -142,13 +142,10 @@ mod tests {
                     keep_alive_ms: 60_000,
                     attempts: 3,
                 }],
-                behaviors: vec![Behavior {
-                    path_pattern: "*".into(),
-                    origin: "app".into(),
-                    methods: Methods::ReadOnly,
-                    ttl: Ttl { min: 0, default: 86_400, max: 31_536_000 },
-                    query_key: QueryKey::All,
-                }],
+                behaviors: vec![Behavior::plain("*", "app")],
+                trusted_proxies: vec![],
+                error_responses: vec![],
+                logging: Logging::default(),
             }],
         }
     }

@@ -293,7 +293,8 @@ async fn a_body_of_unknown_length_reaches_the_origin_whatever_the_method() {
         })
         .await;
         let mut uncached = config(origin.address);
-        uncached.sites[0].behaviors[0].ttl = edge_contract::Ttl { min: 0, default: 0, max: 0 };
+        uncached.sites[0].behaviors[0].ttl =
+            edge_contract::Ttl { min: 0, default: 0, max: 0, ..edge_contract::Ttl::default() };
         let edge = Edge::start(uncached).await;
         let head =
             format!("{method} /a HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n");

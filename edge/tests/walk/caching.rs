@@ -134,7 +134,8 @@ async fn what_the_origin_has_another_answer_for_stands_in_for_nothing_any_more()
 async fn ttl_zero_stores_nothing_and_carries_everything() {
     let origin = Origin::numbered("cache-control: max-age=60\r\n").await;
     let mut config = config(origin.address);
-    config.sites[0].behaviors[0].ttl = edge_contract::Ttl { min: 0, default: 0, max: 0 };
+    config.sites[0].behaviors[0].ttl =
+        edge_contract::Ttl { min: 0, default: 0, max: 0, ..edge_contract::Ttl::default() };
     let edge = Edge::start(config).await;
     let mut viewer = request(Method::GET, "/a");
     viewer.headers_mut().insert("cookie", "c=1".parse().expect("a value"));
@@ -152,7 +153,7 @@ async fn turning_caching_off_stops_reuse_at_once() {
     edge.get("/a").await;
     let mut off = config(origin.address);
     off.revision = 2;
-    off.sites[0].behaviors[0].ttl = edge_contract::Ttl { min: 0, default: 0, max: 0 };
+    off.sites[0].behaviors[0].ttl = edge_contract::Ttl { min: 0, default: 0, max: 0, ..edge_contract::Ttl::default() };
     edge.live().take_config(off).expect("is sound");
     assert_eq!(edge.get("/a").await.body, "read 2");
 }

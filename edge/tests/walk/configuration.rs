@@ -58,7 +58,7 @@ async fn counters_go_on_through_revisions_and_metrics_name_them() {
     edge.get("/a").await;
     let mut next = config(origin.address);
     next.revision = 2;
-    next.sites[0].behaviors[0].ttl = Ttl { min: 0, default: 0, max: 60 };
+    next.sites[0].behaviors[0].ttl = Ttl { min: 0, default: 0, max: 60, ..Ttl::default() };
     edge.live().take_config(next).expect("is sound");
     edge.get("/b").await;
     let counted = "kubefront_edge_requests_total{site=\"default/shop\",behavior=\"*\",status=\"2xx\",cache=";
@@ -92,7 +92,7 @@ async fn check_escape(path: &str) {
     edge.get("/a?x=1").await;
     let mut ignoring = config(origin.address);
     ignoring.revision = 2;
-    ignoring.sites[0].behaviors[0].query_key = edge_contract::QueryKey::None;
+    ignoring.sites[0].behaviors[0].key.query_strings = edge_contract::Choice::None;
     edge.live().take_config(ignoring).expect("is sound");
     edge.get("/a").await;
     edge.order(2, vec![edge_contract::Scope::Exact(path.into())]);

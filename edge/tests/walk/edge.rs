@@ -10,8 +10,8 @@ use edge::live::Live;
 use edge::process::{self, Running};
 use edge::settings::Settings;
 use edge_contract::{
-    Behavior, CONTRACT, EdgeConfig, Endpoints, Epoch, Head, HostHeader, Methods, Origin, OriginTarget, Protocol,
-    PurgeOrder, QueryKey, Scheme, Scope, Site, Ttl,
+    Behavior, CONTRACT, EdgeConfig, Endpoints, Epoch, Head, HostHeader, Logging, Methods, Origin, OriginTarget,
+    Protocol, PurgeOrder, Scheme, Scope, Site,
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
@@ -53,13 +53,10 @@ pub fn config(origin: SocketAddr) -> EdgeConfig {
                 keep_alive_ms: 60_000,
                 attempts: 3,
             }],
-            behaviors: vec![Behavior {
-                path_pattern: "*".into(),
-                origin: "app".into(),
-                methods: Methods::All,
-                ttl: Ttl { min: 0, default: 86_400, max: 31_536_000 },
-                query_key: QueryKey::All,
-            }],
+            behaviors: vec![Behavior { methods: Methods::All, compress: false, ..Behavior::plain("*", "app") }],
+            trusted_proxies: vec![],
+            error_responses: vec![],
+            logging: Logging::default(),
         }],
     }
 }

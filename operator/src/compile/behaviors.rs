@@ -3,7 +3,7 @@
 use crds::DistributionSpec;
 use crds::distribution::{self, Policy, QueryStringMode};
 use crds::duration::Duration;
-use edge_contract::{Behavior, Methods, QueryKey, Ttl};
+use edge_contract::{Behavior, Choice, Key, Methods, Ttl};
 
 const DAY: u64 = 24 * 3600;
 const YEAR: u64 = 8760 * 3600;
@@ -18,11 +18,14 @@ pub(super) fn compile(spec: &DistributionSpec) -> Vec<Behavior> {
 fn behavior(path_pattern: String, policy: &Policy) -> Behavior {
     let cache = policy.cache.as_ref();
     Behavior {
-        path_pattern,
-        origin: policy.origin.clone(),
         methods: methods(policy.methods.unwrap_or_default()),
         ttl: ttl(cache.and_then(|cache| cache.ttl.as_ref())),
-        query_key: query_key(cache.and_then(|cache| cache.key.as_ref()?.query_strings.as_ref())),
+        key: Key {
+            query_strings: query_strings(cache.and_then(|cache| cache.key.as_ref()?.query_strings.as_ref())),
+            ..Key::default()
+        },
+        compress: false,
+        ..Behavior::plain(path_pattern, &policy.origin)
     }
 }
 
@@ -63,7 +66,7 @@ pub fn ttl(given: Option<&distribution::Ttl>) -> Ttl {
     let max = given.and_then(|ttl| seconds(ttl.max.as_ref()));
     let max = max.unwrap_or_else(|| YEAR.max(min).max(default.unwrap_or_default()));
     // Not `clamp`, which panics where min is above max: such a spec is refused, but by what comes after.
-    Ttl { min, default: default.unwrap_or_else(|| DAY.max(min).min(max)), max }
+    Ttl { min, default: default.unwrap_or_else(|| DAY.max(min).min(max)), max, ..Ttl::default() }
 }
 
 /// Whole seconds, rounded down: nothing is kept longer than was said. `resolve` has refused what is no duration.
@@ -71,15 +74,15 @@ fn seconds(given: Option<&Duration>) -> Option<u64> {
     given.and_then(|given| given.length().ok()).map(|length| length.as_secs())
 }
 
-fn query_key(given: Option<&distribution::QueryStrings>) -> QueryKey {
-    let Some(given) = given else { return QueryKey::All };
+fn query_strings(given: Option<&distribution::QueryStrings>) -> Choice {
+    let Some(given) = given else { return Choice::All };
     // As a set: the order in which they are written means nothing.
     let names = || given.names.iter().cloned().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
     match given.mode {
-        QueryStringMode::All => QueryKey::All,
-        QueryStringMode::None => QueryKey::None,
-        QueryStringMode::Include => QueryKey::Include(names()),
-        QueryStringMode::Exclude => QueryKey::Exclude(names()),
+        QueryStringMode::All => Choice::All,
+        QueryStringMode::None => Choice::None,
+        QueryStringMode::Include => Choice::Include(names()),
+        QueryStringMode::Exclude => Choice::Exclude(names()),
     }
 }
 

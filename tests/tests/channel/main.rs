@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_contract::{
-    Behavior, CONTRACT, EdgeConfig, Endpoints, Epoch, HostHeader, Methods, Origin, OriginTarget, Protocol, QueryKey,
-    Site, Ttl,
+    Behavior, CONTRACT, EdgeConfig, Endpoints, Epoch, HostHeader, Logging, Origin, OriginTarget, Protocol, Site, Ttl,
 };
 use operator::authority;
 use operator::edges::{EdgeSeen, Rejected};
@@ -36,13 +35,8 @@ fn config(revision: u64) -> EdgeConfig {
         keep_alive_ms: 60_000,
         attempts: 3,
     };
-    let behavior = Behavior {
-        path_pattern: "*".into(),
-        origin: "app".into(),
-        methods: Methods::ReadOnly,
-        ttl: Ttl { min: 0, default: 60, max: 60 },
-        query_key: QueryKey::All,
-    };
+    let behavior =
+        Behavior { ttl: Ttl { min: 0, default: 60, max: 60, ..Ttl::default() }, ..Behavior::plain("*", "app") };
     let site = Site {
         id: SITE.into(),
         name: "default/shop".into(),
@@ -54,6 +48,9 @@ fn config(revision: u64) -> EdgeConfig {
         default_root_object: None,
         origins: vec![origin],
         behaviors: vec![behavior],
+        trusted_proxies: vec![],
+        error_responses: vec![],
+        logging: Logging::default(),
     };
     EdgeConfig { contract: CONTRACT, epoch: EPOCH, revision, sites: vec![site] }
 }

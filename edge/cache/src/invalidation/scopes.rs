@@ -1,6 +1,6 @@
 //! The paths of a purge order, as a user wrote them, into the cache key targets that they cover.
 
-use edge_contract::{QueryKey, Scope, Site};
+use edge_contract::{Choice, Scope, Site};
 
 use crate::{NormalPath, path::normalise_characters, pattern::PathPattern, query};
 
@@ -53,8 +53,11 @@ impl NormalScopes {
 
 /// Whether two states of a site give some request different keys, so that [`super::Ledger::rules_changed`] must be told.
 pub fn rules_differ(old: &Site, new: &Site) -> bool {
-    let rules = |site: &Site| -> Vec<(String, QueryKey)> {
-        site.behaviors.iter().map(|behavior| (behavior.path_pattern.clone(), behavior.query_key.clone())).collect()
+    let rules = |site: &Site| -> Vec<(String, Choice)> {
+        site.behaviors
+            .iter()
+            .map(|behavior| (behavior.path_pattern.clone(), behavior.key.query_strings.clone()))
+            .collect()
     };
     old.default_root_object != new.default_root_object || rules(old) != rules(new)
 }
@@ -62,7 +65,7 @@ pub fn rules_differ(old: &Site, new: &Site) -> bool {
 /// What of a site decides how a path becomes a target.
 struct Rules<'a> {
     root_object: Option<NormalPath>,
-    behaviors: Vec<(PathPattern, &'a QueryKey)>,
+    behaviors: Vec<(PathPattern, &'a Choice)>,
 }
 
 impl<'a> Rules<'a> {
@@ -72,13 +75,13 @@ impl<'a> Rules<'a> {
             behaviors: site
                 .behaviors
                 .iter()
-                .map(|behavior| (PathPattern::new(&behavior.path_pattern), &behavior.query_key))
+                .map(|behavior| (PathPattern::new(&behavior.path_pattern), &behavior.key.query_strings))
                 .collect(),
         }
     }
 
-    fn query_key(&self, path: &NormalPath) -> &'a QueryKey {
-        self.behaviors.iter().find(|(pattern, _)| pattern.matches(path)).map_or(&QueryKey::All, |(_, rule)| rule)
+    fn query_key(&self, path: &NormalPath) -> &'a Choice {
+        self.behaviors.iter().find(|(pattern, _)| pattern.matches(path)).map_or(&Choice::All, |(_, rule)| rule)
     }
 
     /// `/` and the default root object are one: each names both. A path no request can have names none.
@@ -100,7 +103,7 @@ impl<'a> Rules<'a> {
         found.by_rules |= raw_query.is_some() || is_root(&paths);
         for path in paths {
             let rule = self.query_key(&path);
-            found.by_rules |= *rule != QueryKey::All;
+            found.by_rules |= *rule != Choice::All;
             let keyed = query::keyed(raw_query, rule);
             found.covers.push(NormalScope::Exact(target(&path, keyed.as_deref())));
         }
@@ -113,7 +116,7 @@ impl<'a> Rules<'a> {
         };
         found.by_rules = true;
         for path in self.paths(path) {
-            if *self.query_key(&path) == QueryKey::All {
+            if *self.query_key(&path) == Choice::All {
                 found.covers.push(NormalScope::Prefix(target(&path, Some(&query::normalise(raw_query)))));
                 continue;
             }

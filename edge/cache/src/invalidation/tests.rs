@@ -1,6 +1,6 @@
 //! The cases of the protocol that one edge's ledger can get wrong, and the ledger against a list that remembers everything.
 
-use edge_contract::{Methods, QueryKey, Scope, Site};
+use edge_contract::{Choice, Methods, Scope, Site};
 use proptest::prelude::*;
 
 use super::*;
@@ -9,9 +9,9 @@ use crate::testing;
 const E: Epoch = Epoch(7);
 const LATER: Epoch = Epoch(3); // epochs are random: a later one may be the smaller number
 
-fn site(query_key: QueryKey, root: Option<&str>) -> Site {
+fn site(query_key: Choice, root: Option<&str>) -> Site {
     let behavior = |pattern, query_key| testing::behavior(pattern, query_key, Methods::ReadOnly, 60);
-    testing::site(root, vec![behavior("/all/*", QueryKey::All), behavior("*", query_key)])
+    testing::site(root, vec![behavior("/all/*", Choice::All), behavior("*", query_key)])
 }
 
 fn exact(path: &str) -> Scope {
@@ -31,7 +31,7 @@ fn head(epoch: Epoch, sequence: u64, floor: u64) -> Head {
 }
 
 fn apply(ledger: &mut Ledger, order: &PurgeOrder) -> Taken {
-    ledger.apply(order, &NormalScopes::of(&order.scopes, &site(QueryKey::All, None)))
+    ledger.apply(order, &NormalScopes::of(&order.scopes, &site(Choice::All, None)))
 }
 
 /// A ledger at the very first head of its distribution.
@@ -328,7 +328,7 @@ fn covers(site: &Site, scope: &Scope, expect: &[NormalScope]) {
 
 #[test]
 fn paths_of_orders_are_normalised_as_those_of_requests() {
-    let all = site(QueryKey::All, None);
+    let all = site(Choice::All, None);
     let one = |text: &str| [NormalScope::Exact(text.to_owned())];
     covers(&all, &exact("/a/../%7eb/ü"), &one("/~b/%C3%BC"));
     covers(&all, &exact("/dir/"), &one("/dir/"));
@@ -341,7 +341,7 @@ fn paths_of_orders_are_normalised_as_those_of_requests() {
 
 #[test]
 fn a_prefix_is_normalised_as_far_as_it_goes() {
-    let all = site(QueryKey::All, None);
+    let all = site(Choice::All, None);
     let one = |text: &str| [NormalScope::Prefix(text.to_owned())];
     covers(&all, &prefix("/img/./x/../%7ea"), &one("/img/~a"));
     covers(&all, &prefix("/img/a.."), &one("/img/a.."));
@@ -357,16 +357,16 @@ fn a_prefix_is_normalised_as_far_as_it_goes() {
 
 #[test]
 fn the_query_of_an_exact_path_goes_through_the_key_rules_of_its_behavior() {
-    let none = site(QueryKey::None, None);
+    let none = site(Choice::None, None);
     covers(&none, &exact("/a?page=2"), &[NormalScope::Exact("/a".to_owned())]);
     covers(&none, &exact("/all/a?page=2"), &[NormalScope::Exact("/all/a?page=2".to_owned())]);
-    let some = site(QueryKey::Include(vec!["page".to_owned()]), None);
+    let some = site(Choice::Include(vec!["page".to_owned()]), None);
     covers(&some, &exact("/a?x=1&page=2"), &[NormalScope::Exact("/a?page=2".to_owned())]);
 }
 
 #[test]
 fn a_prefix_that_ends_in_a_query_covers_every_key_that_may_hold_it() {
-    let none = site(QueryKey::None, None);
+    let none = site(Choice::None, None);
     let whole_path = [NormalScope::Exact("/a".to_owned()), NormalScope::Prefix("/a?".to_owned())];
     covers(&none, &prefix("/a?pa"), &whole_path);
     covers(&none, &prefix("/all/a?pa"), &[NormalScope::Prefix("/all/a?pa".to_owned())]);
@@ -374,7 +374,7 @@ fn a_prefix_that_ends_in_a_query_covers_every_key_that_may_hold_it() {
 
 #[test]
 fn the_root_and_its_default_object_are_one() {
-    let rooted = site(QueryKey::All, Some("/index.html"));
+    let rooted = site(Choice::All, Some("/index.html"));
     let both = [NormalScope::Exact("/".to_owned()), NormalScope::Exact("/index.html".to_owned())];
     covers(&rooted, &exact("/"), &both);
     covers(&rooted, &exact("/index.html"), &both);
@@ -388,7 +388,7 @@ fn new_key_rules_do_not_bring_back_what_an_order_meant_under_the_old_ones() {
     let before = ledger.label();
     let scoped = order(E, 1, exact("/a?page=2"));
     // Under `None` the order meant /a; under `All` /a?page=2 is a key of its own, from before.
-    ledger.apply(&scoped, &NormalScopes::of(&scoped.scopes, &site(QueryKey::None, None)));
+    ledger.apply(&scoped, &NormalScopes::of(&scoped.scopes, &site(Choice::None, None)));
     check(&ledger, before, "/a?page=2", Ok(()));
     ledger.rules_changed();
     check(&ledger, before, "/a?page=2", Err(Refused::TooOld));
@@ -401,7 +401,7 @@ fn a_path_that_meant_every_query_means_it_still_when_queries_are_keyed() {
     let before = ledger.label();
     let scoped = order(E, 1, exact("/a"));
     // Under `None` /a is what a request for /a?page=2 gets.
-    ledger.apply(&scoped, &NormalScopes::of(&scoped.scopes, &site(QueryKey::None, None)));
+    ledger.apply(&scoped, &NormalScopes::of(&scoped.scopes, &site(Choice::None, None)));
     ledger.rules_changed();
     check(&ledger, before, "/a?page=2", Err(Refused::TooOld));
 }
@@ -413,9 +413,9 @@ fn new_key_rules_cost_nothing_where_no_order_depended_on_them() {
     apply(&mut ledger, &order(E, 1, exact("/a")));
     ledger.rules_changed();
     check(&ledger, before, "/b", Ok(()));
-    assert!(rules_differ(&site(QueryKey::All, None), &site(QueryKey::None, None)));
-    assert!(rules_differ(&site(QueryKey::All, None), &site(QueryKey::All, Some("/i"))));
-    assert!(!rules_differ(&site(QueryKey::All, None), &Site { generation: 2, ..site(QueryKey::All, None) }));
+    assert!(rules_differ(&site(Choice::All, None), &site(Choice::None, None)));
+    assert!(rules_differ(&site(Choice::All, None), &site(Choice::All, Some("/i"))));
+    assert!(!rules_differ(&site(Choice::All, None), &Site { generation: 2, ..site(Choice::All, None) }));
 }
 
 /// What can happen to an edge's ledger.
@@ -468,7 +468,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
     #[test]
     fn the_ledger_says_what_a_list_of_everything_says(steps in proptest::collection::vec(step(), 1..60), headed in any::<bool>()) {
-        let all = site(QueryKey::All, None);
+        let all = site(Choice::All, None);
         let mut ledger = if headed { begun() } else { Ledger::default() };
         let mut naive = Naive::default();
         let mut counter = 0;
