@@ -6,7 +6,7 @@
 //! Errors: are logged with their causes and counted; the key is run again after 50 ms, then half as long again each time up to
 //! a minute, with jitter, until it succeeds: what heals after a while is noticed before half of that while has passed again.
 //! That a look was out of date is usual: it is counted apart, and the key is soon run again without a word. In a namespace that
-//! ends nothing is tried more often than once a minute.
+//! ends nothing is tried more often than once a minute, and an API server that has yet to learn our kinds is asked each second.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
@@ -41,6 +41,10 @@ const GROWTH: f64 = 1.5;
 
 /// How soon a key whose look was out of date is run again: the watch has shown more by then.
 const OVERTAKEN_AGAIN: Duration = Duration::from_millis(50);
+
+/// How soon an API server that did not know our kinds is asked again, and how often in a row that is not a failure yet.
+const UNLEARNED_AGAIN: Duration = Duration::from_secs(1);
+const UNLEARNED_LIMIT: u32 = 60;
 
 /// How often in a row a look may be out of date before that counts as a failure.
 const OVERTAKEN_LIMIT: u32 = 20;
@@ -122,6 +126,9 @@ where
                 tracing::warn!(%key, controller, error, ?again_in, "reconcile failed");
             }
             Setback::NamespaceEnds => tracing::debug!(%key, controller, error, ?again_in, "the namespace ends"),
+            Setback::OwnerUnknown => {
+                tracing::debug!(%key, controller, error, ?again_in, "the API server has yet to learn what a Distribution is");
+            }
             Setback::Overtaken => {
                 reconciles.overtaken();
                 tracing::debug!(%key, controller, error, ?again_in, "the look was out of date");
@@ -136,6 +143,7 @@ where
 struct Tries {
     failed: u32,
     overtaken: u32,
+    unlearned: u32,
 }
 
 impl Tries {
@@ -146,8 +154,12 @@ impl Tries {
                 self.overtaken += 1;
                 (Setback::Overtaken, spread(OVERTAKEN_AGAIN, luck))
             }
+            Setback::OwnerUnknown if self.unlearned < UNLEARNED_LIMIT => {
+                self.unlearned += 1;
+                (Setback::OwnerUnknown, spread(UNLEARNED_AGAIN, luck))
+            }
             Setback::NamespaceEnds => (Setback::NamespaceEnds, spread(PATIENT, luck)),
-            Setback::Overtaken | Setback::Failure => {
+            Setback::Overtaken | Setback::OwnerUnknown | Setback::Failure => {
                 let wait = patience(self.failed, luck);
                 self.failed += 1;
                 (Setback::Failure, wait)
@@ -325,9 +337,18 @@ mod tests {
 
     #[test]
     fn looks_that_are_always_out_of_date_are_a_failure() {
-        let mut tries = Tries { failed: 0, overtaken: OVERTAKEN_LIMIT };
+        let mut tries = Tries { overtaken: OVERTAKEN_LIMIT, ..Tries::default() };
         assert_eq!(tries.again(Setback::Overtaken, 1.0), (Setback::Failure, IMPATIENT));
         assert_eq!(tries.again(Setback::Overtaken, 1.0), (Setback::Failure, IMPATIENT.mul_f64(GROWTH)));
+    }
+
+    #[test]
+    fn an_api_server_that_does_not_know_us_is_asked_each_second_and_then_less_often() {
+        let mut tries = Tries::default();
+        for _ in 0..UNLEARNED_LIMIT {
+            assert_eq!(tries.again(Setback::OwnerUnknown, 1.0), (Setback::OwnerUnknown, UNLEARNED_AGAIN));
+        }
+        assert_eq!(tries.again(Setback::OwnerUnknown, 1.0), (Setback::Failure, IMPATIENT));
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! What the API refused into what that is worth: a failure, a namespace that ends, or a look that was out of date.
+//! What the API refused into what that is worth: a failure, a namespace that ends, an API server that has yet to learn of us, or a
+//! look that was out of date.
 //!
-//! Only a failure is somebody's business. The other two are how a cluster works: others write too, and namespaces go.
+//! Only a failure is somebody's business. The others are how a cluster works: others write too, definitions are young, namespaces go.
 
 use std::error::Error;
 
@@ -13,9 +14,15 @@ pub enum Setback {
     Failure,
     /// The namespace is being removed: whatever is missing in it stays so.
     NamespaceEnds,
+    /// The API server does not know yet that a Distribution can own anything: for up to half a minute after its definition came, where
+    /// owner references are guarded (the admission plugin `OwnerReferencesPermissionEnforcement`).
+    OwnerUnknown,
     /// Another write came first, or the object went: the next look sees it.
     Overtaken,
 }
+
+/// What that plugin says of a kind that it has not discovered; it gives no cause by which it could be told.
+const NO_MAPPING: &str = "cannot find RESTMapping";
 
 /// By which the API server says that nothing is created in a namespace any more.
 const TERMINATING: &str = "NamespaceTerminating";
@@ -40,6 +47,7 @@ fn judge(status: &Status) -> Setback {
     let missing = details.filter(|_| status.code == 404);
     match status.code {
         403 if is_ending => Setback::NamespaceEnds,
+        403 if status.message.contains(NO_MAPPING) => Setback::OwnerUnknown,
         404 if missing.is_some_and(|missing| missing.kind == "namespaces") => Setback::NamespaceEnds,
         // Without a name it is the kind that is unknown: its definition is missing.
         404 if missing.is_some_and(|missing| !missing.name.is_empty()) => Setback::Overtaken,
@@ -72,10 +80,15 @@ mod tests {
     }
 
     #[track_caller]
-    #[expect(clippy::needless_pass_by_value, reason = "reads best with literals")]
     fn check(code: u16, details: Value, expect: Setback) {
+        check_message(code, "", details, expect);
+    }
+
+    #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "reads best with literals")]
+    fn check_message(code: u16, message: &str, details: Value, expect: Setback) {
         let said = || {
-            let said = json!({"code": code, "message": "", "reason": "", "details": details});
+            let said = json!({"code": code, "message": message, "reason": "", "details": details});
             kube::Error::Api(serde_json::from_value(said).expect("a status"))
         };
         for error in [Step::Write(said()), Step::Apply(Box::new(said()))] {
@@ -94,6 +107,18 @@ mod tests {
         let cause = json!({"reason": "NamespaceTerminating", "field": "metadata.namespace"});
         check(403, json!({"name": "shop", "kind": "deployments", "causes": [cause]}), Setback::NamespaceEnds);
         check(404, json!({"name": "default", "kind": "namespaces"}), Setback::NamespaceEnds);
+    }
+
+    #[test]
+    fn an_api_server_that_has_not_learned_our_kind_is_known_by_its_words() {
+        let details = || json!({"name": "shop-edge", "group": "apps", "kind": "deployments"});
+        let message = "deployments.apps \"shop--default\" is forbidden: cannot set blockOwnerDeletion in this case because cannot find \
+                       RESTMapping for APIVersion cdn.kubefront.io/v1alpha1 Kind Distribution: no matches for kind";
+        check_message(403, message, details(), Setback::OwnerUnknown);
+        check_message(400, message, details(), Setback::Failure);
+        let no_right =
+            "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on";
+        check_message(403, no_right, details(), Setback::Failure);
     }
 
     #[test]

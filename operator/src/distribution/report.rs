@@ -198,6 +198,10 @@ fn failing(applied: &Applied) -> Option<String> {
     match Setback::of(failure) {
         Setback::Failure => Some(chain(failure)),
         Setback::NamespaceEnds => Some("the namespace is being removed, so nothing is made in it any more".to_owned()),
+        Setback::OwnerUnknown => Some(
+            "the API server is still learning what a Distribution is, within half a minute of its definition"
+                .to_owned(),
+        ),
         Setback::Overtaken => None,
     }
 }
