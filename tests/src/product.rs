@@ -123,10 +123,15 @@ pub async fn ready(client: &Client, namespace: &str, object: &Value) -> Distribu
     until_ready(client, namespace).await
 }
 
-/// Waits until the Distribution `shop` is Ready, and until this node's kube-proxy has followed: that no condition can know.
+/// Waits until the Distribution `shop` is Ready with every one of its edges, which is more than one of each location that Ready
+/// asks for; and until this node's kube-proxy has followed: that no condition can know.
 pub async fn until_ready(client: &Client, namespace: &str) -> Distribution {
     let api: Api<Distribution> = Api::namespaced(client.clone(), namespace);
-    let ready = until(&api, "shop", "is Ready", |distribution| is(distribution, "Ready", "True")).await;
+    let settled = |found: &Distribution| {
+        let edges = status(found).edges.unwrap_or_default();
+        is(found, "Ready", "True") && is(found, "Reconciling", "False") && edges.ready == edges.desired
+    };
+    let ready = until(&api, "shop", "is Ready and settled", settled).await;
     let address = service_address(client, namespace, "shop-edge").await;
     eventually("the Service leads to an edge", || async { TcpStream::connect(address).await.is_ok() }).await;
     ready
