@@ -43,6 +43,8 @@ pub struct EdgesSeen {
     pub lacking: Option<String>,
     /// Locations without a ready edge.
     pub empty_locations: Vec<String>,
+    /// What keeps a pod from running, for people.
+    pub ailing: Option<String>,
 }
 
 /// A condition before it gets its time.
@@ -169,7 +171,7 @@ fn programmed(judged: &Judged, before: &[Condition]) -> Verdict {
         return Verdict::holds(was.message.clone());
     }
     let message = match edges.live {
-        0 => "no edge runs yet".to_owned(),
+        0 => with_cause("no edge runs yet".to_owned(), edges),
         live => format!("{} of {live} live edges serve generation {generation}", edges.acknowledged),
     };
     Verdict::fails(Reason::WaitingForEdges, message)
@@ -181,6 +183,7 @@ fn ready(judged: &Judged, clauses: &[&Verdict]) -> Verdict {
     }
     if !judged.edges.empty_locations.is_empty() {
         let message = format!("no edge is ready in {}", judged.edges.empty_locations.join(", "));
+        let message = with_cause(message, &judged.edges);
         return Verdict::fails(Reason::NoReadyEdge, message);
     }
     if !judged.content_version_complete {
@@ -188,6 +191,11 @@ fn ready(judged: &Judged, clauses: &[&Verdict]) -> Verdict {
         return Verdict::fails(Reason::ContentVersionPending, message);
     }
     Verdict::holds(format!("every edge serves generation {}", judged.generation))
+}
+
+/// What is missing, and what keeps it if the pods say so.
+fn with_cause(message: String, edges: &EdgesSeen) -> String {
+    edges.ailing.iter().fold(message, |message, cause| format!("{message}: {cause}"))
 }
 
 /// Whether only a new generation of this object can help.
@@ -315,6 +323,24 @@ mod tests {
             ["Programmed=False/WaitingForEdges", "Ready=False/WaitingForEdges", "Reconciling=True/Programming"];
         check(|judged| judged.edges.acknowledged = 1, &waiting);
         check(|judged| judged.edges = EdgesSeen::default(), &waiting);
+    }
+
+    #[test]
+    fn what_keeps_the_pods_from_running_is_in_the_message() {
+        for edges in [
+            EdgesSeen { ailing: Some("pod a: why".into()), ..EdgesSeen::default() },
+            EdgesSeen {
+                live: 1,
+                acknowledged: 1,
+                empty_locations: vec!["eu".into()],
+                ailing: Some("pod a: why".into()),
+                ..EdgesSeen::default()
+            },
+        ] {
+            let judged = Judged { edges, ..sound() };
+            let ready = judge(&judged, &[], &at(1)).into_iter().find(|one| one.type_ == "Ready").expect("is there");
+            assert!(ready.status == "False" && ready.message.ends_with(": pod a: why"), "{ready:?}");
+        }
     }
 
     #[test]

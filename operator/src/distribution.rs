@@ -3,6 +3,7 @@
 //! Produces: its children, what its edges are told, its status. Everything that it looks at wakes it again (`controllers`).
 
 pub mod accept;
+pub mod ailing;
 pub mod apply;
 pub mod observe;
 pub mod plan;

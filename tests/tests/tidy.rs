@@ -83,7 +83,7 @@ fn the_contract_and_the_verdicts_know_no_runtime_no_network_and_no_cluster() {
 
 /// Files that decide: they may not wait, call or look at a clock.
 fn deciding() -> Vec<PathBuf> {
-    let names = ["resolve.rs", "plan.rs", "conditions.rs", "counters.rs", "holds.rs"];
+    let names = ["resolve.rs", "plan.rs", "conditions.rs", "counters.rs", "holds.rs", "ailing.rs"];
     files("operator/src", "rs")
         .into_iter()
         .filter(|path| {
@@ -225,6 +225,15 @@ fn every_function_that_the_architecture_names_exists() {
         });
         assert!(exists, "ARCHITECTURE.md names {file}::{function}, which is not there");
     }
+}
+
+#[test]
+fn every_reason_of_a_condition_is_explained_to_users() {
+    let explained = read(&root().join("docs/conditions.md"));
+    let source = read(&root().join("crds/src/condition.rs"));
+    let reasons = source.split("impl Reason").nth(1).expect("the reasons' words").split('"').skip(1).step_by(2);
+    let missing: Vec<&str> = reasons.filter(|reason| !explained.contains(&format!("\n| {reason} |"))).collect();
+    assert!(missing.is_empty(), "docs/conditions.md does not explain {missing:?}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use kube::{Resource, ResourceExt};
 use crate::conditions::{EdgesSeen, Judged, judge};
 use crate::context::{Context, Wake, key_of};
 use crate::distribution::accept::{Accepted, Number};
+use crate::distribution::ailing::ailing;
 use crate::distribution::apply::Applied;
 use crate::distribution::observe::Observed;
 use crate::distribution::plan::is_rolling;
@@ -105,7 +106,8 @@ fn status(
     let number = carried_out.map(|(accepted, _)| accepted.number);
     let resolved = resolution.resolved.as_ref();
     let locations = resolved.map(|resolved| resolved.locations.as_slice()).unwrap_or_default();
-    let heard = heard(&edges, locations, number);
+    let ailing = ailing(observed.pods.iter().map(|pod| &**pod));
+    let heard = EdgesSeen { ailing, ..heard(&edges, locations, number) };
     let programmed = heard.live > 0 && heard.acknowledged == heard.live;
     let judged = Judged {
         generation,
@@ -176,6 +178,7 @@ fn heard(edges: &[Edge], locations: &[ResolvedLocation], number: Option<Number>)
         refused: seen().find_map(refusal),
         lacking: seen().find_map(lack),
         empty_locations: locations.iter().filter(is_empty).map(|location| location.name.clone()).collect(),
+        ailing: None,
     }
 }
 
