@@ -49,7 +49,7 @@ impl ConditionType {
     }
 }
 
-/// Why a condition has the status it has: one word for programs, beside the message for people.
+/// Why a condition has the status it has: one word for programs, beside the message for people. `docs/conditions.md` lists all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
     /// The condition is as it should be.
