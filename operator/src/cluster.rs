@@ -10,10 +10,22 @@ pub struct Cluster {
     pub domain: String,
     /// Where API servers listen: the `kubernetes` Service and its endpoints. No origin may be one of them.
     pub api_servers: BTreeSet<SocketAddr>,
+    /// Whether origins may be on the machine that asks them.
+    pub local_origins: LocalOrigins,
     /// What edge pods run.
     pub edge: EdgeImage,
     /// Where edges reach the operator.
     pub channel: Channel,
+}
+
+/// Whether origins may have loopback and link-local addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LocalOrigins {
+    /// They may not: an edge would hand viewers the inner services of its node.
+    #[default]
+    Forbidden,
+    /// They may: whoever asks runs on the machine of the one who wrote the manifest.
+    Allowed,
 }
 
 /// What edge pods run.
@@ -48,6 +60,7 @@ pub mod testing {
         Cluster {
             domain: "cluster.local".into(),
             api_servers: [([10, 96, 0, 1], 443).into(), ([192, 168, 0, 10], 6443).into()].into(),
+            local_origins: LocalOrigins::Forbidden,
             edge: EdgeImage { name: "registry.example.com/edge:1.0.0".into(), pull_policy: None },
             channel: Channel {
                 address: "kubefront-operator.kubefront-system.svc:8443".into(),

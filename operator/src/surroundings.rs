@@ -8,7 +8,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
 use kube::api::ListParams;
 
-use crate::cluster::{Channel, Cluster, EdgeImage};
+use crate::cluster::{Channel, Cluster, EdgeImage, LocalOrigins};
 use crate::runner::chain;
 use crate::settings::Settings;
 
@@ -24,6 +24,7 @@ pub async fn look(client: &kube::Client, settings: &Settings) -> Cluster {
     Cluster {
         domain: settings.cluster_domain.trim_matches('.').to_owned(),
         api_servers: api_servers(client).await,
+        local_origins: LocalOrigins::Forbidden,
         edge: EdgeImage { name: settings.edge_image.clone(), pull_policy: None },
         channel: Channel {
             address: format!("{channel_service}.{namespace}.svc:{channel_port}"),

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, LocalOrigins};
 
 /// What an address is that no origin may have. An edge that connected there would hand viewers the node's or the cluster's
 /// own inner services.
@@ -13,6 +13,9 @@ pub fn forbidden(address: SocketAddr, cluster: &Cluster) -> Option<&'static str>
     let ip = plain(address.ip());
     if cluster.api_servers.contains(&SocketAddr::new(ip, address.port())) {
         return Some("the address of an API server");
+    }
+    if cluster.local_origins == LocalOrigins::Allowed && is_local(ip) {
+        return None;
     }
     match ip {
         IpAddr::V4(ip) if ip.is_loopback() => Some("a loopback address"),
@@ -29,12 +32,20 @@ pub fn forbidden(address: SocketAddr, cluster: &Cluster) -> Option<&'static str>
     }
 }
 
+/// Whether an address is one of the machine itself, or of the link that it is on.
+fn is_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unicast_link_local(),
+    }
+}
+
 /// What a host name is that no origin may have, by the name alone.
 pub fn forbidden_name(name: &str, namespace: &str, cluster: &Cluster) -> Option<&'static str> {
     let name = super::bare_name(name);
     // RFC 6761 §6.3: localhost and all below it are loopback.
     if name == "localhost" || name.ends_with(".localhost") {
-        return Some("a loopback name");
+        return (cluster.local_origins == LocalOrigins::Forbidden).then_some("a loopback name");
     }
     let service = name.strip_suffix(&format!(".{}", cluster.domain)).unwrap_or(&name);
     let service = service.strip_suffix(".svc").unwrap_or(service);
@@ -100,6 +111,23 @@ mod tests {
         check("10.0.0.7:8080", None);
         check("192.168.0.10:30080", None);
         check("[2001:db8::1]:443", None);
+    }
+
+    #[test]
+    fn where_local_origins_are_allowed_the_rest_is_forbidden_all_the_same() {
+        let cluster = Cluster { local_origins: LocalOrigins::Allowed, ..cluster() };
+        let check = |address: &str, expect: bool| {
+            let parsed = address.parse().expect("an address");
+            assert_eq!(forbidden(parsed, &cluster).is_none(), expect, "{address}");
+        };
+        for allowed in ["127.0.0.1:3000", "[::1]:3000", "[::ffff:127.0.0.1]:80", "169.254.1.1:80", "[fe80::1]:80"] {
+            check(allowed, true);
+        }
+        for refused in ["0.0.0.0:80", "[::]:80", "224.0.0.1:80", "255.255.255.255:80", "10.96.0.1:443"] {
+            check(refused, false);
+        }
+        assert_eq!(forbidden_name("localhost", "web", &cluster), None);
+        assert!(forbidden_name("kubernetes.default", "web", &cluster).is_some());
     }
 
     #[test]
