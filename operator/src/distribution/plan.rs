@@ -4,6 +4,7 @@
 //! objects that the Distribution controls are ever removed, and none while no generation can serve.
 
 mod endpoints;
+mod print;
 mod prune;
 mod roll;
 

@@ -13,7 +13,6 @@ use edge_contract::Epoch;
 use operator::distribution::plan::{self, Plan, Turn};
 use operator::distribution::resolve::{Resolution, resolve};
 use operator::distribution::taken::Taken;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Rewrites every `.out.yaml`.
@@ -100,7 +99,7 @@ fn print(case: &Case) -> String {
 }
 
 fn show(case: &Case, plan: &Plan) -> Vec<(&'static str, Value)> {
-    let objects = objects(plan);
+    let objects = plan.objects();
     let names: Vec<_> = objects.iter().map(|object| format!("{} {}", kind(object), name(object))).collect();
     let shown: Vec<_> = objects.iter().filter(|object| case.shows.iter().any(|shown| shown == kind(object))).collect();
     vec![
@@ -115,36 +114,6 @@ fn show(case: &Case, plan: &Plan) -> Vec<(&'static str, Value)> {
 
 fn is_empty(value: &Value) -> bool {
     value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(serde_json::Map::is_empty)
-}
-
-/// Every object of a plan, in the order in which they are applied.
-fn objects(plan: &Plan) -> Vec<Value> {
-    fn all<K: Serialize>(objects: &[K]) -> Vec<Value> {
-        objects.iter().map(|object| serde_json::to_value(object).expect("is plain data")).collect()
-    }
-    let config_map = plan.configuration.config_map(Epoch(1), 1);
-    let mut objects = [
-        all(std::slice::from_ref(&plan.service_account)),
-        all(std::slice::from_ref(&config_map)),
-        all(plan.network_policy.as_slice()),
-        all(&plan.services),
-        all(&plan.pod_disruption_budgets),
-        all(&plan.deployments),
-    ]
-    .concat();
-    // What stands above as sites, and digests, of which nobody could say whether they are right: other tests check them.
-    for object in &mut objects {
-        for values in ["/data", "/binaryData"] {
-            object.pointer_mut(values).and_then(Value::as_object_mut).into_iter().flatten().for_each(hide);
-        }
-        let annotations = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut);
-        annotations.into_iter().flatten().filter(|(name, _)| name.starts_with(crds::GROUP)).for_each(hide);
-    }
-    objects
-}
-
-fn hide((name, value): (&String, &mut Value)) {
-    *value = json!(format!("({name})"));
 }
 
 fn kind(object: &Value) -> &str {
