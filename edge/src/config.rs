@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use edge_cache::pattern::PathPattern;
+use edge_cache::response_headers::HeaderRules;
 use edge_cache::{NormalPath, Policy};
 use edge_contract::{Behavior, EdgeConfig, Epoch, Origin, Protocol, Site};
 
@@ -41,6 +42,8 @@ pub struct BehaviorTable {
     pub pattern: PathPattern,
     /// What storing and reuse are judged by.
     pub policy: Policy,
+    /// What is changed in the heads that viewers are shown.
+    pub header_rules: HeaderRules,
     /// Where its responses come from.
     pub origin: Arc<Origin>,
     /// What has been counted for it, through all revisions.
@@ -130,6 +133,7 @@ impl SiteTable {
                 behavior: behavior.clone(),
                 pattern: PathPattern::new(&behavior.path_pattern),
                 policy: Policy::of(behavior),
+                header_rules: HeaderRules::of(&behavior.response_headers),
                 origin: Arc::clone(origin),
                 counters: counted.map(|table| Arc::clone(&table.counters)).unwrap_or_default(),
             }));

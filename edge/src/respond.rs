@@ -1,6 +1,7 @@
 //! A verdict and what carries it out into the response that a viewer gets.
 
 pub mod body;
+pub mod shown;
 
 use std::time::Duration;
 

@@ -24,7 +24,7 @@ use crate::gate::{self, Refused};
 use crate::listen::Viewer;
 use crate::metrics::CacheResult;
 use crate::process::Edge;
-use crate::respond::{self, Answer, Showing};
+use crate::respond::{self, Answer, Showing, shown};
 use crate::route;
 use crate::store::held::Held;
 
@@ -57,6 +57,12 @@ pub async fn serve(edge: &Arc<Edge>, viewer: &Viewer, request: Request<Incoming>
     };
     let admitted = gate::admit(&parts, !body.is_end_stream(), &route);
     let ask = Arc::new(Ask::new(parts, asked, route, viewer.peer));
+    // What is asked for beforehand is not yet done: whether the method itself would pass is no matter.
+    if matches!(admitted, Ok(()) | Err(Refused::Head(Refusal::MethodNotAllowed)))
+        && let Some(answer) = shown::preflight(&ask)
+    {
+        return (answer, Some(ask));
+    }
     let answer = match admitted {
         Ok(()) => answer(edge, &ask, body).await,
         Err(Refused::Head(Refusal::MethodNotAllowed)) => {
@@ -64,7 +70,7 @@ pub async fn serve(edge: &Arc<Edge>, viewer: &Viewer, request: Request<Incoming>
         }
         Err(refused) => respond::own(refused.status(), refused.detail()),
     };
-    (answer, Some(ask))
+    (shown::by_rules(&ask, answer), Some(ask))
 }
 
 fn refuse(refusal: Refusal) -> Answer {

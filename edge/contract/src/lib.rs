@@ -28,7 +28,7 @@ pub use config::{
 };
 pub use lines::{LineTooLong, Lines};
 pub use number::{Epoch, Sequence, SequenceNumber};
-pub use validate::Invalid;
+pub use validate::{Invalid, is_edges_own};
 
 /// The version of this contract. It rises when a line or field changes its meaning; added optional fields do not raise it.
 pub const CONTRACT: u32 = 1;

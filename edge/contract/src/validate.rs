@@ -1,8 +1,12 @@
 //! A configuration into the reasons for which an edge would refuse it.
 
+mod response_headers;
+
 use std::collections::HashSet;
 
 use crate::{Behavior, CONTRACT, EdgeConfig, HostHeader, Origin, Site};
+
+pub use response_headers::is_edges_own;
 
 /// One reason to refuse a configuration, by site.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +103,8 @@ fn behavior_faults(behavior: &Behavior, origins: &HashSet<&str>) -> Vec<String> 
     if behavior.ttl.min > behavior.ttl.default || behavior.ttl.default > behavior.ttl.max {
         faults.push(format!("behavior {pattern}: ttl must hold min ≤ default ≤ max"));
     }
+    let shown = response_headers::faults(&behavior.response_headers);
+    faults.extend(shown.into_iter().map(|fault| format!("behavior {pattern}: response headers: {fault}")));
     faults
 }
 
@@ -176,6 +182,10 @@ mod tests {
         check(
             |c| c.sites[0].behaviors[0].path_pattern = "/a".into(),
             "default/shop: the last behavior does not match every path",
+        );
+        check(
+            |c| c.sites[0].behaviors[0].response_headers.remove = vec!["age".into()],
+            "default/shop: behavior *: response headers: age is the edge's own and is not removed",
         );
         check(|c| c.sites[0].origins[0].attempts = 0, "default/shop: origin app: attempts is 0");
         check(

@@ -12,6 +12,7 @@ mod configuration;
 mod draining;
 mod epochs;
 mod failures;
+mod headers;
 mod https;
 mod patience;
 mod protocols;
