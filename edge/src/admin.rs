@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -50,7 +49,8 @@ pub async fn run(edge: Arc<Edge>, listener: TcpListener) {
     }
 }
 
-fn answer(edge: &Edge, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+/// What an edge says of itself.
+pub fn answer<B>(edge: &Edge, request: &Request<B>) -> Response<Full<Bytes>> {
     if ![Method::GET, Method::HEAD].contains(request.method()) {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
     }

@@ -8,6 +8,7 @@ use edge_cache::Admission;
 use http::{Request, Response};
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use crate::ask::Ask;
 use crate::clock::Clock;
@@ -64,8 +65,8 @@ pub struct Running {
     pub admin: SocketAddr,
     /// The edge.
     pub edge: Arc<Edge>,
-    serving: tokio::task::JoinHandle<()>,
-    control: tokio::task::JoinHandle<()>,
+    serving: JoinHandle<()>,
+    control: JoinHandle<()>,
     drain_accept: Duration,
 }
 
@@ -96,37 +97,47 @@ impl Edge {
 
 /// Starts an edge. It accepts as soon as this returns; it is ready once a configuration serves.
 pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartError> {
-    let live = Live::holding(settings.cache_memory);
+    let edge = assemble(settings, clock);
     if let Some(path) = &settings.config {
-        match mounted::read(path).and_then(|config| live.take_mounted_config(config)) {
+        match mounted::read(path).and_then(|config| edge.live.take_mounted_config(config)) {
             Ok(_) => {}
             // With an operator, its stream brings a good one; the pod is not ready until then.
             Err(error) if settings.operator.address.is_some() => tracing::error!(error, "the mounted configuration"),
             Err(error) => return Err(StartError::Config(error)),
         }
     }
-    let edge = Arc::new(Edge {
-        metrics: Metrics::new(live.clone()),
-        collapse: Collapse::new(),
-        forwarder: Forwarder::new(clock.clone()),
-        access_log: settings.access_log,
-        live,
-        clock,
-    });
     let (viewer_socket, viewers) = bind(settings.listen).await?;
     let (admin_socket, admin) = bind(settings.admin).await?;
     if let Some(path) = settings.config.clone() {
         tokio::spawn(mounted::follow(path, edge.live.clone()));
     }
     tokio::spawn(admin::run(Arc::clone(&edge), admin_socket));
-    tokio::spawn(sweep(edge.live.clone()));
-    tokio::spawn(prune(Arc::clone(&edge)));
-    let listening = listen::run(Arc::clone(&edge), viewer_socket, settings.max_connections, settings.drain_limit());
     let drains = settings.drain_accept() + settings.drain_limit();
     let control = tokio::spawn(control::run(settings.operator.clone(), drains, edge.live.clone(), edge.clock.clone()));
     tracing::info!(%viewers, %admin, "accepting");
-    let serving = tokio::spawn(listening);
+    let serving = serve(&edge, viewer_socket, settings);
     Ok(Running { viewers, admin, edge, serving, control, drain_accept: settings.drain_accept() })
+}
+
+/// An edge that serves nothing yet and listens nowhere.
+pub fn assemble(settings: &Settings, clock: Clock) -> Arc<Edge> {
+    let live = Live::holding(settings.cache_memory);
+    Arc::new(Edge {
+        metrics: Metrics::new(live.clone()),
+        collapse: Collapse::new(),
+        forwarder: Forwarder::new(clock.clone()),
+        access_log: settings.access_log,
+        live,
+        clock,
+    })
+}
+
+/// Answers viewers on this socket, and does what serving needs done beside it. It ends with the last connection once the
+/// edge finishes.
+pub fn serve(edge: &Arc<Edge>, viewers: TcpListener, settings: &Settings) -> JoinHandle<()> {
+    tokio::spawn(sweep(edge.live.clone()));
+    tokio::spawn(prune(Arc::clone(edge)));
+    tokio::spawn(listen::run(Arc::clone(edge), viewers, settings.max_connections, settings.drain_limit()))
 }
 
 impl Running {
@@ -140,7 +151,8 @@ impl Running {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+/// Listens on an address, and says which it is where the system chose the port.
+pub async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let listen = |source| StartError::Listen { address, source };
     let socket = TcpListener::bind(address).await.map_err(listen)?;
     let bound = socket.local_addr().map_err(listen)?;

@@ -48,7 +48,7 @@ pub struct Settings {
 }
 
 /// What the channel to the operator needs.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct OperatorSettings {
     /// HOST:PORT of the operator's Service.
     #[arg(long = "operator", env = "KUBEFRONT_OPERATOR", requires_all = ["token", "ca", "pod", "pod_uid"])]
