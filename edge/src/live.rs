@@ -17,7 +17,7 @@ use edge_contract::{EdgeConfig, Endpoints, Epoch, Head, PurgeOrder, SequenceNumb
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::config::Sites;
+use crate::config::{SiteTable, Sites};
 use crate::purge::Purge;
 use crate::store::Store;
 
@@ -182,10 +182,20 @@ impl Live {
 
     /// Applies an order; what came of it says whether and what to acknowledge.
     pub fn apply_order(&self, order: &PurgeOrder) -> Taken {
-        let _one_at_a_time = self.inner.taking.lock();
         // An order does not name its distribution: until many share an edge, it is the only one.
+        self.apply(order, |sites| sites.sites.first())
+    }
+
+    /// The same where there are several sites, for the one with this id: its rules say what the order's paths mean. There is
+    /// one log for all of them, so what others have stored under the same paths goes too, and is read anew.
+    pub fn apply_order_of(&self, site: &str, order: &PurgeOrder) -> Taken {
+        self.apply(order, |sites| sites.by_id(site))
+    }
+
+    fn apply(&self, order: &PurgeOrder, whose: impl FnOnce(&Sites) -> Option<&Arc<SiteTable>>) -> Taken {
+        let _one_at_a_time = self.inner.taking.lock();
         let sites = self.sites();
-        let site = sites.as_ref().and_then(|sites| sites.sites.first()).map(|table| &table.site);
+        let site = sites.as_deref().and_then(whose).map(|table| &table.site);
         let taken = self.inner.purge.apply(order, site);
         if let (Some(site), Taken::Applied) = (site, &taken) {
             self.inner.purge.drop_exact(order, site, &self.inner.store);
@@ -300,6 +310,22 @@ mod tests {
                 assert!(!live.purge().admits_read(&key(), before));
             });
         }
+    }
+
+    #[test]
+    fn an_order_for_one_of_several_sites_means_what_that_site_says() {
+        let mut keyless = site("keyless");
+        keyless.behaviors[0].key.query_strings = Choice::None;
+        let live = Live::new();
+        live.take_mounted_config(config(vec![site("keyed"), keyless])).expect("is sound");
+        live.take_head(Head { epoch: EPOCH, sequence: 1, floor: 1, flush: 0 });
+        let before = live.purge().label();
+        let path = NormalPath::parse("/1").expect("is one");
+        let admits = |query| live.purge().admits_read(&CacheKey::new("keyless", None, &path, query), before);
+        live.apply_order_of("keyed", &order(2));
+        assert!(admits(None), "with its query, which counts there");
+        live.apply_order_of("keyless", &order(3));
+        assert!(!admits(None), "whatever its query");
     }
 
     #[test]
