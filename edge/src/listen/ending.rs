@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{Method, StatusCode, Version};
+use edge_cache::cache_status::CACHE_STATUS;
+use http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
 
 use super::Viewer;
 use super::activity::Activity;
@@ -34,6 +35,9 @@ struct Answered {
     status: StatusCode,
     result: CacheResult,
     detail: Option<&'static str>,
+    /// What this edge says of it to the viewer, beside what those before it said.
+    cache_status: Option<HeaderValue>,
+    age: Option<HeaderValue>,
     host: Option<String>,
     served_by: Option<(Arc<SiteTable>, Arc<BehaviorTable>)>,
 }
@@ -63,10 +67,13 @@ impl Request {
 
     /// A response head is decided.
     pub(super) fn answered(&mut self, answer: &Answer, ask: Option<&Ask>) {
+        let field = |name: HeaderName| answer.response.headers().get_all(name).iter().next_back().cloned();
         self.answered = Some(Answered {
             status: answer.response.status(),
             result: answer.result,
             detail: answer.detail,
+            cache_status: field(CACHE_STATUS),
+            age: field(header::AGE),
             host: ask.and_then(|ask| ask.asked.authority.clone()),
             served_by: ask.map(|ask| (Arc::clone(&ask.route.site), Arc::clone(&ask.route.behavior))),
         });
@@ -101,11 +108,17 @@ impl Request {
             status = answered.map(|answered| answered.status.as_u16()),
             cache = answered.map(|answered| answered.result.word()),
             detail = answered.and_then(|answered| answered.detail),
+            cache_status = answered.and_then(|answered| text(answered.cache_status.as_ref()?)),
+            age = answered.and_then(|answered| text(answered.age.as_ref()?)),
             bytes = sent,
             complete,
             seconds = now.monotonic.saturating_sub(self.began.monotonic).as_secs_f64(),
         );
     }
+}
+
+fn text(value: &HeaderValue) -> Option<&str> {
+    value.to_str().ok()
 }
 
 impl Ending for Request {
