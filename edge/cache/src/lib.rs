@@ -4,6 +4,8 @@
 //! stored response may still be used, [`reuse`] what to do with it, [`forwarding`] what an origin is sent, [`answer`] whether its
 //! response can be trusted, [`storing`] whether it is kept, [`validation`] what a 304 does, [`overwriting`] what a write makes void,
 //! [`response_headers`] and [`cors`] how a head is shown, [`cache_status`] how all of it is told.
+//! response can be trusted, [`storing`] whether it is kept, [`validation`] what a 304 does, [`range`] and [`partial`] which bytes of it are
+//! sent, [`overwriting`] what a write makes void, [`cache_status`] how all of it is told.
 //! Guarantees: synchronous, no clock, no store, no socket, no panic on any input; the same arguments give the same verdict.
 //! Assumptions: `now` is a [`Moment`] of one process; header fields are those that `http` accepts.
 //! Errors: what an edge must refuse is a value with a status and a reason ([`Refusal`]); nothing else fails.
@@ -22,11 +24,13 @@ pub mod head;
 pub mod invalidation;
 pub mod key;
 pub mod overwriting;
+pub mod partial;
 pub mod path;
 pub mod pattern;
 pub mod policy;
 pub mod query;
 pub mod response_headers;
+pub mod range;
 pub mod reuse;
 pub mod stored;
 pub mod storing;

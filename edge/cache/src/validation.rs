@@ -154,13 +154,13 @@ pub fn not_modified_fields(stored: &HeaderMap) -> HeaderMap {
 
 /// An entity tag (RFC 9110 §8.8.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct EntityTag<'a> {
+pub(crate) struct EntityTag<'a> {
     weak: bool,
     opaque: &'a [u8],
 }
 
 impl<'a> EntityTag<'a> {
-    fn parse(text: &'a [u8]) -> Option<Self> {
+    pub(crate) fn parse(text: &'a [u8]) -> Option<Self> {
         let (tag, rest) = take_tag(text.trim_ascii())?;
         rest.is_empty().then_some(tag)
     }
@@ -168,6 +168,11 @@ impl<'a> EntityTag<'a> {
     /// §8.8.3.2.
     fn matches_weakly(self, other: Self) -> bool {
         self.opaque == other.opaque
+    }
+
+    /// §8.8.3.2.
+    pub(crate) fn matches_strongly(self, other: Self) -> bool {
+        self == other && !self.weak
     }
 }
 
@@ -192,12 +197,12 @@ fn tags(mut text: &[u8]) -> impl Iterator<Item = EntityTag<'_>> {
     })
 }
 
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+pub(crate) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())
 }
 
-fn parse_date(value: &HeaderValue, received: Date) -> Option<Date> {
+pub(crate) fn parse_date(value: &HeaderValue, received: Date) -> Option<Date> {
     Date::parse(value.to_str().ok()?, received)
 }
 

@@ -12,7 +12,8 @@ use edge_cache::{
     forwarding::{Carry, Outgoing, origin_target, to_viewer},
     head,
     invalidation::{NormalScopes, Stamp},
-    key, overwriting,
+    key, overwriting, partial,
+    range::{self, Verdict},
     reuse::{self, Failure},
     storing::{self, Exchange, Storing},
     validation,
@@ -57,7 +58,7 @@ fn site(ttl: Ttl, host_header: HostHeader) -> Site {
 }
 
 /// The fields whose values this crate reads.
-const READ: [&str; 20] = [
+const READ: [&str; 23] = [
     "cache-control",
     "cdn-cache-control",
     "expires",
@@ -76,6 +77,9 @@ const READ: [&str; 20] = [
     "location",
     "content-location",
     "range",
+    "if-range",
+    "accept-ranges",
+    "content-type",
     "authorization",
     "set-cookie",
 ];
@@ -104,6 +108,9 @@ fn fields() -> impl Strategy<Value = HeaderMap> {
         Just(":80".to_owned()),
         Just("[::1]".to_owned()),
         Just("chunked".to_owned()),
+        Just("bytes=".to_owned()),
+        Just("0-9,".to_owned()),
+        Just("-".to_owned()),
     ];
     let text = prop_oneof![4 => vec(piece, 0..5).prop_map(|pieces| pieces.concat().into_bytes()), 1 => vec(any::<u8>(), 0..12)];
     vec((prop::sample::select(&READ[..]), text), 0..8).prop_map(|lines| {
@@ -142,6 +149,7 @@ proptest! {
         ttl in ttl(),
         keyed_host in any::<bool>(),
         times in (any::<u32>(), any::<u32>(), any::<i64>()),
+        length in any::<u64>(),
     ) {
         let Ok(uri) = target.parse::<Uri>() else { return Ok(()) };
         let mut request = Request::builder().method(method).uri(uri).body(()).expect("a request").into_parts().0;
@@ -197,6 +205,12 @@ proptest! {
             let _ = reuse::on_failure(failure, &request_now, found, &policy, moment(u32::MAX));
         }
         let _ = validation::answer_condition(&request.method, &request.headers, &stored);
+        let mut head = to_viewer(&stored.headers);
+        range::advertise(&mut head, &stored, Some(length));
+        if let Verdict::Parts(spans) = range::judge(&request.method, &request.headers, &stored, Some(length)) {
+            let partial = partial::multiple(&head, &request.headers, &spans, "boundary");
+            prop_assert_eq!(partial.headers.get(header::CONTENT_LENGTH), Some(&HeaderValue::from(partial.length)));
+        }
         response.headers = later_answer;
         let _ = validation::freshen(&stored, &response, &forwarded, received, ledger.label());
     }
