@@ -1,12 +1,14 @@
 //! A verdict and what carries it out into the response that a viewer gets.
 
 pub mod body;
+pub mod cut;
 pub mod shown;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use edge_cache::cache_status::CACHE_STATUS;
+use edge_cache::range::{self, Span, Verdict};
 use edge_cache::validation::{self, Answer as Condition};
 use edge_cache::{CacheStatus, forwarding, head};
 use edge_contract::Methods;
@@ -18,6 +20,7 @@ use crate::forward::body::OriginBody;
 use crate::metrics::CacheResult;
 use crate::store::held::Held;
 use body::Source;
+use cut::Cut;
 
 /// RFC 9110 §7.6.3: origins are spoken to in HTTP/1.1.
 const VIA: HeaderValue = HeaderValue::from_static("1.1 kubefront");
@@ -56,7 +59,15 @@ pub fn stored(ask: &Ask, held: &Held, showing: &Showing, interest: Option<Intere
         Condition::Whole if *ask.method() == Method::HEAD => {
             (held.stored.status, held.head.clone(), without_body(interest))
         }
-        Condition::Whole => (held.stored.status, held.head.clone(), Source::of(held, interest)?),
+        // RFC 9110 §13.2.2: a range comes after every other condition.
+        Condition::Whole => match range::judge(ask.method(), &ask.viewer.headers, &held.stored, held.length()) {
+            Verdict::Unsatisfiable { complete } => {
+                without_body(interest);
+                return Some(unsatisfiable(complete, *status, *result));
+            }
+            Verdict::Parts(spans) => parts(ask, held, &spans, interest)?,
+            Verdict::Whole(_) => whole(held, interest)?,
+        },
     };
     // RFC 9111 §5.1: Age says that the origin did not answer this very request; at zero, only a hit needs to say so.
     let answered_now = matches!(result, CacheResult::Miss | CacheResult::Revalidated);
@@ -74,6 +85,30 @@ fn without_body(interest: Option<Interest>) -> Source {
     Source::Empty
 }
 
+fn whole(held: &Held, interest: Option<Interest>) -> Option<(StatusCode, HeaderMap, Source)> {
+    Some((held.stored.status, held.head.clone(), Source::of(held, interest)?))
+}
+
+/// RFC 9110 §15.3.7; everything, should there be no randomness for a boundary.
+fn parts(
+    ask: &Ask,
+    held: &Held,
+    spans: &[Span],
+    interest: Option<Interest>,
+) -> Option<(StatusCode, HeaderMap, Source)> {
+    let Some(partial) = cut::partial(&held.head, &ask.viewer.headers, spans) else { return whole(held, interest) };
+    let source = Source::Cut(Cut::of(held, interest, partial.pieces, partial.length)?);
+    Some((StatusCode::PARTIAL_CONTENT, partial.headers, source))
+}
+
+/// RFC 9110 §15.5.17, §14.4: nothing of what was asked for exists, and how much does.
+fn unsatisfiable(complete: u64, status: CacheStatus, result: CacheResult) -> Answer {
+    let mut answer = failed(StatusCode::RANGE_NOT_SATISFIABLE, status, "range-not-satisfiable");
+    let extent = HeaderValue::try_from(format!("bytes */{complete}"));
+    answer.response.headers_mut().extend(extent.map(|value| (header::CONTENT_RANGE, value)));
+    Answer { result, ..answer }
+}
+
 /// An origin's answer that is for this viewer alone.
 pub fn passed(parts: &response::Parts, body: OriginBody, status: CacheStatus, result: CacheResult) -> Answer {
     let status = CacheStatus { forwarded_status: Some(parts.status), ..status };
@@ -89,7 +124,7 @@ pub fn not_kept(why: NotKept) -> &'static str {
     }
 }
 
-/// The origin failed and nothing stands in.
+/// A response of the edge's own where the cache was asked: the origin failed and nothing stands in, say.
 pub fn failed(code: StatusCode, status: CacheStatus, detail: &'static str) -> Answer {
     let status = CacheStatus { detail: Some(detail), ..status };
     let mut answer = own(code, detail);

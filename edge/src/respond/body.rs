@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::cut::Cut;
 use crate::collapse::Interest;
 use crate::forward::body::{BodyError, OriginBody};
 use crate::store::held::{Content, Held, Whole};
@@ -23,6 +24,8 @@ pub enum Source {
     Stored(Unsent),
     /// A fill that is under way.
     Arriving(Following),
+    /// Ranges of either.
+    Cut(Cut),
     /// An origin, and nobody else is to have them.
     Origin(OriginBody),
 }
@@ -104,6 +107,7 @@ impl Body for Source {
             Self::Text(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
             Self::Stored(unsent) => Poll::Ready(unsent.next().map(Ok)),
             Self::Arriving(following) => following.poll_next(cx),
+            Self::Cut(cut) => cut.poll_next(cx),
             Self::Origin(body) => Pin::new(body).poll_frame(cx),
         }
     }
@@ -115,6 +119,7 @@ impl Body for Source {
             Self::Stored(unsent) => unsent.is_sent(),
             // Only its end says whether it was complete.
             Self::Arriving(_) => false,
+            Self::Cut(cut) => cut.left() == 0,
             Self::Origin(body) => body.is_end_stream(),
         }
     }
@@ -126,6 +131,7 @@ impl Body for Source {
             Self::Stored(unsent) => SizeHint::with_exact(unsent.left),
             Self::Arriving(Following { left: Some(left), .. }) => SizeHint::with_exact(*left),
             Self::Arriving(_) => SizeHint::default(),
+            Self::Cut(cut) => SizeHint::with_exact(cut.left()),
             Self::Origin(body) => body.size_hint(),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use edge_cache::invalidation::Stamp;
-use edge_cache::{Stored, forwarding};
+use edge_cache::{Stored, forwarding, range};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, response};
 
 use super::budget::Hold;
@@ -43,6 +43,15 @@ pub enum Content {
     },
 }
 
+impl Content {
+    fn length(&self) -> Option<u64> {
+        match self {
+            Self::Whole(whole) => Some(whole.length),
+            Self::Arriving { length, .. } => *length,
+        }
+    }
+}
+
 /// A complete body. Clones share its blocks.
 #[derive(Clone, Debug, Default)]
 pub struct Whole {
@@ -72,7 +81,8 @@ impl Trailers {
 impl Held {
     /// Puts a response together. `hold` stands for [`cost`].
     pub fn new(stored: Stored, content: Content, hold: Arc<Hold>) -> Self {
-        let head = forwarding::to_viewer(&stored.headers);
+        let mut head = forwarding::to_viewer(&stored.headers);
+        range::advertise(&mut head, &stored, content.length());
         Self { stored, head, content, checked: AtomicU64::new(0), hold }
     }
 
@@ -106,10 +116,7 @@ impl Held {
 
     /// The length of the whole body, if it is known.
     pub fn length(&self) -> Option<u64> {
-        match &self.content {
-            Content::Whole(whole) => Some(whole.length),
-            Content::Arriving { length, .. } => *length,
-        }
+        self.content.length()
     }
 }
 

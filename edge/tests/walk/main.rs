@@ -17,4 +17,5 @@ mod https;
 mod patience;
 mod protocols;
 mod purging;
+mod ranges;
 mod storing;
