@@ -53,6 +53,9 @@ pub enum ForwardError {
     /// It answered 304 to a request without a condition: there is nothing that this could mean.
     #[error("304 to a request without a condition")]
     UnaskedNotModified,
+    /// It answered 206 to a request without a range (RFC 9110 §15.3.7): whoever asked for all of it would take a part for that.
+    #[error("206 to a request without a range")]
+    UnaskedPartial,
     /// The target is nothing that can be asked for.
     #[error("the target is not legal")]
     Target,
@@ -86,6 +89,7 @@ impl ForwardError {
             Self::Exchange(_) => "origin-reset",
             Self::Distrust(_) => "origin-framing",
             Self::UnaskedNotModified => "origin-304-unasked",
+            Self::UnaskedPartial => "origin-206-unasked",
             Self::Target => "target",
             Self::RequestBody(_) => "request-body",
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_cache::Admission;
-use http::{Request, Response};
+use http::{Method, Request, Response, StatusCode, header};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -88,10 +88,14 @@ impl Edge {
         let origin = &ask.route.behavior.origin;
         let endpoints = self.live.endpoints(&ask.route.site.site.id, &origin.name);
         let began = self.clock.now().monotonic;
+        // What an extension method means by a 206 is its own affair.
+        let whole =
+            matches!(*request.method(), Method::GET | Method::HEAD) && !request.headers().contains_key(header::RANGE);
         let asking = Asking { origin, endpoints: endpoints.as_deref().unwrap_or_default(), request };
         let answer = self.forwarder.forward(asking).await;
         self.metrics.origin_seconds.observe(self.clock.now().monotonic.saturating_sub(began).as_secs_f64());
-        answer
+        let unasked = |response: &Response<OriginBody>| whole && response.status() == StatusCode::PARTIAL_CONTENT;
+        if answer.as_ref().is_ok_and(unasked) { Err(ForwardError::UnaskedPartial) } else { answer }
     }
 }
 

@@ -358,6 +358,45 @@ async fn where_nothing_is_cached_a_range_is_between_viewer_and_origin() {
 }
 
 #[tokio::test]
+async fn a_part_that_nobody_asked_for_is_no_answer() {
+    let origin = Origin::start(|_, exchange| {
+        exchange.respond("206 Partial Content", "content-range: bytes 0-1/10\r\ncache-control: max-age=60\r\n", "01")
+    })
+    .await;
+    for max in [0, 1_000] {
+        let mut config = config(origin.address);
+        config.sites[0].behaviors[0].ttl = Ttl { min: 0, default: 0, max, ..Ttl::default() };
+        let edge = Edge::start(config).await;
+        for method in [Method::GET, Method::HEAD] {
+            let reply = edge.send(asking(method, &[])).await;
+            assert_eq!(reply.status, StatusCode::BAD_GATEWAY);
+            assert!(reply.cache_status().ends_with("; detail=origin-206-unasked"), "{reply:?}");
+        }
+        // Where answers are stored, the edge asks for everything whatever the viewer wants.
+        let asked = range(&edge, "bytes=0-1").await;
+        assert_eq!(asked.status.as_u16(), if max == 0 { 206 } else { 502 });
+        assert_eq!(edge.live().store().responses(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_stale_response_has_ranges_while_its_origin_sends_parts_that_nobody_asked_for() {
+    let origin = Origin::start(|seen, exchange| async move {
+        match seen.number {
+            1 => exchange.respond("200 OK", "cache-control: max-age=1\r\n", BODY).await,
+            _ => exchange.respond("206 Partial Content", "content-range: bytes 0-1/10\r\n", "xx").await,
+        }
+    })
+    .await;
+    let edge = Edge::start(config(origin.address)).await;
+    warm(&edge).await;
+    edge.skip(2);
+    let reply = range(&edge, "bytes=0-1").await;
+    assert_eq!(part(&reply), (206, Some("bytes 0-1/10"), "01"));
+    assert!(reply.cache_status().contains("; detail=stale-unreachable"), "{reply:?}");
+}
+
+#[tokio::test]
 async fn the_log_says_how_much_of_a_part_was_sent_and_whether_that_was_all() {
     const LARGE: usize = 32 * 1024 * 1024;
     let origin = Origin::start(|_, mut exchange| async move {
