@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use edge_cache::coding::Accepted;
 use edge_cache::forwarding::{self, Carry, Outgoing};
 use edge_cache::head::Asked;
 use edge_cache::validation::Conditional;
@@ -23,6 +24,8 @@ pub struct Ask {
     pub route: Route,
     /// The name of what it asks for.
     pub key: CacheKey,
+    /// The codings in which its viewer may be answered from the store.
+    pub accepted: Accepted,
     query: Option<String>,
     peer: IpAddr,
 }
@@ -37,7 +40,9 @@ impl Ask {
             &route.path,
             asked.query.as_deref(),
         );
-        Self { viewer, asked, route, key, query, peer }
+        let codes = route.behavior.behavior.compress;
+        let accepted = if codes { Accepted::by(&viewer) } else { Accepted::Identity };
+        Self { key: key.accepting(accepted), viewer, asked, route, accepted, query, peer }
     }
 
     /// The viewer's method.
@@ -93,6 +98,7 @@ impl Ask {
             peer: self.peer,
             site: &self.route.site.site.id,
             origin: &self.route.behavior.origin,
+            accepted: self.accepted,
         }
     }
 }

@@ -102,7 +102,7 @@ impl Work {
             return None;
         }
         let room = live.store().hold(held::cost(key.len(), &stored.headers))?;
-        let freshened = Arc::new(Held::new(*stored, held.content.clone(), Arc::new(room)));
+        let freshened = Arc::new(held.freshened(*stored, Arc::new(room))?);
         if storing::may_stay(&freshened.stored, self.ask.policy()) {
             live.store().exchange(key, held, Arc::clone(&freshened));
         } else {

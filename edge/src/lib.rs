@@ -20,6 +20,8 @@ pub mod ask;
 // From the store, or from an origin through it.
 pub mod store;
 
+pub mod coder;
+
 pub mod collapse;
 
 pub mod fill;

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::ask::Ask;
 use crate::clock::Clock;
+use crate::coder::Coder;
 use crate::collapse::Collapse;
 use crate::forward::body::{OriginBody, RequestBody};
 use crate::forward::{Asking, ForwardError, Forwarder};
@@ -32,6 +33,8 @@ pub struct Edge {
     pub live: Live,
     /// Fills under way.
     pub collapse: Arc<Collapse>,
+    /// Coding of what is stored.
+    pub coder: Coder,
     /// The way to origins.
     pub forwarder: Forwarder,
     /// What is counted.
@@ -129,6 +132,7 @@ pub fn assemble(settings: &Settings, clock: Clock) -> Arc<Edge> {
     Arc::new(Edge {
         metrics: Metrics::new(live.clone()),
         collapse: Collapse::new(),
+        coder: Coder::default(),
         forwarder: Forwarder::new(clock.clone()),
         access_log: settings.access_log,
         live,

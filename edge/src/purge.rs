@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use edge_cache::coding::Accepted;
 use edge_cache::invalidation::{HeadTaken, NormalScope, NormalScopes, Stamp, Taken, rules_differ};
 use edge_cache::{Admission, CacheKey, Label, Ledger, NormalPath};
 use edge_contract::{Head, HostHeader, PurgeOrder, Scope, SequenceNumber, Site};
@@ -171,8 +172,10 @@ impl Purge {
             let NormalScope::Exact(target) = scope else { continue };
             let (path, query) = target.split_once('?').map_or((target.as_str(), None), |(path, q)| (path, Some(q)));
             let Ok(path) = NormalPath::parse(path) else { continue };
-            let key = CacheKey::new(&site.id, None, &path, query);
-            store.sweep_key(&key, |held| self.keeps(&key, held));
+            let plain = CacheKey::new(&site.id, None, &path, query);
+            for key in Accepted::ALL.map(|accepted| plain.accepting(accepted)) {
+                store.sweep_key(&key, |held| self.keeps(&key, held));
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use edge_cache::cache_status::CACHE_STATUS;
 use edge_cache::range::{self, Span, Verdict};
+use edge_cache::response_headers::vary_on;
 use edge_cache::validation::{self, Answer as Condition};
 use edge_cache::{CacheStatus, forwarding, head};
 use edge_contract::Methods;
@@ -59,6 +60,8 @@ pub fn stored(ask: &Ask, held: &Held, showing: &Showing, interest: Option<Intere
         Condition::Whole if *ask.method() == Method::HEAD => {
             (held.stored.status, held.head.clone(), without_body(interest))
         }
+        // What an edge has coded is another representation than the one whose bytes a range counts.
+        Condition::Whole if held.coding().is_some() => whole(held, interest)?,
         // RFC 9110 §13.2.2: a range comes after every other condition.
         Condition::Whole => match range::judge(ask.method(), &ask.viewer.headers, &held.stored, held.length()) {
             Verdict::Unsatisfiable { complete } => {
@@ -69,6 +72,9 @@ pub fn stored(ask: &Ask, held: &Held, showing: &Showing, interest: Option<Intere
             Verdict::Whole(_) => whole(held, interest)?,
         },
     };
+    if ask.route.behavior.behavior.compress && held.is_codable() {
+        vary_on(&mut headers, &header::ACCEPT_ENCODING);
+    }
     // RFC 9111 §5.1: Age says that the origin did not answer this very request; at zero, only a hit needs to say so.
     let answered_now = matches!(result, CacheResult::Miss | CacheResult::Revalidated);
     if age.as_secs() > 0 || !answered_now {

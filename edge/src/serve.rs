@@ -88,7 +88,10 @@ async fn answer(edge: &Arc<Edge>, ask: &Arc<Ask>, body: Incoming) -> Answer {
         let status = CacheStatus::of(&verdict);
         let held = found.map(|(held, _)| held);
         let next = match (verdict, held) {
-            (Reuse::Fresh { age, .. }, Some(held)) => hit(ask, &held, age, status, CacheResult::Hit),
+            (Reuse::Fresh { age, .. }, Some(held)) => {
+                edge.coder.offer(&edge.live, ask, &held);
+                hit(ask, &held, age, status, CacheResult::Hit)
+            }
             (Reuse::Stale(stale), Some(held)) => {
                 validate_in_background(edge, ask, &held, &stale);
                 hit(ask, &held, stale.age, status, CacheResult::Stale)

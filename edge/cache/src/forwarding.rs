@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use edge_contract::{HostHeader, Origin};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request};
 
-use crate::{NormalPath, Policy, directives::CDN_CACHE_CONTROL, validation::Conditional};
+use crate::{NormalPath, Policy, coding::Accepted, directives::CDN_CACHE_CONTROL, validation::Conditional};
 
 /// RFC 8586.
 pub const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
@@ -72,6 +72,8 @@ pub struct Outgoing<'a> {
     pub site: &'a str,
     /// The origin that is asked.
     pub origin: &'a Origin,
+    /// Which codings its answer may have where it is shared.
+    pub accepted: Accepted,
 }
 
 /// Which of the viewer's own fields go along (mode `Auto`).
@@ -96,8 +98,8 @@ impl Outgoing<'_> {
     pub fn headers(&self, carry: Carry, condition: Option<&Conditional>) -> HeaderMap {
         let mut headers = match carry {
             Carry::Everything => whole_cookie(end_to_end(&self.viewer.headers), self.viewer.version),
-            // Without this field an origin may pick any coding (RFC 9110 §12.5.3), which not every viewer could read.
-            Carry::KeyedOnly => HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))]),
+            // Not the viewer's own words: all who share the answer accept this.
+            Carry::KeyedOnly => HeaderMap::from_iter([(header::ACCEPT_ENCODING, self.accepted.for_origin())]),
         };
         self.set_host(&mut headers);
         self.set_forwarded_for(&mut headers);
@@ -195,7 +197,8 @@ mod tests {
 
     fn outgoing<'a>(viewer: &'a request::Parts, origin: &'a Origin) -> Outgoing<'a> {
         let peer = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
-        Outgoing { viewer, authority: Some("shop.example:8080"), peer, site: "uid", origin }
+        let accepted = Accepted::Identity;
+        Outgoing { viewer, authority: Some("shop.example:8080"), peer, site: "uid", origin, accepted }
     }
 
     const VIEWER: [&str; 12] = [

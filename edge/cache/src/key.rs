@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use edge_contract::{Behavior, HostHeader, Site};
 
-use crate::{NormalPath, query};
+use crate::{NormalPath, coding::Accepted, query};
 
 /// The name of a stored response: two requests have the same key exactly when the origin would be asked the same.
 ///
@@ -29,6 +29,16 @@ impl CacheKey {
             text.push_str(query);
         }
         Self { text: text.into(), target_at }
+    }
+
+    /// The same for viewers that accept these codings. A key without begins with a digit, so a mark of letters is unambiguous.
+    #[must_use]
+    pub fn accepting(&self, accepted: Accepted) -> Self {
+        let mark = accepted.mark();
+        if mark.is_empty() {
+            return self.clone();
+        }
+        Self { text: format!("{mark}{}", self.text).into(), target_at: self.target_at + mark.len() }
     }
 
     /// What purge orders are matched against: path and query, as the origin is asked for them (its base path aside).
@@ -126,6 +136,17 @@ mod tests {
         assert_eq!(CacheKey::new("uid", Some("h"), &path, Some("x=1")).target(), "/a?x=1");
         assert_eq!(CacheKey::new("uid", None, &path, None).target(), "/a");
         assert_eq!(CacheKey::new("uid", None, &path, Some("")).target(), "/a?");
+    }
+
+    #[test]
+    fn what_viewers_accept_tells_keys_apart_and_is_no_part_of_the_target() {
+        let plain = CacheKey::new("uid", None, &path("/a"), Some("x=1"));
+        let keys = Accepted::ALL.map(|accepted| plain.accepting(accepted));
+        for (at, key) in keys.iter().enumerate() {
+            assert_eq!(key.target(), "/a?x=1");
+            assert!(keys.iter().skip(at + 1).all(|other| other != key));
+        }
+        assert_eq!(keys[0], plain);
     }
 
     /// Small alphabets of what separates the parts, so that a part can look like the end of another.

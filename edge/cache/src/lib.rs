@@ -3,8 +3,8 @@
 //! Flow: [`head`] and [`path`] make a viewer's request fit to be looked at, [`key`] names what it asks for, [`invalidation`] says whether a
 //! stored response may still be used, [`reuse`] what to do with it, [`forwarding`] what an origin is sent, [`answer`] whether its
 //! response can be trusted, [`storing`] whether it is kept, [`validation`] what a 304 does, [`range`] and [`partial`] which bytes of it are
-//! sent, [`overwriting`] what a write makes void, [`response_headers`] and [`cors`] how a head is shown, [`cache_status`] how all of it is
-//! told.
+//! sent, [`overwriting`] what a write makes void, [`coding`], [`response_headers`] and [`cors`] how it is shown, [`cache_status`] how all
+//! of it is told.
 //! Guarantees: synchronous, no clock, no store, no socket, no panic on any input; the same arguments give the same verdict.
 //! Assumptions: `now` is a [`Moment`] of one process; header fields are those that `http` accepts.
 //! Errors: what an edge must refuse is a value with a status and a reason ([`Refusal`]); nothing else fails.
@@ -14,6 +14,7 @@
 
 pub mod answer;
 pub mod cache_status;
+pub mod coding;
 pub mod cors;
 pub mod date;
 pub mod directives;
@@ -28,8 +29,8 @@ pub mod path;
 pub mod pattern;
 pub mod policy;
 pub mod query;
-pub mod response_headers;
 pub mod range;
+pub mod response_headers;
 pub mod reuse;
 pub mod stored;
 pub mod storing;

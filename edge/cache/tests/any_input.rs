@@ -8,6 +8,7 @@ use std::{
 use edge_cache::{
     Ledger, Moment, Policy, Received,
     cache_status::CacheStatus,
+    coding::Accepted,
     date::Date,
     forwarding::{Carry, Outgoing, origin_target, to_viewer},
     head,
@@ -174,7 +175,7 @@ proptest! {
         prop_assert!(sent.parse::<Uri>().is_ok() && sent.bytes().all(|b| (0x21..0x7f).contains(&b)), "{}", sent);
 
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let outgoing = Outgoing { viewer: &request, authority: asked.authority.as_deref(), peer, site: &site.id, origin: &site.origins[0] };
+        let outgoing = Outgoing { viewer: &request, authority: asked.authority.as_deref(), peer, site: &site.id, origin: &site.origins[0], accepted: Accepted::Identity };
         let carry = Carry::of(&request, &policy);
         let forwarded = outgoing.headers(carry, None);
 

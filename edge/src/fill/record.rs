@@ -99,10 +99,14 @@ impl Work {
         let (live, key) = (&self.edge.live, &self.ask.key);
         let Some(whole) = self.whole(recording, trailers.as_ref()) else { return recording.finish(trailers) };
         let completed = Arc::new(held.completed(whole));
-        let displaced = live.store().insert(key, completed, |held| live.purge().admits(key, held).is_admitted());
+        let admits = |held: &Held| live.purge().admits(key, held).is_admitted();
+        let displaced = live.store().insert(key, Arc::clone(&completed), admits);
         for old in &displaced.replaced {
             // Counts those that an order had dropped already.
             live.purge().keeps(key, old);
+        }
+        if displaced.taken {
+            self.edge.coder.offer(live, &self.ask, &completed);
         }
         // Stored first, so that whoever reads the end here finds it there.
         self.lead.close();

@@ -29,6 +29,12 @@ pub fn join(pieces: &[Bytes], hold: Hold) -> Bytes {
     Bytes::from_owner(Block { bytes: pieces.concat().into_boxed_slice(), _hold: hold })
 }
 
+/// Takes bytes over as they are; `hold` is asked for the right to keep that many.
+pub fn own(bytes: Vec<u8>, hold: impl FnOnce(usize) -> Option<Hold>) -> Option<Bytes> {
+    let hold = hold(bytes.len())?;
+    Some(Bytes::from_owner(Block { bytes: bytes.into_boxed_slice(), _hold: hold }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

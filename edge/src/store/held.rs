@@ -1,9 +1,12 @@
 //! A response head that storing accepted and a body into one stored response that pays for every byte it keeps.
 
+mod coded;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
+use edge_cache::coding::{self, Coding};
 use edge_cache::invalidation::Stamp;
 use edge_cache::{Stored, forwarding, range};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, response};
@@ -25,6 +28,9 @@ pub struct Held {
     pub head: HeaderMap,
     /// The body.
     pub content: Content,
+    coding: Option<Coding>,
+    codable: bool,
+    coding_claimed: AtomicBool,
     checked: AtomicU64,
     hold: Arc<Hold>,
 }
@@ -81,9 +87,12 @@ impl Trailers {
 impl Held {
     /// Puts a response together. `hold` stands for [`cost`].
     pub fn new(stored: Stored, content: Content, hold: Arc<Hold>) -> Self {
+        let length = content.length();
         let mut head = forwarding::to_viewer(&stored.headers);
-        range::advertise(&mut head, &stored, content.length());
-        Self { stored, head, content, checked: AtomicU64::new(0), hold }
+        range::advertise(&mut head, &stored, length);
+        let codable = coding::is_codable(stored.status, &stored.headers, length);
+        let coding_claimed = AtomicBool::new(!codable);
+        Self { stored, head, content, coding: None, codable, coding_claimed, checked: AtomicU64::new(0), hold }
     }
 
     /// The same response with its body complete. It pays for its head together with this one, which readers may still hold.

@@ -8,6 +8,7 @@ mod attempts;
 mod bodies;
 mod caching;
 mod collapsing;
+mod compression;
 mod configuration;
 mod draining;
 mod epochs;

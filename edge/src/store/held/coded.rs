@@ -1,0 +1,52 @@
+//! A stored response and a coded body into the stored response that stands in its place.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use edge_cache::Stored;
+use edge_cache::coding::{self, Coding};
+
+use super::{Content, Held, Whole};
+use crate::store::budget::Hold;
+
+impl Held {
+    /// The coding that the edge has given it; one that its origin gave it is not meant.
+    pub fn coding(&self) -> Option<Coding> {
+        self.coding
+    }
+
+    /// Whether viewers that accept other codings might get other bytes.
+    pub fn is_codable(&self) -> bool {
+        self.codable
+    }
+
+    /// The right to code it, which is given once.
+    pub fn claim_coding(&self) -> bool {
+        !self.coding_claimed.swap(true, Ordering::AcqRel)
+    }
+
+    /// The same response with its body coded. `hold` stands for its head; the blocks pay for themselves.
+    #[must_use]
+    pub fn coded(&self, coding: Coding, whole: Whole, hold: Arc<Hold>) -> Self {
+        let length = whole.length;
+        let mut coded = Self::new(self.stored.clone(), Content::Whole(whole), hold);
+        // Only what viewers are shown: the origin knows its response by the strong tag and the length that it gave it.
+        coding::to_coded(&mut coded.head, coding, length);
+        Self { coding: Some(coding), codable: true, ..coded }
+    }
+
+    /// The same body under the fields of a 304. None: it was coded, and now may not be.
+    pub fn freshened(&self, stored: Stored, hold: Arc<Hold>) -> Option<Self> {
+        let (Some(coding), Content::Whole(whole)) = (self.coding, &self.content) else {
+            return Some(Self::new(stored, self.content.clone(), hold));
+        };
+        // RFC 9110 §7.7: the fields that forbid it may have come just now.
+        if !coding::is_codable(stored.status, &stored.headers, None) {
+            return None;
+        }
+        let (whole, length) = (whole.clone(), whole.length);
+        let mut freshened = Self::new(stored, Content::Whole(whole), hold);
+        coding::to_coded(&mut freshened.head, coding, length);
+        Some(Self { coding: Some(coding), codable: true, ..freshened })
+    }
+}
