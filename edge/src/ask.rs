@@ -6,7 +6,7 @@ use edge_cache::coding::Accepted;
 use edge_cache::forwarding::{self, Carry, Outgoing};
 use edge_cache::head::Asked;
 use edge_cache::validation::Conditional;
-use edge_cache::{CacheKey, Policy, key, reuse};
+use edge_cache::{CacheKey, NormalPath, Policy, key, reuse};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header, request};
 use http_body::Body;
 
@@ -43,6 +43,13 @@ impl Ask {
         let codes = route.behavior.behavior.compress;
         let accepted = if codes { Accepted::by(&viewer) } else { Accepted::Identity };
         Self { key: key.accepting(accepted), viewer, asked, route, accepted, query, peer }
+    }
+
+    /// A request for another path of the same site, on behalf of the same viewer.
+    pub fn instead(&self, viewer: request::Parts, path: NormalPath) -> Option<Self> {
+        let route = self.route.within(path)?;
+        let asked = Asked { path: route.path.clone(), query: None, ..self.asked.clone() };
+        Some(Self::new(viewer, asked, route, self.peer))
     }
 
     /// The viewer's method.

@@ -33,6 +33,8 @@ pub struct Answer {
     pub response: Response<Source>,
     /// What the cache did for it.
     pub result: CacheResult,
+    /// What `Cache-Status` says; nothing where the cache was not asked.
+    pub status: Option<CacheStatus>,
     /// A word more, for people.
     pub detail: Option<&'static str>,
     /// What is on the connection after this request cannot be trusted.
@@ -136,7 +138,7 @@ pub fn failed(code: StatusCode, status: CacheStatus, detail: &'static str) -> An
     let mut answer = own(code, detail);
     answer.response.headers_mut().remove(CACHE_STATUS);
     status.append_to(answer.response.headers_mut());
-    answer
+    Answer { status: Some(status), ..answer }
 }
 
 /// A response of the edge's own, to a request that got no further.
@@ -149,7 +151,7 @@ pub fn own(code: StatusCode, detail: &'static str) -> Answer {
     // Not for caches between here and the viewer, whatever its status would let them assume.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.extend(HeaderValue::try_from(format!("kubefront; detail={detail}")).map(|value| (CACHE_STATUS, value)));
-    Answer { response, result: CacheResult::Edge, detail: Some(detail), closes: false }
+    Answer { response, result: CacheResult::Edge, status: None, detail: Some(detail), closes: false }
 }
 
 /// RFC 9110 §15.5.6: says which methods there are.
@@ -181,5 +183,5 @@ fn finish(
     let mut response = Response::new(source);
     *response.status_mut() = code;
     *response.headers_mut() = headers;
-    Answer { response, result, detail: status.detail, closes: false }
+    Answer { response, result, status: Some(status), detail: status.detail, closes: false }
 }

@@ -18,6 +18,14 @@ pub struct Route {
     pub path: NormalPath,
 }
 
+impl Route {
+    /// Who serves another path of the same site.
+    pub fn within(&self, path: NormalPath) -> Option<Self> {
+        let behavior = Arc::clone(self.site.behavior(&path)?);
+        Some(Self { site: Arc::clone(&self.site), behavior, path })
+    }
+}
+
 /// Finds who serves a request. Nobody: 421 (RFC 9110 §15.5.20).
 pub fn find(sites: &Sites, host: Option<&str>, path: NormalPath) -> Option<Route> {
     let site = site(sites, host)?;

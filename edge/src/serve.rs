@@ -4,6 +4,8 @@
 //! Guarantees: whether a stored response may be used is decided by `edge_cache` and the purge ledger, for each request anew.
 //! Errors: every one of them is a response.
 
+mod error_page;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,7 +66,7 @@ pub async fn serve(edge: &Arc<Edge>, viewer: &Viewer, request: Request<Incoming>
         return (answer, Some(ask));
     }
     let answer = match admitted {
-        Ok(()) => answer(edge, &ask, body).await,
+        Ok(()) => error_page::in_place(edge, &ask, answer(edge, &ask, Some(body)).await).await,
         Err(Refused::Head(Refusal::MethodNotAllowed)) => {
             respond::method_not_allowed(ask.route.behavior.behavior.methods)
         }
@@ -80,7 +82,7 @@ fn refuse(refusal: Refusal) -> Answer {
 }
 
 /// One `match` on the reuse verdict.
-async fn answer(edge: &Arc<Edge>, ask: &Arc<Ask>, body: Incoming) -> Answer {
+async fn answer(edge: &Arc<Edge>, ask: &Arc<Ask>, body: Option<Incoming>) -> Answer {
     let mut anew = Anew::Together;
     for left in (0..ROUNDS).rev() {
         let found = edge.find(ask);
@@ -256,8 +258,8 @@ fn failed(edge: &Edge, ask: &Ask, error: &ForwardError, status: CacheStatus) -> 
 }
 
 /// A request that is not the cache's to answer, there and back, piece by piece. RFC 9111 §4.4: what it changes is void.
-async fn pass(edge: &Edge, ask: &Ask, body: Incoming, status: CacheStatus) -> Answer {
-    let body = RequestBody::viewer(body, UPLOAD_PATIENCE);
+async fn pass(edge: &Edge, ask: &Ask, body: Option<Incoming>, status: CacheStatus) -> Answer {
+    let body = body.map_or(RequestBody::Empty, |body| RequestBody::viewer(body, UPLOAD_PATIENCE));
     let Some(request) = ask.request(ask.forwarded(None), body) else {
         return failed(edge, ask, &ForwardError::Target, status);
     };

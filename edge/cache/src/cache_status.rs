@@ -87,12 +87,29 @@ impl CacheStatus {
         Self { collapsed: true, ..self }
     }
 
+    /// The same with another word more.
+    #[must_use]
+    pub fn detailed(self, detail: &'static str) -> Self {
+        Self { detail: Some(detail), ..self }
+    }
+
     /// RFC 9211 §2: added after what caches nearer to the origin said.
     pub fn append_to(&self, headers: &mut HeaderMap) {
         // Tokens, digits and semicolons are always a field value.
         if let Ok(value) = HeaderValue::try_from(self.to_string()) {
             headers.append(CACHE_STATUS, value);
         }
+    }
+
+    /// In place of what this cache said before, which is the last that was said.
+    pub fn replace_in(&self, headers: &mut HeaderMap) {
+        let mut said: Vec<HeaderValue> = headers.get_all(CACHE_STATUS).iter().cloned().collect();
+        said.pop();
+        headers.remove(CACHE_STATUS);
+        for value in said {
+            headers.append(CACHE_STATUS, value);
+        }
+        self.append_to(headers);
     }
 }
 
@@ -182,5 +199,8 @@ mod tests {
         let mut headers = fields(&["cache-status: inner; hit"]);
         CacheStatus::of(&Reuse::Forward(Forward::Absent)).append_to(&mut headers);
         assert_eq!(headers, fields(&["cache-status: inner; hit", "cache-status: kubefront; fwd=uri-miss"]));
+        CacheStatus::of(&Reuse::Forward(Forward::Absent)).detailed("error-page").replace_in(&mut headers);
+        let expect = ["cache-status: inner; hit", "cache-status: kubefront; fwd=uri-miss; detail=error-page"];
+        assert_eq!(headers, fields(&expect));
     }
 }

@@ -5,6 +5,8 @@
 //! response can be trusted, [`storing`] whether it is kept, [`validation`] what a 304 does, [`range`] and [`partial`] which bytes of it are
 //! sent, [`overwriting`] what a write makes void, [`coding`], [`response_headers`] and [`cors`] how it is shown, [`cache_status`] how all
 //! of it is told.
+//! response can be trusted, [`storing`] whether it is kept, [`validation`] what a 304 does, [`overwriting`] what a write makes void,
+//! [`error_pages`], [`coding`], [`response_headers`] and [`cors`] how it is shown, [`cache_status`] how all of it is told.
 //! Guarantees: synchronous, no clock, no store, no socket, no panic on any input; the same arguments give the same verdict.
 //! Assumptions: `now` is a [`Moment`] of one process; header fields are those that `http` accepts.
 //! Errors: what an edge must refuse is a value with a status and a reason ([`Refusal`]); nothing else fails.
@@ -18,6 +20,7 @@ pub mod coding;
 pub mod cors;
 pub mod date;
 pub mod directives;
+pub mod error_pages;
 pub mod forwarding;
 pub mod freshness;
 pub mod head;

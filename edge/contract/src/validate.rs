@@ -1,5 +1,6 @@
 //! A configuration into the reasons for which an edge would refuse it.
 
+mod error_responses;
 mod response_headers;
 
 use std::collections::HashSet;
@@ -66,6 +67,7 @@ impl Site {
         if self.behaviors.last().is_none_or(|last| last.path_pattern != "*") {
             faults.push("the last behavior does not match every path".into());
         }
+        faults.extend(error_responses::faults(&self.error_responses));
         faults.extend(self.behaviors.iter().flat_map(|behavior| behavior_faults(behavior, &names)));
         faults
     }

@@ -6,12 +6,16 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
 
 use super::cut::Cut;
 use crate::collapse::Interest;
 use crate::forward::body::{BodyError, OriginBody};
 use crate::store::held::{Content, Held, Whole};
 use crate::store::recording::{Piece, Reader};
+
+/// So much is read in vain rather than that a connection is closed.
+const WORTH_READING: u64 = 64 * 1024;
 
 /// Where the bytes of a response come from.
 #[derive(Debug)]
@@ -45,7 +49,7 @@ pub struct Following {
     reader: Reader,
     left: Option<u64>,
     /// As long as someone wants it, the fill goes on.
-    _interest: Option<Interest>,
+    interest: Option<Interest>,
 }
 
 impl Source {
@@ -60,8 +64,22 @@ impl Source {
             })),
             Content::Arriving { recording, length } => {
                 let reader = recording.join()?;
-                Some(Self::Arriving(Following { reader, left: *length, _interest: interest }))
+                Some(Self::Arriving(Following { reader, left: *length, interest }))
             }
+        }
+    }
+}
+
+impl Source {
+    /// Nobody is going to read it: the fill that brings it goes on all the same, and a short answer of an origin is read to its end,
+    /// so that its connection can be used again.
+    pub fn let_go(self) {
+        match self {
+            Self::Arriving(Following { interest: Some(interest), .. }) => interest.fill().go_on_unattended(),
+            Self::Origin(mut body) if body.size_hint().upper().is_some_and(|length| length <= WORTH_READING) => {
+                tokio::spawn(async move { while let Some(Ok(_)) = body.frame().await {} });
+            }
+            _ => {}
         }
     }
 }

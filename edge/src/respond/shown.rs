@@ -25,7 +25,8 @@ pub fn preflight(ask: &Ask) -> Option<Answer> {
             *response.status_mut() = StatusCode::NO_CONTENT;
             *response.headers_mut() = fields;
             response.headers_mut().insert(CACHE_STATUS, HeaderValue::from_static("kubefront; detail=preflight"));
-            Answer { response, result: CacheResult::Edge, detail: Some("preflight"), closes: false }
+            let detail = Some("preflight");
+            Answer { response, result: CacheResult::Edge, status: None, detail, closes: false }
         }
     };
     rules.change(answer.response.headers_mut());

@@ -12,6 +12,7 @@ mod compression;
 mod configuration;
 mod draining;
 mod epochs;
+mod error_pages;
 mod failures;
 mod headers;
 mod https;

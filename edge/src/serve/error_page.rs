@@ -1,0 +1,41 @@
+//! An error, and the page that its site has for it, into what the viewer is shown.
+
+use std::sync::Arc;
+
+use edge_cache::error_pages::{self, Page};
+use http::StatusCode;
+
+use crate::ask::Ask;
+use crate::process::Edge;
+use crate::respond::Answer;
+
+/// Shows the site's page in place of an error of the origin. A page that fails itself leaves the error as it is: it has no page.
+pub(super) async fn in_place(edge: &Arc<Edge>, ask: &Arc<Ask>, error: Answer) -> Answer {
+    let rules = &ask.route.site.site.error_responses;
+    let Some(page) = error_pages::page_for(rules, error.response.status()) else { return error };
+    match fetched(edge, ask, &page).await {
+        Some(answer) => joined(error, answer, page.status),
+        None => error,
+    }
+}
+
+/// Like any other request, but that it is not an error that would be shown as a page again.
+async fn fetched(edge: &Arc<Edge>, ask: &Ask, page: &Page) -> Option<Answer> {
+    let request = error_pages::request(&ask.viewer, page)?;
+    let instead = Arc::new(ask.instead(request, page.path.clone())?);
+    let answer = super::answer(edge, &instead, None).await;
+    (answer.response.status() == StatusCode::OK).then_some(answer)
+}
+
+fn joined(error: Answer, page: Answer, status: StatusCode) -> Answer {
+    let (mut of_error, unread) = error.response.into_parts();
+    let (of_page, source) = page.response.into_parts();
+    unread.let_go();
+    if let Some(said) = error.status {
+        said.detailed("error-page").replace_in(&mut of_error.headers);
+    }
+    let mut response = http::Response::new(source);
+    *response.status_mut() = status;
+    *response.headers_mut() = error_pages::head(&of_error.headers, &of_page.headers);
+    Answer { response, detail: error.detail.or(Some("error-page")), ..error }
+}
