@@ -1,6 +1,8 @@
 //! A viewer's request that was let in into everything that later steps ask about it.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use edge_cache::coding::Accepted;
 use edge_cache::forwarding::{self, Carry, Outgoing};
@@ -28,6 +30,8 @@ pub struct Ask {
     pub accepted: Accepted,
     query: Option<String>,
     peer: IpAddr,
+    /// In microseconds.
+    at_origin: AtomicU64,
 }
 
 impl Ask {
@@ -42,7 +46,16 @@ impl Ask {
         );
         let codes = route.behavior.behavior.compress;
         let accepted = if codes { Accepted::by(&viewer) } else { Accepted::Identity };
-        Self { key: key.accepting(accepted), viewer, asked, route, accepted, query, peer }
+        Self {
+            key: key.accepting(accepted),
+            viewer,
+            asked,
+            route,
+            accepted,
+            query,
+            peer,
+            at_origin: AtomicU64::default(),
+        }
     }
 
     /// A request for another path of the same site, on behalf of the same viewer.
@@ -92,6 +105,16 @@ impl Ask {
         *request.version_mut() = Version::HTTP_11;
         *request.headers_mut() = headers;
         Some(request)
+    }
+
+    /// An origin was asked for it, and its head, or the word that there is none, came after this time.
+    pub fn took_origin(&self, time: Duration) {
+        self.at_origin.fetch_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// How long the origin has taken so far, if it was asked.
+    pub fn origin_took(&self) -> Option<Duration> {
+        Some(Duration::from_micros(self.at_origin.load(Ordering::Relaxed))).filter(|took| !took.is_zero())
     }
 
     fn carry(&self) -> Carry {

@@ -96,7 +96,9 @@ impl Edge {
             matches!(*request.method(), Method::GET | Method::HEAD) && !request.headers().contains_key(header::RANGE);
         let asking = Asking { origin, endpoints: endpoints.as_deref().unwrap_or_default(), request };
         let answer = self.forwarder.forward(asking).await;
-        self.metrics.origin_seconds.observe(self.clock.now().monotonic.saturating_sub(began).as_secs_f64());
+        let took = self.clock.now().monotonic.saturating_sub(began);
+        ask.took_origin(took);
+        self.metrics.origin_seconds.observe(took.as_secs_f64());
         let unasked = |response: &Response<OriginBody>| whole && response.status() == StatusCode::PARTIAL_CONTENT;
         if answer.as_ref().is_ok_and(unasked) { Err(ForwardError::UnaskedPartial) } else { answer }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edge_cache::cache_status::CACHE_STATUS;
+use edge_cache::coding::Coding;
 use edge_cache::range::{self, Span, Verdict};
 use edge_cache::response_headers::vary_on;
 use edge_cache::validation::{self, Answer as Condition};
@@ -35,6 +36,8 @@ pub struct Answer {
     pub result: CacheResult,
     /// What `Cache-Status` says; nothing where the cache was not asked.
     pub status: Option<CacheStatus>,
+    /// The coding that the edge gave it.
+    pub coding: Option<Coding>,
     /// A word more, for people.
     pub detail: Option<&'static str>,
     /// What is on the connection after this request cannot be trusted.
@@ -82,7 +85,7 @@ pub fn stored(ask: &Ask, held: &Held, showing: &Showing, interest: Option<Intere
     if age.as_secs() > 0 || !answered_now {
         headers.insert(header::AGE, HeaderValue::from(age.as_secs()));
     }
-    Some(finish(code, headers, source, *status, *result))
+    Some(Answer { coding: held.coding(), ..finish(code, headers, source, *status, *result) })
 }
 
 /// The viewer needs no body; the fill that brings it goes on all the same, for the next one who does.
@@ -151,7 +154,7 @@ pub fn own(code: StatusCode, detail: &'static str) -> Answer {
     // Not for caches between here and the viewer, whatever its status would let them assume.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.extend(HeaderValue::try_from(format!("kubefront; detail={detail}")).map(|value| (CACHE_STATUS, value)));
-    Answer { response, result: CacheResult::Edge, status: None, detail: Some(detail), closes: false }
+    Answer { response, result: CacheResult::Edge, status: None, coding: None, detail: Some(detail), closes: false }
 }
 
 /// RFC 9110 §15.5.6: says which methods there are.
@@ -183,5 +186,5 @@ fn finish(
     let mut response = Response::new(source);
     *response.status_mut() = code;
     *response.headers_mut() = headers;
-    Answer { response, result, status: Some(status), detail: status.detail, closes: false }
+    Answer { response, result, status: Some(status), coding: None, detail: status.detail, closes: false }
 }

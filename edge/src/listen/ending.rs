@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use edge_cache::cache_status::CACHE_STATUS;
-use http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use edge_cache::CacheStatus;
+use edge_cache::cache_status::Outcome;
+use edge_cache::coding::Coding;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 
 use super::Viewer;
 use super::activity::Activity;
@@ -15,6 +17,9 @@ use crate::metrics::CacheResult;
 use crate::process::Edge;
 use crate::respond::Answer;
 use crate::respond::body::Ending;
+
+/// The longest target and the longest cookies in a line: lines longer than 16 KiB are cut up by what collects them.
+const LONGEST: usize = 4 * 1024;
 
 /// One request, until its response has ended or its viewer has left.
 pub(super) struct Request {
@@ -35,10 +40,13 @@ struct Answered {
     status: StatusCode,
     result: CacheResult,
     detail: Option<&'static str>,
-    /// What this edge says of it to the viewer, beside what those before it said.
-    cache_status: Option<HeaderValue>,
-    age: Option<HeaderValue>,
+    /// What `Cache-Status` said.
+    said: Option<CacheStatus>,
+    coding: Option<Coding>,
+    age: Option<u64>,
     host: Option<String>,
+    cookies: Option<String>,
+    origin_seconds: Option<f64>,
     served_by: Option<(Arc<SiteTable>, Arc<BehaviorTable>)>,
 }
 
@@ -50,7 +58,7 @@ impl Request {
         viewer: &Viewer,
         request: &http::Request<B>,
     ) -> Self {
-        let target = request.uri().path_and_query().map(ToString::to_string);
+        let target = request.uri().path_and_query().map(|target| bounded(target.as_str()));
         Self {
             edge: Arc::clone(edge),
             activity,
@@ -67,13 +75,15 @@ impl Request {
 
     /// A response head is decided.
     pub(super) fn answered(&mut self, answer: &Answer, ask: Option<&Ask>) {
-        let field = |name: HeaderName| answer.response.headers().get_all(name).iter().next_back().cloned();
         self.answered = Some(Answered {
             status: answer.response.status(),
             result: answer.result,
             detail: answer.detail,
-            cache_status: field(CACHE_STATUS),
-            age: field(header::AGE),
+            said: answer.status,
+            coding: answer.coding,
+            age: answer.response.headers().get(header::AGE).and_then(seconds),
+            cookies: ask.filter(|ask| ask.route.site.site.logging.include_cookies).and_then(cookies),
+            origin_seconds: ask.and_then(Ask::origin_took).map(|took| took.as_secs_f64()),
             host: ask.and_then(|ask| ask.asked.authority.clone()),
             served_by: ask.map(|ask| (Arc::clone(&ask.route.site), Arc::clone(&ask.route.behavior))),
         });
@@ -92,10 +102,12 @@ impl Request {
         {
             behavior.counters.count(status, result, sent);
         }
-        if !self.edge.access_log {
+        let served_by = answered.and_then(|answered| answered.served_by.as_ref());
+        // What nobody serves is logged wherever something is.
+        if !self.edge.access_log || served_by.is_some_and(|(site, _)| !site.site.logging.access) {
             return;
         }
-        let served_by = answered.and_then(|answered| answered.served_by.as_ref());
+        let said = answered.and_then(|answered| answered.said);
         tracing::info!(
             target: "access",
             method = %self.method,
@@ -108,8 +120,16 @@ impl Request {
             status = answered.map(|answered| answered.status.as_u16()),
             cache = answered.map(|answered| answered.result.word()),
             detail = answered.and_then(|answered| answered.detail),
-            cache_status = answered.and_then(|answered| text(answered.cache_status.as_ref()?)),
-            age = answered.and_then(|answered| text(answered.age.as_ref()?)),
+            fwd = said.and_then(why_forwarded),
+            ttl = said.and_then(|said| said.ttl),
+            age = answered.and_then(|answered| answered.age),
+            stored = said.map(|said| said.stored),
+            collapsed = said.map(|said| said.collapsed),
+            coding = answered.and_then(|answered| answered.coding).map(Coding::token),
+            origin = served_by.map(|(_, behavior)| behavior.origin.name.as_str()),
+            origin_status = said.and_then(|said| said.forwarded_status).map(|status| status.as_u16()),
+            origin_seconds = answered.and_then(|answered| answered.origin_seconds),
+            cookies = answered.and_then(|answered| answered.cookies.as_deref()),
             bytes = sent,
             complete,
             seconds = now.monotonic.saturating_sub(self.began.monotonic).as_secs_f64(),
@@ -117,8 +137,24 @@ impl Request {
     }
 }
 
-fn text(value: &HeaderValue) -> Option<&str> {
-    value.to_str().ok()
+fn why_forwarded(said: CacheStatus) -> Option<&'static str> {
+    if let Outcome::Forwarded(why) = said.outcome { Some(why.token()) } else { None }
+}
+
+fn seconds(age: &HeaderValue) -> Option<u64> {
+    age.to_str().ok()?.parse().ok()
+}
+
+/// As the viewer sent them. Of all that may be a secret they alone are ever logged, and only where the owner wants it.
+fn cookies(ask: &Ask) -> Option<String> {
+    let headers: &HeaderMap = &ask.viewer.headers;
+    let lines: Vec<_> =
+        headers.get_all(header::COOKIE).iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+    (!lines.is_empty()).then(|| bounded(&lines.join("; ")))
+}
+
+fn bounded(text: &str) -> String {
+    text.get(..text.floor_char_boundary(LONGEST)).unwrap_or_default().to_owned()
 }
 
 impl Ending for Request {

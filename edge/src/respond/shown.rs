@@ -26,7 +26,7 @@ pub fn preflight(ask: &Ask) -> Option<Answer> {
             *response.headers_mut() = fields;
             response.headers_mut().insert(CACHE_STATUS, HeaderValue::from_static("kubefront; detail=preflight"));
             let detail = Some("preflight");
-            Answer { response, result: CacheResult::Edge, status: None, detail, closes: false }
+            Answer { response, result: CacheResult::Edge, status: None, coding: None, detail, closes: false }
         }
     };
     rules.change(answer.response.headers_mut());

@@ -37,5 +37,5 @@ fn joined(error: Answer, page: Answer, status: StatusCode) -> Answer {
     let mut response = http::Response::new(source);
     *response.status_mut() = status;
     *response.headers_mut() = error_pages::head(&of_error.headers, &of_page.headers);
-    Answer { response, detail: error.detail.or(Some("error-page")), ..error }
+    Answer { response, coding: page.coding, detail: error.detail.or(Some("error-page")), ..error }
 }

@@ -16,6 +16,7 @@ mod error_pages;
 mod failures;
 mod headers;
 mod https;
+mod logging;
 mod patience;
 mod protocols;
 mod purging;

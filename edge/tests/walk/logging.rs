@@ -1,0 +1,132 @@
+//! What is written of each request, and what never is.
+
+use std::net::SocketAddr;
+
+use edge_contract::{EdgeConfig, Header, Logging};
+use http::{Method, Request};
+use serde_json::Value;
+
+use crate::edge::{config, open, read, request};
+use crate::origin::{Origin, nobody};
+use crate::program::{Place, Program};
+
+/// A program that serves this, and where.
+async fn serving(config: &EdgeConfig) -> (Program, SocketAddr, Place) {
+    let mounted = Place::of(config);
+    let mut program = Program::start(&["--drain-accept", "0", "--config", mounted.text()]);
+    let viewers = program.viewers().await;
+    (program, viewers, mounted)
+}
+
+fn logged(origin: SocketAddr, access: bool, include_cookies: bool) -> EdgeConfig {
+    let mut config = config(origin);
+    config.sites[0].logging = Logging { access, include_cookies };
+    config
+}
+
+type Sent = Request<http_body_util::combinators::BoxBody<bytes::Bytes, hyper::Error>>;
+
+async fn send(viewers: SocketAddr, request: Sent) {
+    let response = open(viewers, request).await.expect("there is a response");
+    read(response).await.expect("is complete");
+}
+
+fn secretive(target: &str) -> Sent {
+    let mut request = request(Method::GET, target);
+    for (name, value) in [("cookie", "sid=c00kie"), ("authorization", "Bearer t0ken"), ("x-api-key", "k3y")] {
+        request.headers_mut().insert(name, value.parse().expect("a value"));
+    }
+    request
+}
+
+/// The next line about a request.
+async fn line(program: &mut Program) -> Value {
+    program.says("path").await
+}
+
+#[tokio::test]
+async fn a_line_says_what_became_of_a_request_and_why() {
+    let origin = Origin::numbered("cache-control: max-age=60\r\n").await;
+    let (mut program, viewers, _mounted) = serving(&logged(origin.address, true, false)).await;
+    send(viewers, request(Method::GET, "/a?x=1")).await;
+    let miss = line(&mut program).await;
+    assert_eq!((&miss["method"], &miss["path"], &miss["status"]), (&"GET".into(), &"/a?x=1".into(), &200.into()));
+    assert_eq!((&miss["cache"], &miss["fwd"], &miss["stored"]), (&"miss".into(), &"uri-miss".into(), &true.into()));
+    assert_eq!((&miss["origin"], &miss["origin_status"]), (&"app".into(), &200.into()));
+    assert!(
+        miss["origin_seconds"]
+            .as_f64()
+            .is_some_and(|took| took > 0.0 && took <= miss["seconds"].as_f64().unwrap_or_default())
+    );
+    assert_eq!((&miss["peer"], &miss["bytes"], &miss["complete"]), (&"127.0.0.1".into(), &6.into(), &true.into()));
+    send(viewers, request(Method::GET, "/a?x=1")).await;
+    let hit = line(&mut program).await;
+    assert_eq!((&hit["cache"], &hit["fwd"], &hit["stored"]), (&"hit".into(), &Value::Null, &false.into()));
+    assert!(
+        hit["ttl"].as_i64().is_some_and(|ttl| ttl > 50) && hit["age"].as_u64().is_some_and(|age| age < 10),
+        "{hit}"
+    );
+    assert_eq!(
+        (&hit["origin_seconds"], &hit["site"], &hit["behavior"]),
+        (&Value::Null, &"default/shop".into(), &"*".into())
+    );
+    send(viewers, request(Method::POST, "/a")).await;
+    let passed = line(&mut program).await;
+    assert_eq!((&passed["cache"], &passed["fwd"]), (&"pass".into(), &"method".into()));
+}
+
+#[tokio::test]
+async fn a_line_says_why_nothing_came_from_an_origin() {
+    let (mut program, viewers, _mounted) = serving(&logged(nobody().await, true, false)).await;
+    send(viewers, request(Method::GET, "/a")).await;
+    let failed = line(&mut program).await;
+    assert_eq!(
+        (&failed["status"], &failed["detail"], &failed["fwd"]),
+        (&502.into(), &"origin-connect".into(), &"uri-miss".into())
+    );
+}
+
+#[tokio::test]
+async fn cookies_are_in_a_line_only_where_the_owner_wants_them_and_other_secrets_never() {
+    for include in [false, true] {
+        let origin = Origin::numbered("set-cookie: sid=n3w\r\n").await;
+        let mut config = logged(origin.address, true, include);
+        config.sites[0].origins[0].headers = vec![Header { name: "x-origin-key".into(), value: "own3r".into() }];
+        let (mut program, viewers, _mounted) = serving(&config).await;
+        send(viewers, secretive("/a?q=1")).await;
+        let line = line(&mut program).await;
+        assert_eq!(line["cookies"], if include { "sid=c00kie".into() } else { Value::Null });
+        let text = line.to_string();
+        assert_eq!(text.contains("c00kie"), include);
+        for secret in ["t0ken", "k3y", "n3w", "own3r"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_site_that_wants_no_lines_gets_none() {
+    let origin = Origin::numbered("").await;
+    let (mut program, viewers, _mounted) = serving(&logged(origin.address, false, false)).await;
+    send(viewers, request(Method::GET, "/quiet")).await;
+    // What is no site's is told all the same, and after it.
+    send(
+        viewers,
+        Request::builder().uri("/").header("host", "a b").body(request(Method::GET, "/").into_body()).expect("is one"),
+    )
+    .await;
+    let next = line(&mut program).await;
+    assert_eq!((&next["path"], &next["status"]), (&"/".into(), &400.into()));
+}
+
+#[tokio::test]
+async fn lines_are_bounded_whatever_a_viewer_sends() {
+    let origin = Origin::numbered("").await;
+    let (mut program, viewers, _mounted) = serving(&logged(origin.address, true, true)).await;
+    let mut long = request(Method::GET, &format!("/{}", "a".repeat(8_000)));
+    long.headers_mut().insert("cookie", "c".repeat(9_000).parse().expect("a value"));
+    send(viewers, long).await;
+    let line = line(&mut program).await;
+    assert_eq!(line["path"].as_str().map(str::len), Some(4_096));
+    assert_eq!(line["cookies"].as_str().map(str::len), Some(4_096));
+}
