@@ -1,18 +1,10 @@
-//! The rules that the API server enforces by itself: each law is one object that it takes or refuses.
-#![expect(
-    clippy::semicolon_if_nothing_returned,
-    clippy::needless_pass_by_value,
-    reason = "a law is one line, its change one expression"
-)]
+//! What the API server takes and refuses of a Distribution: its origins, behaviors, names, and what it fills in.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::{
-    Api, Client,
-    api::{DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams},
-    runtime::wait::{await_condition, conditions::is_crd_established},
-};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use tests::cluster::{apply, in_namespace};
+use tests::cluster::in_namespace;
+
+use crate::{Law, answer, api, hold, install};
 
 /// A Distribution that is fine.
 fn distribution() -> Value {
@@ -23,55 +15,6 @@ fn distribution() -> Value {
             "defaultBehavior": { "origin": "app" },
         },
     })
-}
-
-/// An Invalidation that is fine.
-fn invalidation() -> Value {
-    json!({
-        "apiVersion": "cdn.kubefront.io/v1alpha1", "kind": "Invalidation", "metadata": { "name": "fresh" },
-        "spec": { "distributionRef": { "name": "shop" }, "paths": ["/index.html"] },
-    })
-}
-
-/// Installs the definitions as the chart does; repeating is harmless.
-async fn install(client: &Client) {
-    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    for definition in crds::schema::definitions() {
-        let name = definition.metadata.name.clone().expect("a definition has a name");
-        api.patch(&name, &PatchParams::apply("test").force(), &Patch::Apply(&definition)).await.expect("installs");
-        await_condition(api.clone(), &name, is_crd_established()).await.expect("is established");
-    }
-}
-
-fn api(client: &Client, namespace: &str, object: &Value) -> Api<DynamicObject> {
-    let kind = object["kind"].as_str().expect("a kind");
-    let gvk = GroupVersionKind::gvk("cdn.kubefront.io", "v1alpha1", kind);
-    Api::namespaced_with(client.clone(), namespace, &kube::api::ApiResource::from_gvk(&gvk))
-}
-
-/// What the API server says to an object: nothing, or why it refuses.
-async fn answer(client: &Client, namespace: &str, object: &Value) -> Result<DynamicObject, String> {
-    let dry = PostParams { dry_run: true, field_manager: None };
-    let typed: DynamicObject = serde_json::from_value(object.clone()).expect("an object");
-    api(client, namespace, object).create(&dry, &typed).await.map_err(|error| error.to_string())
-}
-
-/// One law: how the sound object is changed, and what a refusal must say (nothing: it is accepted).
-struct Law(&'static str, fn(&mut Value), Option<&'static str>);
-
-async fn hold(client: &Client, namespace: &str, sound: fn() -> Value, laws: &[Law]) {
-    let mut broken = Vec::new();
-    for Law(name, change, refusal) in laws {
-        let mut object = sound();
-        change(&mut object);
-        match (answer(client, namespace, &object).await, refusal) {
-            (Ok(_), None) => {}
-            (Err(message), Some(expect)) if message.contains(expect) => {}
-            (Ok(_), Some(expect)) => broken.push(format!("{name}: taken, should be refused: {expect}")),
-            (Err(message), expect) => broken.push(format!("{name}: expected {expect:?}, got {message}")),
-        }
-    }
-    assert!(broken.is_empty(), "{} laws are broken:\n{}", broken.len(), broken.join("\n"));
 }
 
 fn origin(object: &mut Value) -> &mut Value {
@@ -340,87 +283,6 @@ const DISTRIBUTION_LAWS: [Law; 62] = [
         Some("needs type LoadBalancer"),
     ),
 ];
-
-#[tokio::test]
-async fn invalidations_are_taken_or_refused_by_their_own_laws() {
-    in_namespace("laws", |client, namespace| async move {
-        install(&client).await;
-        hold(&client, &namespace, invalidation, &INVALIDATION_LAWS).await;
-    })
-    .await;
-}
-
-const INVALIDATION_LAWS: [Law; 16] = [
-    Law("accepts_a_path", |_| (), None),
-    Law("accepts_everything", |o| o["spec"]["paths"] = json!(["/*"]), None),
-    Law("accepts_a_query", |o| o["spec"]["paths"] = json!(["/a?b=c"]), None),
-    Law("rejects_no_path", |o| o["spec"]["paths"] = json!([]), Some("should have at least 1 items")),
-    Law("rejects_a_path_without_a_leading_slash", |o| o["spec"]["paths"] = json!(["a"]), Some("paths[0]")),
-    Law("rejects_a_star_that_is_not_last", |o| o["spec"]["paths"] = json!(["/a*b"]), Some("paths[0]")),
-    Law("rejects_two_stars", |o| o["spec"]["paths"] = json!(["/a**"]), Some("paths[0]")),
-    Law("rejects_a_path_with_a_space", |o| o["spec"]["paths"] = json!(["/a b"]), Some("paths[0]")),
-    Law("accepts_3000_paths", |o| o["spec"]["paths"] = (0..3000).map(|n| json!(format!("/{n}"))).collect(), None),
-    Law(
-        "rejects_3001_paths",
-        |o| o["spec"]["paths"] = (0..3001).map(|n| json!(format!("/{n}"))).collect(),
-        Some("must have at most 3000 items"),
-    ),
-    Law("accepts_15_wildcards", |o| o["spec"]["paths"] = (0..15).map(|n| json!(format!("/{n}/*"))).collect(), None),
-    Law(
-        "rejects_16_wildcards",
-        |o| o["spec"]["paths"] = (0..16).map(|n| json!(format!("/{n}/*"))).collect(),
-        Some("at most 15 paths may end in *"),
-    ),
-    Law(
-        "rejects_a_path_of_4001_characters",
-        |o| o["spec"]["paths"] = json!([format!("/{}", "a".repeat(4000))]),
-        Some("paths[0]"),
-    ),
-    Law(
-        "rejects_no_distribution",
-        |o| {
-            o["spec"].as_object_mut().expect("a spec").remove("distributionRef");
-        },
-        Some("distributionRef: Required"),
-    ),
-    Law(
-        "rejects_a_time_to_live_with_a_fixed_name",
-        |o| o["spec"]["ttlSecondsAfterFinished"] = json!(60),
-        Some("needs a generated name"),
-    ),
-    Law(
-        "accepts_a_time_to_live_with_a_generated_name",
-        |o| {
-            o["metadata"] = json!({ "generateName": "a-" });
-            o["spec"]["ttlSecondsAfterFinished"] = json!(60);
-        },
-        None,
-    ),
-];
-
-/// One law of change: what a stored object may become.
-async fn change(client: &Client, namespace: &str, object: &Value, patch: Value) -> Result<DynamicObject, String> {
-    let name = object["metadata"]["name"].as_str().expect("a name");
-    let dry = PatchParams { dry_run: true, ..PatchParams::default() };
-    api(client, namespace, object).patch(name, &dry, &Patch::Merge(&patch)).await.map_err(|error| error.to_string())
-}
-
-#[tokio::test]
-async fn an_invalidation_is_immutable_but_for_its_time_to_live() {
-    in_namespace("laws", |client, namespace| async move {
-        install(&client).await;
-        let stored = invalidation();
-        apply(&client, &namespace, &stored.to_string()).await;
-        let other_paths = change(&client, &namespace, &stored, json!({ "spec": { "paths": ["/b"] } })).await;
-        assert!(other_paths.expect_err("refused").contains("an Invalidation is immutable"));
-        let other_distribution = json!({ "spec": { "distributionRef": { "name": "other" } } });
-        let refused = change(&client, &namespace, &stored, other_distribution).await;
-        assert!(refused.expect_err("refused").contains("an Invalidation is immutable"));
-        let labels = json!({ "metadata": { "labels": { "a": "b" } } });
-        change(&client, &namespace, &stored, labels).await.expect("labels may change");
-    })
-    .await;
-}
 
 #[tokio::test]
 async fn an_object_that_no_operator_has_seen_is_in_progress_and_has_its_defaults() {
