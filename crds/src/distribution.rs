@@ -1,16 +1,30 @@
 //! The Distribution that users apply: its fields and its schema rules.
 
 mod behavior;
+mod cache;
+mod choice;
+mod cors;
+mod error_response;
 mod location;
+mod logging;
 mod origin;
+mod response_headers;
 mod status;
 mod viewer;
 
-pub use behavior::{
-    Behavior, CacheKey, CachePolicy, DefaultBehavior, Methods, Policy, QueryStringMode, QueryStrings, Ttl,
+pub use behavior::{Behavior, DefaultBehavior, Methods, Policy};
+pub use cache::{CacheKey, CachePolicy, Heuristic, SetCookie, Ttl, ViewerControls};
+pub use choice::{
+    ChoiceMode, Cookies, Forward, ForwardMode, ForwardedCookies, ForwardedHeaders, ForwardedQueryStrings, QueryStrings,
 };
+pub use cors::{Cors, CorsMethod};
+pub use error_response::ErrorResponse;
 pub use location::{Location, LocationCache, PodTemplate};
+pub use logging::Logging;
 pub use origin::{HostHeader, HostHeaderMode, IngressReference, Origin, OriginHeader, ServicePort, ServiceReference};
+pub use response_headers::{
+    ContentTypeOptions, FrameOptions, Hsts, ReferrerPolicy, ResponseHeader, ResponseHeaders, Security,
+};
 pub use status::{
     Address, AddressType, DistributionStatus, EdgesStatus, InvalidationCounters, LocationStatus, Member, PendingOrder,
 };
@@ -120,6 +134,17 @@ pub struct DistributionSpec {
 
     /// What happens to requests that no entry of `behaviors` matches.
     pub default_behavior: DefaultBehavior,
+
+    /// What viewers get in place of errors, by status; each status once. At most 20. Example:
+    /// `[{code: 404, responsePath: /errors/404.html, responseCode: 404, cacheTTL: 30s}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["code".into()]))]
+    pub error_responses: Vec<ErrorResponse>,
+
+    /// What edges write of each request. Default: a line without cookies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logging: Option<Logging>,
 }
 
 fn enabled() -> bool {

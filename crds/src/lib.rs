@@ -7,6 +7,7 @@ pub mod condition;
 pub mod distribution;
 pub mod duration;
 pub mod invalidation;
+pub mod rules;
 pub mod schema;
 
 pub use distribution::{Distribution, DistributionSpec, DistributionStatus};

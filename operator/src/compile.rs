@@ -4,13 +4,17 @@
 //! changed. What edges refuse is found by `resolve` before anything is planned.
 
 mod behaviors;
+mod choices;
+mod error_responses;
 mod origins;
+mod response_headers;
 
 use crds::distribution;
+use crds::duration::Duration;
 use edge_contract::{Logging, Protocol, Site};
 use sha2::{Digest, Sha256};
 
-pub use behaviors::{normal_pattern, ttl};
+pub use behaviors::{normal_path, ttl};
 
 use crate::distribution::resolve::Resolved;
 
@@ -33,9 +37,9 @@ pub fn site(resolved: &Resolved) -> Site {
         default_root_object: spec.default_root_object.as_ref().map(|object| format!("/{object}")),
         origins: spec.origins.iter().map(|origin| origins::compile(origin, &resolved.origins)).collect(),
         behaviors: behaviors::compile(spec),
-        trusted_proxies: vec![],
-        error_responses: vec![],
-        logging: Logging::default(),
+        trusted_proxies: trusted_proxies(spec),
+        error_responses: error_responses::compile(&spec.error_responses),
+        logging: logging(spec.logging.as_ref()),
     }
 }
 
@@ -67,4 +71,23 @@ fn protocols(spec: &crds::DistributionSpec) -> Vec<Protocol> {
         .into_iter()
         .filter_map(|(asked, compiled)| given.contains(&asked).then_some(compiled))
         .collect()
+}
+
+fn trusted_proxies(spec: &crds::DistributionSpec) -> Vec<String> {
+    let given = spec.viewer.as_ref().map(|viewer| viewer.trusted_proxies.as_slice()).unwrap_or_default();
+    // Hexadecimal digits have no case.
+    choices::in_lower_case(given)
+}
+
+fn logging(given: Option<&distribution::Logging>) -> Logging {
+    let plain = Logging::default();
+    Logging {
+        access: given.and_then(|given| given.access).unwrap_or(plain.access),
+        include_cookies: given.and_then(|given| given.include_cookies).unwrap_or(plain.include_cookies),
+    }
+}
+
+/// Whole seconds, rounded down: nothing is kept longer than was said. `resolve` has refused what is no duration.
+fn seconds(given: Option<&Duration>) -> Option<u64> {
+    given.and_then(|given| given.length().ok()).map(|length| length.as_secs())
 }

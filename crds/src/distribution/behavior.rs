@@ -1,10 +1,10 @@
-//! Path rules: which origin answers, for which methods, and how long its responses stay fresh.
+//! Path rules: which origin answers, for which methods, how its responses are cached, and how they are shown.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::duration::Duration;
+use super::{CachePolicy, Forward, ResponseHeaders};
 
 /// What happens to requests whose path matches a pattern.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,9 +22,13 @@ pub struct Behavior {
 /// What happens to requests that no other behavior matches.
 pub type DefaultBehavior = Policy;
 
-/// Which origin answers, for which methods, and how long its responses stay fresh.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Which origin answers, for which methods, how its responses are cached, and how they are shown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("(has(self.compress) && !self.compress) || !has(self.cache) || !has(self.cache.key) || !has(self.cache.key.headers) || !self.cache.key.headers.exists(name, name.lowerAscii() == 'accept-encoding')")
+        .message("Accept-Encoding is in the key already where compress is on; leave it out of key.headers").field_path(".cache.key.headers")
+)]
 pub struct Policy {
     /// The origin that answers: the name of one of `origins`.
     #[schemars(length(min = 1, max = 63))]
@@ -37,11 +41,29 @@ pub struct Policy {
     /// How responses are cached. Without it, as they say themselves, and for 24h where they say nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CachePolicy>,
+    /// What of a viewer's request the origin is sent, beside what is in the cache key. Without it: nothing more where responses
+    /// are cached, everything where they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward: Option<Box<Forward>>,
+    /// Whether edges compress text-like responses with Brotli or gzip, as the viewer accepts. Responses that the origin has
+    /// compressed stay as they are. Default: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool", default = "compressed")]
+    pub compress: Option<bool>,
+    /// What is changed in the head of a response before a viewer gets it. What is stored stays as the origin sent it, so a
+    /// change works at once, on what is cached too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_headers: Option<Box<ResponseHeaders>>,
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the default of an optional field is an option")]
 fn read_only() -> Option<Methods> {
     Some(Methods::ReadOnly)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the default of an optional field is an option")]
+fn compressed() -> Option<bool> {
+    Some(true)
 }
 
 /// Which methods pass.
@@ -54,83 +76,4 @@ pub enum Methods {
     ReadOptions,
     /// Every method but CONNECT and TRACE.
     All,
-}
-
-/// How responses are cached.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CachePolicy {
-    /// How long responses stay fresh: what the origin says, within these bounds. All of them `0s`: nothing is cached.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ttl: Option<Ttl>,
-    /// What tells one response from another, beside the path.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<CacheKey>,
-}
-
-/// Bounds on how long responses stay fresh. The origin's `CDN-Cache-Control`, `Cache-Control` and `Expires` decide between
-/// them. All of them `0s`: nothing is cached.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("!has(self.min) || !has(self.max) || duration(self.min) <= duration(self.max)")
-        .message("ttl.min must not be above ttl.max"),
-    validation = Rule::new("!has(self.min) || !has(self.default) || duration(self.min) <= duration(self.default)")
-        .message("ttl.min must not be above ttl.default"),
-    validation = Rule::new("!has(self.default) || !has(self.max) || duration(self.default) <= duration(self.max)")
-        .message("ttl.default must not be above ttl.max")
-)]
-pub struct Ttl {
-    /// The least time that a response stays fresh, whatever the origin says; above 0s it caches even what the origin forbids.
-    /// Default: 0s.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min: Option<Duration>,
-    /// How long a response stays fresh whose origin says nothing. Default: 24h, or the nearest that `min` and `max` allow.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub default: Option<Duration>,
-    /// The greatest time that a response stays fresh, whatever the origin says. Default: 8760h, or `min` or `default` where one
-    /// is greater.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max: Option<Duration>,
-}
-
-/// What tells one response from another, beside the path.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CacheKey {
-    /// Which query parameters tell one response from another, by order and repetition too. Those that do not count are not sent
-    /// to the origin either. Default: all of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub query_strings: Option<QueryStrings>,
-}
-
-/// Which query parameters tell one response from another. Their order and repetition count.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("(self.mode in ['Include', 'Exclude']) == has(self.names)")
-        .message("names goes with mode Include or Exclude, and only with them")
-)]
-pub struct QueryStrings {
-    /// `All`, `None`, `Include` (only those in `names`) or `Exclude` (all but those).
-    pub mode: QueryStringMode,
-    /// Names of parameters, case-sensitive. With mode `Include` or `Exclude` only.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 128)))]
-    #[x_kube(merge_strategy = ListMerge::Set)]
-    pub names: Vec<String>,
-}
-
-/// How query parameters are chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum QueryStringMode {
-    /// Every one.
-    #[default]
-    All,
-    /// None.
-    None,
-    /// Only those named.
-    Include,
-    /// All but those named.
-    Exclude,
 }

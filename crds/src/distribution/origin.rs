@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{duration::Duration, schema::service_port};
+use crate::{duration::Duration, rules::within, schema::service_port};
 
 /// A Service, an Ingress or any web server, and how it is asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -13,12 +13,9 @@ use crate::{duration::Duration, schema::service_port};
 #[x_kube(
     validation = Rule::new("[has(self.service), has(self.ingress), has(self.url)].filter(given, given).size() == 1")
         .message("give exactly one of service, ingress and url"),
-    validation = Rule::new("!has(self.connectTimeout) || (duration(self.connectTimeout) >= duration('1s') && duration(self.connectTimeout) <= duration('10s'))")
-        .message("connectTimeout must be from 1s to 10s").field_path(".connectTimeout"),
-    validation = Rule::new("!has(self.responseTimeout) || (duration(self.responseTimeout) >= duration('1s') && duration(self.responseTimeout) <= duration('180s'))")
-        .message("responseTimeout must be from 1s to 180s").field_path(".responseTimeout"),
-    validation = Rule::new("!has(self.keepAlive) || (duration(self.keepAlive) >= duration('1s') && duration(self.keepAlive) <= duration('300s'))")
-        .message("keepAlive must be from 1s to 300s").field_path(".keepAlive")
+    validation = within("connectTimeout", "1s", "10s"),
+    validation = within("responseTimeout", "1s", "180s"),
+    validation = within("keepAlive", "1s", "300s")
 )]
 pub struct Origin {
     /// The name that behaviors refer to. Example: `app`.

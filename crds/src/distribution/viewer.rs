@@ -20,6 +20,18 @@ pub struct Viewer {
     #[schemars(length(max = 2))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub protocols: Vec<Protocol>,
+
+    /// Networks of load balancers and proxies in front of the edges. What requests from there say of the viewer, in
+    /// `X-Forwarded-For` and `X-Forwarded-Proto`, is believed and passed on; from anywhere else it is replaced. At most 100
+    /// CIDRs. Default: none. Example: `["10.0.0.0/8", "2001:db8::/32"]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 43)))]
+    #[x_kube(
+        merge_strategy = ListMerge::Set,
+        validation = Rule::new("self.all(network, isCIDR(network) && cidr(network) == cidr(network).masked())")
+            .message("trustedProxies must be networks such as 10.0.0.0/8 or, for one address, 10.0.0.7/32, without bits beyond the prefix")
+    )]
+    pub trusted_proxies: Vec<String>,
 }
 
 /// The shape of the Service NAME-edge.

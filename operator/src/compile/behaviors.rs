@@ -1,37 +1,51 @@
 //! The behaviors of a spec into path rules as edges match them, the default last.
 
 use crds::DistributionSpec;
-use crds::distribution::{self, Policy, QueryStringMode};
-use crds::duration::Duration;
-use edge_contract::{Behavior, Choice, Key, Methods, Ttl};
+use crds::distribution::{self, CachePolicy, Policy};
+use edge_contract::{Behavior, Heuristic, Methods, SetCookie, Stale, Ttl, ViewerControls};
+
+use super::{choices, response_headers, seconds};
 
 const DAY: u64 = 24 * 3600;
 const YEAR: u64 = 8760 * 3600;
 
 /// Every behavior, in order.
 pub(super) fn compile(spec: &DistributionSpec) -> Vec<Behavior> {
-    let ordered = spec.behaviors.iter().map(|one| behavior(normal_pattern(&one.path_pattern), &one.policy));
+    let ordered = spec.behaviors.iter().map(|one| behavior(normal_path(&one.path_pattern), &one.policy));
     // What nothing else matches: `*` alone, which no pattern of a user becomes.
     ordered.chain(std::iter::once(behavior("*".into(), &spec.default_behavior))).collect()
 }
 
+/// What a user leaves out is as in [`Behavior::plain`].
 fn behavior(path_pattern: String, policy: &Policy) -> Behavior {
     let cache = policy.cache.as_ref();
+    let plain = Behavior::plain(path_pattern, &policy.origin);
     Behavior {
         methods: methods(policy.methods.unwrap_or_default()),
         ttl: ttl(cache.and_then(|cache| cache.ttl.as_ref())),
-        key: Key {
-            query_strings: query_strings(cache.and_then(|cache| cache.key.as_ref()?.query_strings.as_ref())),
-            ..Key::default()
-        },
-        compress: false,
-        ..Behavior::plain(path_pattern, &policy.origin)
+        key: choices::key(cache.and_then(|cache| cache.key.as_ref())),
+        forward: choices::forward(policy.forward.as_deref()),
+        set_cookie: set_cookie(cache.and_then(|cache| cache.set_cookie).unwrap_or_default()),
+        viewer_controls: viewer_controls(cache.and_then(|cache| cache.viewer_controls).unwrap_or_default()),
+        stale: cache.map(stale).unwrap_or_default(),
+        compress: policy.compress.unwrap_or(plain.compress),
+        response_headers: response_headers::compile(policy.response_headers.as_deref()),
+        ..plain
     }
 }
 
-/// The pattern as edges match it: with its leading slash, and in the form that request paths are brought to (RFC 3986
+fn stale(given: &CachePolicy) -> Stale {
+    let plain = Stale::default();
+    Stale {
+        while_revalidate: seconds(given.stale_while_revalidate.as_ref()).unwrap_or(plain.while_revalidate),
+        if_error: seconds(given.stale_if_error.as_ref()).unwrap_or(plain.if_error),
+        if_unreachable: seconds(given.stale_if_unreachable.as_ref()).unwrap_or(plain.if_unreachable),
+    }
+}
+
+/// A path or a pattern as edges know it: with its leading slash, and in the form that request paths are brought to (RFC 3986
 /// §6.2.2), or a pattern with `%7e` would never match.
-pub fn normal_pattern(pattern: &str) -> String {
+pub fn normal_path(pattern: &str) -> String {
     let slash = if pattern.starts_with('/') { "" } else { "/" };
     let mut normal = slash.to_owned();
     let mut rest = pattern;
@@ -66,23 +80,33 @@ pub fn ttl(given: Option<&distribution::Ttl>) -> Ttl {
     let max = given.and_then(|ttl| seconds(ttl.max.as_ref()));
     let max = max.unwrap_or_else(|| YEAR.max(min).max(default.unwrap_or_default()));
     // Not `clamp`, which panics where min is above max: such a spec is refused, but by what comes after.
-    Ttl { min, default: default.unwrap_or_else(|| DAY.max(min).min(max)), max, ..Ttl::default() }
+    Ttl {
+        min,
+        default: default.unwrap_or_else(|| DAY.max(min).min(max)),
+        max,
+        heuristic: heuristic(given.and_then(|ttl| ttl.heuristic).unwrap_or_default()),
+    }
 }
 
-/// Whole seconds, rounded down: nothing is kept longer than was said. `resolve` has refused what is no duration.
-fn seconds(given: Option<&Duration>) -> Option<u64> {
-    given.and_then(|given| given.length().ok()).map(|length| length.as_secs())
+fn heuristic(heuristic: distribution::Heuristic) -> Heuristic {
+    match heuristic {
+        distribution::Heuristic::Off => Heuristic::Off,
+        distribution::Heuristic::LastModified => Heuristic::LastModified,
+    }
 }
 
-fn query_strings(given: Option<&distribution::QueryStrings>) -> Choice {
-    let Some(given) = given else { return Choice::All };
-    // As a set: the order in which they are written means nothing.
-    let names = || given.names.iter().cloned().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
-    match given.mode {
-        QueryStringMode::All => Choice::All,
-        QueryStringMode::None => Choice::None,
-        QueryStringMode::Include => Choice::Include(names()),
-        QueryStringMode::Exclude => Choice::Exclude(names()),
+fn set_cookie(set_cookie: distribution::SetCookie) -> SetCookie {
+    match set_cookie {
+        distribution::SetCookie::Bypass => SetCookie::Bypass,
+        distribution::SetCookie::Store => SetCookie::Store,
+        distribution::SetCookie::Strip => SetCookie::Strip,
+    }
+}
+
+fn viewer_controls(viewer_controls: distribution::ViewerControls) -> ViewerControls {
+    match viewer_controls {
+        distribution::ViewerControls::Ignore => ViewerControls::Ignore,
+        distribution::ViewerControls::Respect => ViewerControls::Respect,
     }
 }
 
@@ -90,10 +114,23 @@ fn query_strings(given: Option<&distribution::QueryStrings>) -> Choice {
 mod tests {
     use super::*;
 
+    fn policy(fields: serde_json::Value) -> Policy {
+        serde_json::from_value(fields).expect("a policy")
+    }
+
+    #[test]
+    fn a_behavior_that_only_names_its_origin_is_a_plain_one() {
+        let only_origin = policy(serde_json::json!({ "origin": "app" }));
+        assert_eq!(behavior("*".into(), &only_origin), Behavior::plain("*", "app"));
+        let empty = serde_json::json!({ "origin": "app", "cache": { "ttl": {}, "key": {} }, "forward": {}, "responseHeaders": {} });
+        assert_eq!(behavior("*".into(), &policy(empty)), Behavior::plain("*", "app"));
+    }
+
     #[track_caller]
     fn check_ttl(min: Option<&str>, default: Option<&str>, max: Option<&str>, expect: [u64; 3]) {
         let duration = |text: Option<&str>| text.map(|text| text.parse().expect("a duration"));
-        let given = distribution::Ttl { min: duration(min), default: duration(default), max: duration(max) };
+        let given =
+            distribution::Ttl { min: duration(min), default: duration(default), max: duration(max), heuristic: None };
         let compiled = ttl(Some(&given));
         assert_eq!([compiled.min, compiled.default, compiled.max], expect, "{min:?} {default:?} {max:?}");
     }
@@ -132,7 +169,7 @@ mod tests {
             ("/%zz%+4%4", "/%zz%+4%4"),
             ("/a?b", "/a?b"),
         ] {
-            assert_eq!(normal_pattern(pattern), expect, "{pattern}");
+            assert_eq!(normal_path(pattern), expect, "{pattern}");
         }
     }
 }

@@ -95,6 +95,23 @@ mod tests {
         assert_eq!(read, taken());
     }
 
+    /// What the first release kept: an operator that is upgraded serves on from it, with the defaults of what it does not say.
+    #[test]
+    fn a_generation_that_an_older_release_kept_is_read_and_kept_as_it_was() {
+        let kept = r#"{"generation":7,"spec":{"type":"Web","enabled":true,"origins":[{"name":"app","service":{"name":"app","port":8080}}],"behaviors":[{"pathPattern":"/img/*","origin":"app","cache":{"key":{"queryStrings":{"mode":"Include","names":["width"]}}}}],"defaultBehavior":{"origin":"app","methods":"ReadOnly","cache":{"ttl":{"max":"1h30m"}}}}}"#;
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        gzip.write_all(kept.as_bytes()).expect("a vector takes every byte");
+        let bytes = ByteString(gzip.finish().expect("a vector takes every byte"));
+        let read = Taken::of(&config_map(bytes.clone()), "u").expect("there").expect("readable");
+        assert_eq!(read.spec.default_behavior.compress, None);
+        assert_eq!(
+            serde_json::to_string(&read).expect("plain data"),
+            kept,
+            "and nothing is written because of an upgrade"
+        );
+        assert_eq!(read.bytes(), bytes);
+    }
+
     #[test]
     fn equal_generations_make_equal_bytes() {
         assert_eq!(taken().bytes(), taken().bytes());

@@ -66,6 +66,10 @@ fn what_edges_are_told_touches_no_pod() {
         json!({"defaultBehavior": {"origin": "app", "methods": "All", "cache": {"ttl": {"max": "1h"}}}}),
         Effect::Live,
     );
+    check(json!({"defaultBehavior": {"origin": "app", "compress": false}}), Effect::Live);
+    check(json!({"errorResponses": [{"code": 404, "cacheTTL": "1m"}]}), Effect::Live);
+    check(json!({"logging": {"access": false}}), Effect::Live);
+    check(json!({"viewer": {"trustedProxies": ["10.0.0.0/8"]}}), Effect::Live);
     check(json!({"viewer": {"protocols": ["HTTP1"], "service": {"type": "LoadBalancer"}}}), Effect::Live);
     check(json!({"locations": [{"name": "default", "replicas": 5}]}), Effect::Live);
     check(json!({"locations": [{"name": "default"}, {"name": "more"}]}), Effect::Live);
@@ -118,4 +122,23 @@ fn a_configuration_that_no_config_map_holds_is_refused_whole() {
         [Reason::ConfigurationTooLarge]
     );
     assert!(too_large.resolved.is_none(), "a first generation that is too large serves nothing");
+}
+
+/// The schema and the edges each have their list; one that only the schema knew would hold for nobody whose object is older.
+#[test]
+fn no_edge_is_told_to_set_or_remove_a_field_that_the_schema_keeps_for_it() {
+    use crds::rules::{NEVER_SET, OF_THE_CONNECTION, OF_THE_EDGES_RESPONSES};
+
+    let is_refused = |headers: Value| {
+        let behavior = json!({"origin": "app", "responseHeaders": headers});
+        resolve(&edited(&json!({"defaultBehavior": behavior})).observed).resolved.is_none()
+    };
+    for name in OF_THE_CONNECTION.into_iter().chain(OF_THE_EDGES_RESPONSES) {
+        assert!(is_refused(json!({"set": [{"name": name, "value": "a"}]})), "set {name}");
+        assert!(is_refused(json!({"remove": [name]})), "remove {name}");
+    }
+    for name in NEVER_SET {
+        assert!(is_refused(json!({"set": [{"name": name, "value": "a"}]})), "set {name}");
+        assert!(!is_refused(json!({"remove": [name]})), "remove {name}");
+    }
 }

@@ -5,6 +5,8 @@
     reason = "a law is one line, its change one expression"
 )]
 
+mod answers;
+mod caching;
 mod distribution;
 mod invalidation;
 

@@ -12,7 +12,7 @@ use crds::duration::Duration;
 use edge_contract::{CONFIG_LIMIT, CONTRACT, EdgeConfig, Epoch, Site};
 
 use super::Resolved;
-use crate::compile::{normal_pattern, ttl};
+use crate::compile::{normal_path, ttl};
 use crate::distribution::taken::Taken;
 use crate::finding::Finding;
 
@@ -28,13 +28,17 @@ pub(super) fn examine(spec: &DistributionSpec) -> Vec<Finding> {
     let mut patterns = BTreeSet::new();
     for behavior in &spec.behaviors {
         let field = format!("spec.behaviors[{}]", behavior.path_pattern);
-        if !patterns.insert(normal_pattern(&behavior.path_pattern)) {
+        if !patterns.insert(normal_path(&behavior.path_pattern)) {
             let message = "an earlier behavior has the same pattern, so this one would never be used; remove one";
             findings.push(invalid(format!("{field}.pathPattern"), message));
         }
         examine_policy(&field, &behavior.policy, &mut findings);
     }
     examine_policy("spec.defaultBehavior", &spec.default_behavior, &mut findings);
+    for error in &spec.error_responses {
+        let field = format!("spec.errorResponses[{}].cacheTTL", error.code);
+        examine_duration(field, error.cache_ttl.as_ref(), &mut findings);
+    }
     findings
 }
 
@@ -58,13 +62,26 @@ fn examine_origin(origin: &Origin, findings: &mut Vec<Finding>) {
 }
 
 fn examine_policy(field: &str, policy: &Policy, findings: &mut Vec<Finding>) {
-    let Some(given) = policy.cache.as_ref().and_then(|cache| cache.ttl.as_ref()) else { return };
+    let cache = policy.cache.clone().unwrap_or_default();
+    let bounds = cache.ttl.unwrap_or_default();
+    let shown = policy.response_headers.as_ref();
+    let hsts = shown.and_then(|shown| shown.security.as_ref()?.hsts.as_ref());
+    let cors = shown.and_then(|shown| shown.cors.as_ref());
     let before = findings.len();
-    for (name, duration) in [("min", &given.min), ("default", &given.default), ("max", &given.max)] {
-        examine_duration(format!("{field}.cache.ttl.{name}"), duration.as_ref(), findings);
+    for (name, duration) in [
+        ("cache.ttl.min", bounds.min.as_ref()),
+        ("cache.ttl.default", bounds.default.as_ref()),
+        ("cache.ttl.max", bounds.max.as_ref()),
+        ("cache.staleWhileRevalidate", cache.stale_while_revalidate.as_ref()),
+        ("cache.staleIfError", cache.stale_if_error.as_ref()),
+        ("cache.staleIfUnreachable", cache.stale_if_unreachable.as_ref()),
+        ("responseHeaders.security.hsts.maxAge", hsts.map(|hsts| &hsts.max_age)),
+        ("responseHeaders.cors.maxAge", cors.and_then(|cors| cors.max_age.as_ref())),
+    ] {
+        examine_duration(format!("{field}.{name}"), duration, findings);
     }
-    let bounds = ttl(Some(given));
-    if findings.len() == before && !(bounds.min <= bounds.default && bounds.default <= bounds.max) {
+    let compiled = ttl(Some(&bounds));
+    if findings.len() == before && !(compiled.min <= compiled.default && compiled.default <= compiled.max) {
         findings.push(invalid(format!("{field}.cache.ttl"), "min must not be above default, nor default above max"));
     }
 }
