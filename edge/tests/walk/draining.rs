@@ -165,7 +165,11 @@ async fn the_program_itself_ends_well_on_sigterm() {
         (access["target"].as_str(), access["status"].as_u64(), access["cache"].as_str()),
         (Some("access"), Some(200), Some("miss"))
     );
-    assert_eq!(access["cache_status"].as_str(), reply.header("cache-status"), "what the viewer was told");
+    assert_eq!(
+        (access["fwd"].as_str(), access["stored"].as_bool()),
+        (Some("uri-miss"), Some(true)),
+        "what the viewer was told"
+    );
     program.terminate();
     assert!(program.end().await.success());
 }
