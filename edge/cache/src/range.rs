@@ -129,17 +129,18 @@ fn within(viewer: &HeaderMap, stored: &Stored, complete: u64) -> Result<Verdict,
         return Err(Why::Changed);
     }
     let spans: Vec<Span> = asked.iter().filter_map(|spec| spec.of(complete)).collect();
-    match spans.as_slice() {
+    if spans.is_empty() {
         // §13.2.2 step 5: what a condition was to protect is not refused, but sent whole.
-        [] if conditional => Err(Why::NotApplicable),
-        [] => Ok(Verdict::Unsatisfiable { complete }),
-        spans if spans.is_sorted_by(|before, after| before.last < after.first) => match spans {
-            // A coding in the head would be one of the multipart message, and of its parts nobody could say which they have.
-            [_, _, ..] if stored.headers.contains_key(header::CONTENT_ENCODING) => Err(Why::Coded),
-            spans => Ok(Verdict::Parts(spans.to_vec())),
-        },
-        _ => Err(Why::Disorderly),
+        return if conditional { Err(Why::NotApplicable) } else { Ok(Verdict::Unsatisfiable { complete }) };
     }
+    if !spans.is_sorted_by(|before, after| before.last < after.first) {
+        return Err(Why::Disorderly);
+    }
+    // A coding in the head would be one of the multipart message, and of its parts nobody could say which they have.
+    if spans.len() > 1 && stored.headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(Why::Coded);
+    }
+    Ok(Verdict::Parts(spans))
 }
 
 /// RFC 9110 §13.1.5: the very version that the viewer has a part of, by a strong comparison.
