@@ -337,6 +337,57 @@ async fn a_range_that_the_origin_does_not_come_to_is_never_complete() {
     }
 }
 
+/// Three bytes of a thousand, and the others once the first door is open; the second one opens when the edge closes instead.
+async fn three_of_a_thousand(more: &Door, gone: &Door) -> Origin {
+    let (more, gone) = (more.clone(), gone.clone());
+    Origin::start(move |_, mut exchange| {
+        let (more, gone) = (more.clone(), gone.clone());
+        async move {
+            exchange.write("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nabc").await;
+            tokio::select! {
+                () = more.pass() => {}
+                () = exchange.closed() => {
+                    gone.open();
+                    return Then::Close;
+                }
+            }
+            exchange.write("x".repeat(997)).await;
+            Then::KeepAlive(exchange)
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_a_range_began_goes_on_once_its_viewer_has_it() {
+    for (asked, status) in [("bytes=0-1", 206), ("bytes=1000-", 416)] {
+        let (more, gone) = (Door::closed(), Door::closed());
+        let origin = three_of_a_thousand(&more, &gone).await;
+        let edge = Edge::start(config(origin.address)).await;
+        assert_eq!(range(&edge, asked).await.status.as_u16(), status);
+        more.open();
+        stored(&edge).await;
+        assert_eq!(part(&range(&edge, "bytes=1-3").await), (206, Some("bytes 1-3/1000"), "bcx"));
+        assert_eq!((origin.reads(), gone.is_open()), (1, false), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_range_began_ends_with_a_viewer_that_leaves_in_the_middle() {
+    let (more, gone) = (Door::closed(), Door::closed());
+    let origin = three_of_a_thousand(&more, &gone).await;
+    let mut config = config(origin.address);
+    // Longer than this test waits: it is not an origin that stands still that ends the fill.
+    config.sites[0].origins[0].response_timeout_ms = 60_000;
+    let edge = Edge::start(config).await;
+    let mut leaving = edge.open(asking(Method::GET, &[("range", "bytes=1-998")])).await.into_body();
+    assert_eq!(piece(&mut leaving).await, "bc");
+    drop(leaving);
+    tokio::time::timeout(PATIENCE, gone.pass()).await.expect("the origin hears of it");
+    assert_eq!(part(&range(&edge, "bytes=1-2").await), (206, Some("bytes 1-2/1000"), "bc"));
+    assert_eq!(origin.reads(), 2);
+}
+
 #[tokio::test]
 async fn where_nothing_is_cached_a_range_is_between_viewer_and_origin() {
     let origin = Origin::start(|seen, exchange| async move {
