@@ -112,6 +112,11 @@ impl Sites {
         self.sites.iter().any(|table| table.site.protocols.contains(&protocol))
     }
 
+    /// Every behavior, with its site.
+    pub fn behaviors(&self) -> impl Iterator<Item = (&SiteTable, &BehaviorTable)> {
+        self.sites.iter().flat_map(|table| table.behaviors.iter().map(|behavior| (table.as_ref(), behavior.as_ref())))
+    }
+
     /// The site with this id.
     pub fn by_id(&self, id: &str) -> Option<&Arc<SiteTable>> {
         self.sites.iter().find(|table| table.site.id == id)

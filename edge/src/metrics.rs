@@ -5,16 +5,18 @@
 use std::fmt::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use edge_cache::coding::Coding;
 use http::StatusCode;
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::config::{BehaviorTable, SiteTable};
 use crate::live::Live;
 
 /// Upper bounds of the origin's answer times, in seconds.
@@ -49,6 +51,9 @@ const RESULTS: [(CacheResult, &str); 7] = [
     (CacheResult::Edge, "edge"),
 ];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+const CODINGS: [Coding; 2] = [Coding::Brotli, Coding::Gzip];
+/// What a stale response is served for, as `Cache-Status` words it; last, whatever else there may be.
+const STALE_USES: [&str; 5] = ["stale-while-revalidate", "stale-unreachable", "stale-if-error", "max-stale", "other"];
 
 impl CacheResult {
     /// Its word in labels and logs.
@@ -62,6 +67,8 @@ impl CacheResult {
 pub struct BehaviorCounters {
     requests: [[AtomicU64; RESULTS.len()]; CLASSES.len()],
     body_bytes: AtomicU64,
+    coded: [AtomicU64; CODINGS.len()],
+    stale: [AtomicU64; STALE_USES.len()],
 }
 
 impl BehaviorCounters {
@@ -73,6 +80,23 @@ impl BehaviorCounters {
             counter.fetch_add(1, Ordering::Relaxed);
         }
         self.body_bytes.fetch_add(body_bytes, Ordering::Relaxed);
+    }
+
+    /// Counts a response that the edge had coded.
+    pub fn count_coded(&self, coding: Coding) {
+        count_at(&self.coded, CODINGS.iter().position(|known| *known == coding));
+    }
+
+    /// Counts a stale response by the word for what allowed it.
+    pub fn count_stale(&self, why: Option<&str>) {
+        let at = STALE_USES.iter().position(|known| Some(*known) == why);
+        count_at(&self.stale, Some(at.unwrap_or(STALE_USES.len() - 1)));
+    }
+}
+
+fn count_at(counters: &[AtomicU64], at: Option<usize>) {
+    if let Some(counter) = at.and_then(|at| counters.get(at)) {
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -120,6 +144,8 @@ impl Collector for LiveCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
         self.requests(&mut encoder)?;
         self.bytes(&mut encoder)?;
+        self.coded(&mut encoder)?;
+        self.stale(&mut encoder)?;
         let store = self.0.store();
         let purge = self.0.purge();
         gauge(&mut encoder, "store_bytes", "Bytes that stored responses hold", store.held() as u64)?;
@@ -161,6 +187,30 @@ impl LiveCollector {
         Ok(())
     }
 
+    fn coded(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let help = "Responses that the edge had coded itself, by coding";
+        let mut family = encoder.encode_descriptor("coded_responses", help, None, MetricType::Counter)?;
+        let Some(sites) = self.0.sites() else { return Ok(()) };
+        for (table, behavior) in sites.behaviors() {
+            for (coding, counter) in CODINGS.iter().zip(&behavior.counters.coded) {
+                labelled(&mut family, table, behavior, ("coding", coding.token()), counter)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn stale(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let help = "Stale responses that were served, by what allowed it";
+        let mut family = encoder.encode_descriptor("stale_responses", help, None, MetricType::Counter)?;
+        let Some(sites) = self.0.sites() else { return Ok(()) };
+        for (table, behavior) in sites.behaviors() {
+            for (why, counter) in STALE_USES.iter().zip(&behavior.counters.stale) {
+                labelled(&mut family, table, behavior, ("why", why), counter)?;
+            }
+        }
+        Ok(())
+    }
+
     fn bytes(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let mut family =
             encoder.encode_descriptor("body_bytes", "Bytes of bodies sent to viewers", None, MetricType::Counter)?;
@@ -175,6 +225,22 @@ impl LiveCollector {
         }
         Ok(())
     }
+}
+
+/// One counter of a behavior, unless it has counted nothing: what never happens needs no line.
+fn labelled(
+    family: &mut MetricEncoder<'_>,
+    table: &SiteTable,
+    behavior: &BehaviorTable,
+    label: (&str, &str),
+    counter: &AtomicU64,
+) -> Result<(), Error> {
+    let count = counter.load(Ordering::Relaxed);
+    if count == 0 {
+        return Ok(());
+    }
+    let labels = [("site", table.site.name.as_str()), ("behavior", behavior.behavior.path_pattern.as_str()), label];
+    ConstCounter::new(count).encode(family.encode_family(&labels)?)
 }
 
 fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> Result<(), Error> {

@@ -97,10 +97,15 @@ impl Request {
         let now = self.edge.clock.now();
         self.activity.request_ends(now.monotonic);
         let answered = self.answered.as_ref();
-        if let Some((status, result, (_, behavior))) =
-            answered.and_then(|a| Some((a.status, a.result, a.served_by.as_ref()?)))
+        if let Some(answered) = answered
+            && let Some((_, behavior)) = &answered.served_by
         {
-            behavior.counters.count(status, result, sent);
+            let counters = &behavior.counters;
+            counters.count(answered.status, answered.result, sent);
+            answered.coding.into_iter().for_each(|coding| counters.count_coded(coding));
+            if answered.result == CacheResult::Stale {
+                counters.count_stale(answered.detail);
+            }
         }
         let served_by = answered.and_then(|answered| answered.served_by.as_ref());
         // What nobody serves is logged wherever something is.

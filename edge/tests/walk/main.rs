@@ -17,6 +17,7 @@ mod failures;
 mod headers;
 mod https;
 mod logging;
+mod metrics;
 mod patience;
 mod protocols;
 mod purging;
