@@ -56,13 +56,15 @@ fn rfc850<'a>(weekday: &str, words: &mut impl Iterator<Item = &'a str>, received
     // RFC 9110 §5.6.7: what seems to be more than 50 years ahead is the latest past year with these digits.
     let this_year = year_of(received);
     let mut year = this_year - this_year.rem_euclid(100) + year;
-    if year > this_year + 50 {
-        year -= 100;
-    } else if year <= this_year - 50 {
+    if year <= this_year - 50 {
         year += 100;
     }
-    compose(year, month, day, time)
+    let date = compose(year, month, day, time)?;
+    if date.0 <= received.0.saturating_add(FIFTY_YEARS) { Some(date) } else { compose(year - 100, month, day, time) }
 }
+
+/// Of the Gregorian calendar, in seconds.
+const FIFTY_YEARS: i64 = 50 * 31_556_952;
 
 /// `Sun Nov  6 08:49:37 1994`
 fn asctime(weekday: &str, rest: &str) -> Option<Date> {
@@ -172,6 +174,8 @@ mod tests {
     fn a_two_digit_year_is_the_one_nearest_to_now() {
         check("Friday, 01-Jan-76 00:00:00 GMT", Some(3_345_062_400));
         check("Saturday, 01-Jan-77 00:00:00 GMT", Some(220_924_800));
+        check("Saturday, 21-Nov-76 00:00:00 GMT", Some(3_373_142_400));
+        check("Tuesday, 23-Nov-76 00:00:00 GMT", Some(217_555_200));
         check("Thursday, 01-Jan-26 00:00:00 GMT", Some(1_767_225_600));
     }
 
