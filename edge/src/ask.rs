@@ -8,7 +8,7 @@ use edge_cache::coding::Accepted;
 use edge_cache::forwarding::{self, Carry, Outgoing};
 use edge_cache::head::Asked;
 use edge_cache::validation::Conditional;
-use edge_cache::{CacheKey, NormalPath, Policy, key, reuse};
+use edge_cache::{CacheKey, Controls, NormalPath, Policy, key, reuse};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header, request};
 use http_body::Body;
 
@@ -28,6 +28,8 @@ pub struct Ask {
     pub key: CacheKey,
     /// The codings in which its viewer may be answered from the store.
     pub accepted: Accepted,
+    /// What the viewer asks of the cache, where the owner lets it.
+    pub controls: Controls,
     query: Option<String>,
     peer: IpAddr,
     /// In microseconds.
@@ -46,12 +48,14 @@ impl Ask {
         );
         let codes = route.behavior.behavior.compress;
         let accepted = if codes { Accepted::by(&viewer) } else { Accepted::Identity };
+        let controls = Controls::of(&viewer.headers, &route.behavior.policy);
         Self {
             key: key.accepting(accepted),
             viewer,
             asked,
             route,
             accepted,
+            controls,
             query,
             peer,
             at_origin: AtomicU64::default(),
@@ -88,7 +92,7 @@ impl Ask {
     /// Asks the reuse verdict of something that is stored, or of nothing.
     pub fn reuse<T>(&self, decide: impl FnOnce(&reuse::Request<'_>) -> T) -> T {
         let forwarded = || self.forwarded(None);
-        decide(&reuse::Request { method: self.method(), forwarded: &forwarded })
+        decide(&reuse::Request { method: self.method(), forwarded: &forwarded, controls: self.controls })
     }
 
     /// The request as the origin gets it.

@@ -76,7 +76,7 @@ impl Coder {
 
 fn exchange(live: &Live, key: &CacheKey, held: &Arc<Held>, whole: &Whole, coding: Coding) -> Option<bool> {
     let limit = usize::try_from(whole.length).ok()?;
-    let head_room = live.store().hold(held::cost(key.len(), &held.stored.headers))?;
+    let head_room = live.store().hold(held::cost(key.len(), &held.stored))?;
     let mut room = live.store().hold(limit + BLOCK_OVERHEAD)?;
     let bytes = code(&whole.blocks, coding, limit).ok()?;
     let block = block::own(bytes, |length| room.split(length + BLOCK_OVERHEAD))?;

@@ -15,10 +15,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use edge_cache::{CacheKey, Label, storing};
-use http::{StatusCode, response};
+use http::{HeaderMap, StatusCode, response};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
+use crate::fill::freshen::Freshened;
 use crate::forward::ForwardError;
 use crate::forward::body::OriginBody;
 use crate::store::held::Held;
@@ -64,6 +65,7 @@ pub struct Fill {
     unattended: AtomicBool,
     left: Notify,
     answer: Mutex<Option<Unshared>>,
+    fields: Mutex<HeaderMap>,
 }
 
 /// What came of a fill.
@@ -72,7 +74,7 @@ pub enum Outcome {
     /// It may be stored, and its body is arriving.
     Arriving(Arc<Held>),
     /// What is stored still holds.
-    Freshened(Arc<Held>),
+    Freshened(Freshened),
     /// It is for the one who led only.
     Unshared,
     /// The origin answered with an error for which something stored may stand in.
@@ -113,6 +115,7 @@ impl Fill {
             unattended: AtomicBool::new(false),
             left: Notify::new(),
             answer: Mutex::new(None),
+            fields: Mutex::default(),
         })
     }
 
@@ -134,6 +137,16 @@ impl Fill {
     /// The answer for the one who led.
     pub fn take_answer(&self) -> Option<Unshared> {
         self.answer.lock().take()
+    }
+
+    /// Leaves fields of a shared answer that are for the one who led alone. To be called before [`Fill::conclude`].
+    pub fn leave_fields(&self, fields: HeaderMap) {
+        *self.fields.lock() = fields;
+    }
+
+    /// The fields for the one who led.
+    pub fn take_fields(&self) -> HeaderMap {
+        std::mem::take(&mut *self.fields.lock())
     }
 
     /// From here on it goes on, whoever leaves: nobody waits for it in the first place, or what it brings is wanted anyway.

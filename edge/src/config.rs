@@ -137,7 +137,7 @@ impl SiteTable {
             behaviors.push(Arc::new(BehaviorTable {
                 behavior: behavior.clone(),
                 pattern: PathPattern::new(&behavior.path_pattern),
-                policy: Policy::of(behavior),
+                policy: Policy::of(behavior).with_floors(&site.error_responses),
                 header_rules: HeaderRules::of(&behavior.response_headers),
                 origin: Arc::clone(origin),
                 counters: counted.map(|table| Arc::clone(&table.counters)).unwrap_or_default(),

@@ -4,6 +4,7 @@
 //! Guarantees: a response is stored only whole, and only if the purge ledger admits its label at that moment; what a viewer reads of
 //! it while it arrives is bounded by the store or goes piece by piece. A fill that nobody wants ends, unless it is nearly done.
 
+pub mod freshen;
 mod record;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use edge_cache::date::Date;
 use edge_cache::reuse::{self, Failure, Fallback};
 use edge_cache::storing::{self, Exchange, Reason, Storing};
-use edge_cache::validation::{self, Conditional, Freshened};
+use edge_cache::validation::Conditional;
 use edge_cache::{Label, Moment, Received, Stored};
 use http::{HeaderMap, Method, StatusCode, response};
 
@@ -49,40 +50,65 @@ struct Answer {
 
 impl Work {
     /// Runs it to its end, or to the point where nobody wants it any more.
-    pub async fn run(mut self) {
+    pub async fn run(self) {
         let fill = Arc::clone(self.lead.fill());
         let mut label = fill.label;
+        let mut offered = self.offered();
         loop {
             let answer = tokio::select! {
-                answer = self.ask_origin() => answer,
+                answer = self.ask_origin(&offered) => answer,
                 () = fill.deserted() => return,
             };
             let answer = match answer {
                 Ok(answer) => answer,
                 Err(error) => return fill.conclude(Outcome::Failed(Arc::new(error))),
             };
-            match self.validates.take() {
-                Some((held, _)) if answer.parts.status == StatusCode::NOT_MODIFIED => {
-                    if let Some(freshened) = self.freshen(&held, &answer, label) {
-                        return fill.conclude(Outcome::Freshened(freshened));
-                    }
-                    // Asked whole this time: its validator speaks of something else, or an order came meanwhile (rules 3 and 8).
-                    label = self.edge.live.purge().label();
-                }
-                _ if answer.parts.status == StatusCode::NOT_MODIFIED => {
-                    return fill.conclude(Outcome::Failed(Arc::new(ForwardError::UnaskedNotModified)));
-                }
-                _ if self.something_stands_in(answer.parts.status) => {
-                    return fill.conclude(Outcome::ErrorStatus(answer.parts.status));
-                }
-                _ => return self.keep_or_pass(answer, label).await,
+            let status = answer.parts.status;
+            if status == StatusCode::NOT_MODIFIED && offered.is_empty() {
+                return fill.conclude(Outcome::Failed(Arc::new(ForwardError::UnaskedNotModified)));
             }
+            if status == StatusCode::NOT_MODIFIED {
+                let exchange = self.exchange(&answer, label);
+                let offered = std::mem::take(&mut offered);
+                if let Some(freshened) =
+                    freshen::by_validation(&self.edge, &self.ask, &offered, &answer.parts, &exchange)
+                {
+                    fill.leave_fields(storing::for_one_viewer(&answer.parts.headers, self.ask.policy()));
+                    return fill.conclude(Outcome::Freshened(freshened));
+                }
+                // Asked whole this time: its validator speaks of something else, or an order came meanwhile (rules 3 and 8).
+                label = self.edge.live.purge().label();
+                continue;
+            }
+            if self.something_stands_in(status) {
+                return fill.conclude(Outcome::ErrorStatus(status));
+            }
+            return self.keep_or_pass(answer, label).await;
         }
     }
 
-    async fn ask_origin(&self) -> Result<Answer, ForwardError> {
-        let Self { edge, ask, .. } = self;
-        let forwarded = ask.forwarded(self.validates.as_ref().map(|(_, condition)| condition));
+    /// RFC 9111 §4.3.1: all that is stored for this request and may still be used is offered, what it would be answered with first.
+    fn offered(&self) -> Vec<Arc<Held>> {
+        let Some((held, condition)) = &self.validates else { return Vec::new() };
+        let mut offered = vec![Arc::clone(held)];
+        if condition.if_none_match.is_some() {
+            let (live, key) = (&self.edge.live, &self.ask.key);
+            let forwarded = self.ask.forwarded(None);
+            let selected = |other: &&Arc<Held>| {
+                !Arc::ptr_eq(other, held)
+                    && other.stored.selecting.matches_fields(&forwarded)
+                    && live.purge().admits(key, other).is_admitted()
+            };
+            offered.extend(live.store().lookup(key).iter().flat_map(|all| all.iter()).filter(selected).cloned());
+        }
+        offered
+    }
+
+    async fn ask_origin(&self, offered: &[Arc<Held>]) -> Result<Answer, ForwardError> {
+        let Self { edge, ask, validates, .. } = self;
+        let condition = validates.as_ref().map(|(_, condition)| condition.clone()).filter(|_| !offered.is_empty());
+        let condition = condition.map(|first| first.with_tags_of(offered.iter().map(|held| &held.stored)));
+        let forwarded = ask.forwarded(condition.as_ref());
         let request = ask.request(forwarded.clone(), RequestBody::Empty).ok_or(ForwardError::Target)?;
         let asked = edge.clock.now();
         let response = edge.ask_origin(ask, request).await?;
@@ -91,24 +117,10 @@ impl Work {
         Ok(Answer { parts, body, forwarded, received: received(asked, edge.clock.now()) })
     }
 
-    /// RFC 9111 §4.3.4, if the purge ledger lets what is stored live on.
-    fn freshen(&self, held: &Arc<Held>, answer: &Answer, label: Label) -> Option<Arc<Held>> {
-        let Answer { parts, forwarded, received, .. } = answer;
-        let (live, key) = (&self.edge.live, &self.ask.key);
-        let Freshened::Updated(stored) = validation::freshen(&held.stored, parts, forwarded, *received, label) else {
-            return None;
-        };
-        if !live.purge().revives(key, held, label) {
-            return None;
-        }
-        let room = live.store().hold(held::cost(key.len(), &stored.headers))?;
-        let freshened = Arc::new(held.freshened(*stored, Arc::new(room))?);
-        if storing::may_stay(&freshened.stored, self.ask.policy()) {
-            live.store().exchange(key, held, Arc::clone(&freshened));
-        } else {
-            live.store().sweep_key(key, |other| !std::ptr::eq(other, held.as_ref()));
-        }
-        Some(freshened)
+    fn exchange<'a>(&self, answer: &'a Answer, label: Label) -> Exchange<'a> {
+        let Answer { forwarded, received, .. } = answer;
+        let authorized = self.ask.authorized();
+        Exchange { method: &Method::GET, forwarded, authorized, received: *received, label }
     }
 
     /// Whether a stored response may be served in place of this error; then it must not be displaced by it.
@@ -118,18 +130,12 @@ impl Work {
     }
 
     async fn keep_or_pass(mut self, answer: Answer, label: Label) {
+        let verdict = storing::decide(&self.exchange(&answer, label), &answer.parts, self.ask.policy());
         let Answer { parts, body, forwarded, received } = answer;
-        let exchange = Exchange {
-            method: &Method::GET,
-            forwarded: &forwarded,
-            authorized: self.ask.authorized(),
-            received,
-            label,
-        };
-        match storing::decide(&exchange, &parts, self.ask.policy()) {
+        match verdict {
             Storing::Skip(reason) => {
                 if !matches!(reason, Reason::Partial) && !parts.status.is_server_error() {
-                    self.supersede(&forwarded, received);
+                    self.drop_older(&forwarded, |held| held.stored.received.asked > received.asked);
                 }
                 self.pass(parts, body, NotKept::Refused(reason));
             }
@@ -142,19 +148,33 @@ impl Work {
                 let recording = Arc::new(Recording::default());
                 let content = Content::Arriving { recording: Arc::clone(&recording), length };
                 let held = Arc::new(Held::new(*stored, content, Arc::new(head_room)));
+                self.lead.fill().leave_fields(storing::for_one_viewer(&parts.headers, self.ask.policy()));
                 self.lead.fill().conclude(Outcome::Arriving(Arc::clone(&held)));
                 let recorded = self.record(&recording, body, Room { length, room }).await;
-                self.finish(&held, &recording, recorded);
+                self.finish(&held, &recording, recorded, &forwarded);
             }
         }
     }
 
-    /// RFC 9111 §4.3.3: the origin has another answer now, so the one that is stored stands in for nothing any more. An error of the
-    /// origin's own is no such answer.
-    fn supersede(&self, forwarded: &HeaderMap, received: Received) {
-        let newer = |held: &Held| held.stored.received.asked > received.asked;
-        let keep = |held: &Held| newer(held) || !held.stored.selecting.matches(|| forwarded.clone());
-        self.edge.live.store().sweep_key(&self.ask.key, keep);
+    /// RFC 9111 §4.3.3: what the origin answers now stands for this request, and so for nothing else that is stored for it and older.
+    /// Where a response stops to vary, those that once did would else be preferred to it for ever (§4.1).
+    fn supersede(&self, forwarded: &HeaderMap, by: &Arc<Held>) {
+        let asked = by.stored.received.asked;
+        self.drop_older(forwarded, |held| held.stored.received.asked > asked || std::ptr::eq(held, by.as_ref()));
+    }
+
+    /// The origin has another answer now, so the one that is stored stands in for nothing any more. An error of the origin's own is no
+    /// such answer.
+    fn drop_older(&self, forwarded: &HeaderMap, stays: impl Fn(&Held) -> bool) {
+        let (live, key) = (&self.edge.live, &self.ask.key);
+        live.store().sweep_key(key, |held| {
+            let keep = stays(held) || !held.stored.selecting.matches_fields(forwarded);
+            // Counts those that an order had dropped already.
+            if !keep {
+                live.purge().keeps(key, held);
+            }
+            keep
+        });
     }
 
     /// Room for the head, and for all of a body whose length is known: one that would not fit is not begun.
@@ -165,7 +185,7 @@ impl Work {
             Some(length) => usize::try_from(length).ok()?,
             None => 0,
         };
-        let head = held::cost(self.ask.key.len(), &stored.headers);
+        let head = held::cost(self.ask.key.len(), stored);
         let mut room = store.hold(head + body + body.div_ceil(record::PIECE) * BLOCK_OVERHEAD)?;
         Some((room.split(head)?, room))
     }

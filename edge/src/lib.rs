@@ -1,7 +1,7 @@
 //! The caching edge proxy: viewer requests into responses, from its store or from an origin.
 //!
 //! Modules in the order in which a request meets them: [`listen`] → [`serve`] (head policy, [`route`], [`gate`], [`ask`]) →
-//! [`store`] → [`collapse`] → [`fill`] → [`forward`] → [`respond`]. Beside that walk stand [`live`] with [`config`] and [`purge`], which
+//! [`store`] → [`collapse`] → [`fill`] → [`forward`] → [`respond`], or [`pass`] in place of the store and fills. Beside that walk stand [`live`] with [`config`] and [`purge`], which
 //! the channel to the operator changes, and what runs the process.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
@@ -27,6 +27,8 @@ pub mod collapse;
 pub mod fill;
 
 pub mod forward;
+
+pub mod pass;
 
 // Back to the viewer.
 pub mod respond;

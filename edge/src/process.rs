@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_cache::Admission;
+use edge_cache::{Admission, vary};
 use http::{Method, Request, Response, StatusCode, header};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -77,9 +77,10 @@ impl Edge {
     /// The stored response that a request selects, or any other of its key, and what the purge ledger says of it.
     pub fn find(&self, ask: &Ask) -> Option<(Arc<Held>, Admission)> {
         let variants = self.live.store().lookup(&ask.key)?;
-        let selected = variants.iter().find(|held| held.stored.selecting.matches(|| ask.forwarded(None)));
-        let held = selected.or_else(|| variants.first())?;
-        Some((Arc::clone(held), self.live.purge().admits(&ask.key, held)))
+        let admits = |held: &Arc<Held>| self.live.purge().admits(&ask.key, held);
+        let admitted = variants.iter().filter(|held| admits(held).is_admitted());
+        let held = select(admitted, ask).or_else(|| select(variants.iter(), ask)).or_else(|| variants.first())?;
+        Some((Arc::clone(held), admits(held)))
     }
 
     /// Asks the origin that serves a request.
@@ -102,6 +103,10 @@ impl Edge {
         let unasked = |response: &Response<OriginBody>| whole && response.status() == StatusCode::PARTIAL_CONTENT;
         if answer.as_ref().is_ok_and(unasked) { Err(ForwardError::UnaskedPartial) } else { answer }
     }
+}
+
+fn select<'a>(variants: impl Iterator<Item = &'a Arc<Held>>, ask: &Ask) -> Option<&'a Arc<Held>> {
+    vary::choose(variants, |held| &held.stored, || ask.forwarded(None))
 }
 
 /// Starts an edge. It accepts as soon as this returns; it is ready once a configuration serves.

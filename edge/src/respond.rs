@@ -44,6 +44,22 @@ pub struct Answer {
     pub closes: bool,
 }
 
+impl Answer {
+    /// The same with more fields.
+    #[must_use]
+    pub fn with(mut self, fields: HeaderMap) -> Self {
+        // Fields that are for one viewer are not among those that are stored, so they come on top of what there is.
+        let mut last = None;
+        for (name, value) in fields {
+            last = name.or(last);
+            if let Some(name) = &last {
+                self.response.headers_mut().append(name, value);
+            }
+        }
+        self
+    }
+}
+
 /// How a stored response is shown.
 pub struct Showing {
     /// Its current age (RFC 9111 §4.2.3).

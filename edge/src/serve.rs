@@ -10,8 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_cache::head::{self, Refusal};
-use edge_cache::overwriting;
-use edge_cache::reuse::{self, Failure, Fallback, Forward, Stale};
+use edge_cache::reuse::{self, Failure, Fallback, Forward, Stale, StaleUse};
 use edge_cache::validation::Conditional;
 use edge_cache::{CacheStatus, Moment, Reuse};
 use http::{Method, Request, StatusCode};
@@ -19,12 +18,13 @@ use hyper::body::{Body, Incoming};
 
 use crate::ask::Ask;
 use crate::collapse::{Interest, Joined, Outcome};
+use crate::fill::freshen::Freshened;
 use crate::fill::{self, Work};
 use crate::forward::ForwardError;
-use crate::forward::body::RequestBody;
 use crate::gate::{self, Refused};
 use crate::listen::Viewer;
 use crate::metrics::CacheResult;
+use crate::pass;
 use crate::process::Edge;
 use crate::respond::{self, Answer, Showing, shown};
 use crate::route;
@@ -32,14 +32,14 @@ use crate::store::held::Held;
 
 /// How often a request may find that what it waited for is not for it; the last time it waits for nobody but itself.
 const ROUNDS: usize = 4;
-/// For how long a viewer may send nothing of a body that it has begun.
-const UPLOAD_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What to do after waiting was in vain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Anew {
     /// Look again; waiting with others is still worth it.
     Together,
+    /// The same after the one who led failed: one of those who waited leads, and when that fails too, all have failed.
+    AfterFailure,
     /// Ask the origin for oneself.
     Alone,
 }
@@ -83,7 +83,8 @@ fn refuse(refusal: Refusal) -> Answer {
 
 /// One `match` on the reuse verdict.
 async fn answer(edge: &Arc<Edge>, ask: &Arc<Ask>, body: Option<Incoming>) -> Answer {
-    let mut anew = Anew::Together;
+    // RFC 9111 §5.2.1.4: what others asked for before was not validated for this one.
+    let mut anew = if ask.controls.no_cache { Anew::Alone } else { Anew::Together };
     for left in (0..ROUNDS).rev() {
         let found = edge.find(ask);
         let verdict = judge(edge, ask, found.as_ref().map(|(held, admission)| (held.as_ref(), *admission)));
@@ -95,12 +96,15 @@ async fn answer(edge: &Arc<Edge>, ask: &Arc<Ask>, body: Option<Incoming>) -> Ans
                 hit(ask, &held, age, status, CacheResult::Hit)
             }
             (Reuse::Stale(stale), Some(held)) => {
-                validate_in_background(edge, ask, &held, &stale);
+                if stale.why == StaleUse::WhileRevalidating {
+                    validate_in_background(edge, ask, &held, &stale);
+                }
                 hit(ask, &held, stale.age, status, CacheResult::Stale)
             }
+            (Reuse::OnlyIfCached, _) => return respond::own(StatusCode::GATEWAY_TIMEOUT, "only-if-cached"),
             (Reuse::Forward(Forward::Method | Forward::CachingOff), _) => return pass(edge, ask, body, status).await,
-            // Nothing of an answer to HEAD is stored, so there is nothing to share either.
-            _ if *ask.method() == Method::HEAD => return pass(edge, ask, body, status).await,
+            // Nothing of an answer to HEAD is stored, nor of what a viewer wants not to be (§5.2.1.5): there is nothing to share.
+            _ if *ask.method() == Method::HEAD || ask.controls.no_store => return pass(edge, ask, body, status).await,
             (Reuse::Validate { condition, .. }, Some(held)) => {
                 fetch(edge, ask, Some((held, condition)), status, anew).await
             }
@@ -126,7 +130,7 @@ fn hit(ask: &Ask, held: &Held, age: Duration, status: CacheStatus, result: Cache
 
 /// RFC 5861 §3: one validation, whoever asks meanwhile.
 fn validate_in_background(edge: &Arc<Edge>, ask: &Arc<Ask>, held: &Arc<Held>, stale: &Stale) {
-    if *ask.method() != Method::GET {
+    if *ask.method() != Method::GET || ask.controls.no_store {
         return;
     }
     let Joined::Lead(lead) = join(edge, ask) else { return };
@@ -152,7 +156,12 @@ async fn fetch(
     let joined = if anew == Anew::Alone { Joined::Alone } else { join(edge, ask) };
     let lead = match joined {
         Joined::Wait(interest) => {
+            let since = edge.clock.now().monotonic;
             let outcome = interest.outcome().await;
+            let waited = edge.clock.now().monotonic.saturating_sub(since);
+            if anew == Anew::Together && leads_next(edge, ask, &outcome, waited) {
+                return Err(Anew::AfterFailure);
+            }
             return follow(edge, ask, interest, outcome, status);
         }
         Joined::Lead(lead) => {
@@ -174,12 +183,14 @@ async fn fetch(
         Outcome::Arriving(held) => {
             let status = CacheStatus { forwarded_status: Some(held.stored.status), stored: true, ..status };
             let showing = Showing { age: held.stored.age.current(now), status, result: CacheResult::Miss };
-            respond::stored(ask, &held, &showing, Some(interest)).ok_or(Anew::Alone)
+            let own = interest.fill().take_fields();
+            respond::stored(ask, &held, &showing, Some(interest)).map(|answer| answer.with(own)).ok_or(Anew::Alone)
         }
-        Outcome::Freshened(held) => {
+        Outcome::Freshened(Freshened { held, stays }) => {
             let age = held.stored.age.current(now);
-            let showing = Showing { age, status: status.validated(), result: CacheResult::Revalidated };
-            respond::stored(ask, &held, &showing, Some(interest)).ok_or(Anew::Alone)
+            let showing = Showing { age, status: status.validated(stays), result: CacheResult::Revalidated };
+            let own = interest.fill().take_fields();
+            respond::stored(ask, &held, &showing, Some(interest)).map(|answer| answer.with(own)).ok_or(Anew::Alone)
         }
         Outcome::Unshared => {
             let unshared = interest.fill().take_answer().ok_or(Anew::Alone)?;
@@ -190,6 +201,15 @@ async fn fetch(
     }
 }
 
+/// Whether one who waited for a fill in vain may lead the next: the one who led may have failed by bad luck. Not where something
+/// stands in, nor where the origin has had all its time already while this one waited.
+fn leads_next(edge: &Arc<Edge>, ask: &Ask, outcome: &Outcome, waited: Duration) -> bool {
+    let patience = Duration::from_millis(ask.route.behavior.origin.response_timeout_ms);
+    matches!(outcome, Outcome::Failed(_))
+        && waited < patience
+        && !matches!(fill::stands_in(edge, ask, Failure::NoAnswer).1, Fallback::Stale(_))
+}
+
 /// Rule 3: when the head of a fill is there, each of those who waited asks afresh, as if it had found the response stored.
 fn follow(
     edge: &Arc<Edge>,
@@ -198,7 +218,7 @@ fn follow(
     outcome: Outcome,
     status: CacheStatus,
 ) -> Result<Answer, Anew> {
-    let (Outcome::Arriving(held) | Outcome::Freshened(held)) = &outcome else {
+    let (Outcome::Arriving(held) | Outcome::Freshened(Freshened { held, .. })) = &outcome else {
         return without_response(edge, ask, outcome, status);
     };
     let admission = edge.live.purge().admits(&ask.key, held);
@@ -257,20 +277,7 @@ fn failed(edge: &Edge, ask: &Ask, error: &ForwardError, status: CacheStatus) -> 
     respond::failed(error.status(), status, error.detail())
 }
 
-/// A request that is not the cache's to answer, there and back, piece by piece. RFC 9111 §4.4: what it changes is void.
-async fn pass(edge: &Edge, ask: &Ask, body: Option<Incoming>, status: CacheStatus) -> Answer {
-    let body = body.map_or(RequestBody::Empty, |body| RequestBody::viewer(body, UPLOAD_PATIENCE));
-    let Some(request) = ask.request(ask.forwarded(None), body) else {
-        return failed(edge, ask, &ForwardError::Target, status);
-    };
-    match edge.ask_origin(ask, request).await {
-        Ok(response) => {
-            let (parts, body) = response.into_parts();
-            for target in overwriting::targets(ask.method(), &ask.asked, &parts, &ask.route.site.site) {
-                edge.live.purge().overwritten(&target);
-            }
-            respond::passed(&parts, body, status, CacheResult::Pass)
-        }
-        Err(error) => failed(edge, ask, &error, status),
-    }
+/// A request that is not the cache's to answer.
+async fn pass(edge: &Arc<Edge>, ask: &Arc<Ask>, body: Option<Incoming>, status: CacheStatus) -> Answer {
+    pass::pass(edge, ask, body, status).await.unwrap_or_else(|error| failed(edge, ask, &error, status))
 }

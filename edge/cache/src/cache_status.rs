@@ -32,13 +32,15 @@ pub struct CacheStatus {
     pub detail: Option<&'static str>,
 }
 
-/// `hit` or `fwd` (RFC 9211 §2.1, §2.2); never both.
+/// `hit` or `fwd` (RFC 9211 §2.1, §2.2); never both, and neither where the edge itself answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The store answered.
     Hit,
     /// The origin was asked.
     Forwarded(Forward),
+    /// Neither.
+    Refused,
 }
 
 impl CacheStatus {
@@ -48,6 +50,7 @@ impl CacheStatus {
             Reuse::Fresh { ttl, .. } => Self { ttl: i64::try_from(ttl.as_secs()).ok(), ..Self::new(Outcome::Hit) },
             Reuse::Stale(stale) => Self::stale(stale),
             Reuse::Validate { why, .. } | Reuse::Forward(why) => Self::new(Outcome::Forwarded(*why)),
+            Reuse::OnlyIfCached => Self { detail: Some("only-if-cached"), ..Self::new(Outcome::Refused) },
         }
     }
 
@@ -55,6 +58,7 @@ impl CacheStatus {
     pub fn stale(stale: &Stale) -> Self {
         let detail = match stale.why {
             StaleUse::WhileRevalidating => "stale-while-revalidate",
+            StaleUse::Accepted => "max-stale",
             StaleUse::Unreachable => "stale-unreachable",
             StaleUse::OnError => "stale-if-error",
         };
@@ -75,10 +79,10 @@ impl CacheStatus {
         Self { forwarded_status: Some(status), stored, detail, ..self }
     }
 
-    /// The origin answered 304, and what is stored was freshened.
+    /// The origin answered 304, and what is stored was freshened; its new fields let it stay or not.
     #[must_use]
-    pub fn validated(self) -> Self {
-        Self { forwarded_status: Some(StatusCode::NOT_MODIFIED), stored: true, ..self }
+    pub fn validated(self, stored: bool) -> Self {
+        Self { forwarded_status: Some(StatusCode::NOT_MODIFIED), stored, ..self }
     }
 
     /// This request waited for another's fill.
@@ -119,6 +123,7 @@ impl fmt::Display for CacheStatus {
         match self.outcome {
             Outcome::Hit => f.write_str("; hit")?,
             Outcome::Forwarded(why) => write!(f, "; fwd={}", why.token())?,
+            Outcome::Refused => {}
         }
         if let Some(status) = self.forwarded_status {
             write!(f, "; fwd-status={}", status.as_u16())?;
@@ -161,6 +166,7 @@ mod tests {
             CacheStatus::of(&Reuse::Stale(stale(StaleUse::WhileRevalidating))),
             "kubefront; hit; ttl=-10; detail=stale-while-revalidate",
         );
+        check(CacheStatus::stale(&stale(StaleUse::Accepted)), "kubefront; hit; ttl=-10; detail=max-stale");
         check(CacheStatus::stale(&stale(StaleUse::Unreachable)), "kubefront; hit; ttl=-10; detail=stale-unreachable");
     }
 
@@ -175,6 +181,12 @@ mod tests {
         check(Forward::Forbidden, "kubefront; fwd=miss; detail=policy");
         check(Forward::Stale, "kubefront; fwd=stale");
         check(Forward::AlwaysValidate, "kubefront; fwd=stale; detail=no-cache");
+        check(Forward::Request, "kubefront; fwd=request");
+    }
+
+    #[test]
+    fn one_that_wanted_only_what_is_stored_was_neither_a_hit_nor_a_forward() {
+        check(CacheStatus::of(&Reuse::OnlyIfCached), "kubefront; detail=only-if-cached");
     }
 
     #[test]
@@ -188,10 +200,9 @@ mod tests {
         );
         let skipped = Storing::Skip(Reason::SetCookie);
         check(absent.answered(StatusCode::OK, &skipped), "kubefront; fwd=uri-miss; fwd-status=200; detail=set-cookie");
-        check(
-            CacheStatus::of(&Reuse::Forward(Forward::Stale)).validated(),
-            "kubefront; fwd=stale; fwd-status=304; stored",
-        );
+        let stale = CacheStatus::of(&Reuse::Forward(Forward::Stale));
+        check(stale.validated(true), "kubefront; fwd=stale; fwd-status=304; stored");
+        check(stale.validated(false), "kubefront; fwd=stale; fwd-status=304");
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub struct Flags {
     pub must_understand: bool,
     /// §5.2.2.9
     pub public: bool,
+    /// RFC 8246 §2
+    pub immutable: bool,
 }
 
 /// The directives a shared CDN cache goes by, and whether they came from the targeted field.
@@ -74,7 +76,7 @@ pub fn consulted(headers: &HeaderMap) -> Consulted {
     }
     let mut directives = Directives::default();
     for value in headers.get_all(CACHE_CONTROL) {
-        read_list(&mut directives, value.as_bytes());
+        each(value.as_bytes(), |name, argument| directives.give(name, argument));
     }
     Consulted { directives, targeted: false }
 }
@@ -90,11 +92,13 @@ fn targeted(headers: &HeaderMap) -> Option<Directives> {
     for (name, member) in &dictionary {
         let ListEntry::Item(item) = member else { continue };
         match &item.bare_item {
-            BareItem::Boolean(true) if !is_time(name.as_str()) => directives.give(name.as_str(), None),
+            BareItem::Boolean(true) if !is_time(name.as_str()) => directives.give(name.as_str(), Argument::Absent),
             BareItem::Integer(number) if is_time(name.as_str()) => {
-                directives.give(name.as_str(), Some(&i64::from(*number).to_string()));
+                directives.give(name.as_str(), Argument::Text(&i64::from(*number).to_string()));
             }
-            BareItem::String(text) if is_scope(name.as_str()) => directives.give(name.as_str(), Some(text.as_str())),
+            BareItem::String(text) if is_scope(name.as_str()) => {
+                directives.give(name.as_str(), Argument::Text(text.as_str()));
+            }
             _ => {}
         }
     }
@@ -110,8 +114,8 @@ fn is_scope(name: &str) -> bool {
 }
 
 impl Directives {
-    /// Takes one directive in. Its name is in lower case; an argument is without its quotes (§5.2: both forms are equal).
-    fn give(&mut self, name: &str, argument: Option<&str>) {
+    /// Takes one directive in. Its name is in lower case.
+    fn give(&mut self, name: &str, argument: Argument<'_>) {
         match name {
             "max-age" => give_time(&mut self.max_age, argument),
             "s-maxage" => give_time(&mut self.s_maxage, argument),
@@ -125,14 +129,16 @@ impl Directives {
             "proxy-revalidate" => self.flags.proxy_revalidate = true,
             "must-understand" => self.flags.must_understand = true,
             "public" => self.flags.public = true,
+            // RFC 8246 §2: an argument has no meaning.
+            "immutable" => self.flags.immutable = true,
             _ => {}
         }
     }
 }
 
 /// §4.2.1: what conflicts or is no number makes the response stale.
-fn give_time(slot: &mut Option<Duration>, argument: Option<&str>) {
-    let seconds = argument.and_then(delta_seconds).unwrap_or_default();
+fn give_time(slot: &mut Option<Duration>, argument: Argument<'_>) {
+    let seconds = argument.text().and_then(delta_seconds).unwrap_or_default();
     *slot = Some(if slot.is_some_and(|known| known != seconds) { Duration::ZERO } else { seconds });
 }
 
@@ -145,8 +151,8 @@ pub(crate) fn delta_seconds(text: &str) -> Option<Duration> {
 }
 
 /// A list that does not name fields is taken as the unqualified directive: the safe side.
-fn give_scope(slot: &mut Scope, argument: Option<&str>) {
-    let names: Option<Vec<HeaderName>> = argument.and_then(|list| {
+fn give_scope(slot: &mut Scope, argument: Argument<'_>) {
+    let names: Option<Vec<HeaderName>> = argument.text().and_then(|list| {
         let names = list.split(',').map(|name| name.trim_matches([' ', '\t'])).filter(|name| !name.is_empty());
         names.map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect()
     });
@@ -158,14 +164,33 @@ fn give_scope(slot: &mut Scope, argument: Option<&str>) {
     }
 }
 
-/// `#( token [ "=" ( token / quoted-string ) ] )`, RFC 9111 §5.2. What fits no rule is skipped up to the next comma.
-fn read_list(directives: &mut Directives, mut rest: &[u8]) {
+/// What stands behind the `=` of a directive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Argument<'a> {
+    /// Nothing, and no `=` either.
+    Absent,
+    /// This, without its quotes (§5.2: both forms are equal).
+    Text(&'a str),
+    /// Something that is no argument.
+    Broken,
+}
+
+impl<'a> Argument<'a> {
+    pub(crate) fn text(self) -> Option<&'a str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+}
+
+/// `#( token [ "=" ( token / quoted-string ) ] )`, RFC 9111 §5.2, each with its name in lower case. What fits no rule is skipped up
+/// to the next comma.
+pub(crate) fn each(mut rest: &[u8], mut take: impl FnMut(&str, Argument<'_>)) {
     while !rest.is_empty() {
         let (name, after) = split_where(rest, |b| matches!(b, b'=' | b','));
-        let spaced = name.ends_with(b" ") || after.starts_with(b"= ");
+        let is_blank = |byte: Option<&u8>| byte.is_some_and(|b| matches!(b, b' ' | b'\t'));
+        let spaced = is_blank(name.last()) || is_blank(after.get(1));
         let name = String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase();
         let Some(value) = after.strip_prefix(b"=") else {
-            directives.give(&name, None);
+            take(&name, Argument::Absent);
             rest = after.get(1..).unwrap_or_default();
             continue;
         };
@@ -177,7 +202,7 @@ fn read_list(directives: &mut Directives, mut rest: &[u8]) {
         // Blanks around `=` or text after a closing quote make it something else than it seems: no number, no list of fields.
         let (trailing, after) = split_where(after, |b| b == b',');
         let sound = !spaced && trailing.trim_ascii().is_empty();
-        directives.give(&name, sound.then_some(argument.as_str()));
+        take(&name, if sound { Argument::Text(&argument) } else { Argument::Broken });
         rest = after.get(1..).unwrap_or_default();
     }
 }
@@ -227,6 +252,7 @@ mod tests {
         check(&["cache-control: x=\"no-store, \\\" max-age=1\", max-age=2"], |d| d.max_age = Some(seconds(2)));
         check(&["cache-control: no-store=1"], |d| d.flags.no_store = true);
         check(&["cache-control: no-storex, xno-store, 'public'"], |_| {});
+        check(&["cache-control: Immutable=x, immutable"], |d| d.flags.immutable = true);
     }
 
     #[test]
@@ -248,6 +274,7 @@ mod tests {
             "max-age=\"1",
             "max-age =1",
             "max-age= 1",
+            "max-age\t=1",
             "max-age=\"1\"x",
             "max-age=\"1\" 1",
         ] {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use edge_contract::Ttl;
+use edge_contract::{Heuristic, Ttl};
 use http::{HeaderMap, header};
 
 use crate::{
+    Policy,
     date::Date,
     directives,
     terms::{Forbids, Terms, date_of},
@@ -13,6 +14,8 @@ use crate::{
 
 /// How long errors are kept of which the origin does not say anything.
 const BRIEFLY: Duration = Duration::from_secs(10);
+/// The most that is assumed of a response because it has not changed for long.
+const ASSUMED_AT_MOST: Duration = Duration::from_hours(24);
 
 /// A time on the edge's own steady clock, counted from an arbitrary start. Wall clocks that jump do not move it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,14 +90,25 @@ pub enum Never {
     NoFreshness,
 }
 
-/// The freshness lifetime (RFC 9111 §4.2.1) within the owner's bounds. Asked at each reuse: an edit of the policy counts at once.
-pub fn lifetime(terms: &Terms, ttl: Ttl) -> Lifetime {
+/// The freshness lifetime under the owner's policy. Asked at each reuse: an edit of the policy counts at once.
+pub fn lifetime(terms: &Terms, policy: &Policy) -> Lifetime {
+    let said = bounded(terms, policy.ttl);
+    let Some(floor) = policy.floor(terms.status).filter(|_| terms.forbids == Forbids::Nothing) else { return said };
+    match said {
+        Lifetime::Lasts(time) => Lifetime::Lasts(time.max(floor)),
+        Lifetime::Never(Never::NoFreshness) => Lifetime::Lasts(floor),
+        said => said,
+    }
+}
+
+/// What the origin says (RFC 9111 §4.2.1), else what may be assumed (§4.2.2), within the owner's bounds.
+fn bounded(terms: &Terms, ttl: Ttl) -> Lifetime {
     if ttl.max == 0 {
         return Lifetime::Never(Never::Off);
     }
     let (min, max) = (Duration::from_secs(ttl.min), Duration::from_secs(ttl.max));
     let default = Duration::from_secs(ttl.default);
-    let bounded = |time: Duration| time.min(max).max(min);
+    let lasts = |time: Duration| Lifetime::Lasts(time.min(max).max(min));
     match terms.forbids {
         // The owner overrides the origin, knowingly: the minimum exists for origins that forbid by mistake.
         Forbids::Storing | Forbids::Reuse if !min.is_zero() => return Lifetime::Lasts(min),
@@ -102,24 +116,32 @@ pub fn lifetime(terms: &Terms, ttl: Ttl) -> Lifetime {
         Forbids::Reuse => return Lifetime::AlwaysValidate,
         Forbids::Nothing => {}
     }
-    if let Some(explicit) = terms.explicit {
-        return Lifetime::Lasts(bounded(explicit));
+    let cacheable = terms.heuristically_cacheable();
+    let assumed = unchanged(terms, ttl).filter(|_| cacheable);
+    if let Some(time) = terms.explicit.or(assumed) {
+        return lasts(time);
     }
     if terms.is_brief_error() {
         // Not raised to `min`: what is wrong now should not be so for long.
         let brief = BRIEFLY.min(default).min(max);
-        let assumable = terms.heuristically_cacheable() || !brief.is_zero();
-        return if assumable { Lifetime::Lasts(brief) } else { Lifetime::Never(Never::NoFreshness) };
+        return if cacheable || !brief.is_zero() {
+            Lifetime::Lasts(brief)
+        } else {
+            Lifetime::Never(Never::NoFreshness)
+        };
     }
-    if terms.heuristically_cacheable() {
-        Lifetime::Lasts(bounded(default))
-    } else {
-        Lifetime::Never(Never::NoFreshness)
-    }
+    if cacheable { lasts(default) } else { Lifetime::Never(Never::NoFreshness) }
+}
+
+/// §4.2.2: a tenth of the time that it had not changed for, where the owner wants that.
+fn unchanged(terms: &Terms, ttl: Ttl) -> Option<Duration> {
+    let unchanged_for = terms.unchanged_for.filter(|_| ttl.heuristic == Heuristic::LastModified)?;
+    Some((unchanged_for / 10).min(ASSUMED_AT_MOST))
 }
 
 #[cfg(test)]
 mod tests {
+    use edge_contract::ErrorResponse;
     use http::StatusCode;
     use proptest::prelude::*;
 
@@ -135,7 +157,7 @@ mod tests {
         let status = StatusCode::from_u16(status).expect("a status");
         let terms = Terms::of(status, &fields(lines), NOW);
         let (min, default, max) = bounds;
-        assert_eq!(lifetime(&terms, policy(min, default, max).ttl), expect, "{status} {lines:?} within {bounds:?}");
+        assert_eq!(lifetime(&terms, &policy(min, default, max)), expect, "{status} {lines:?} within {bounds:?}");
     }
 
     #[track_caller]
@@ -232,6 +254,63 @@ mod tests {
             check_status(status, &[], NEUTRAL, Lifetime::Never(Never::NoFreshness));
         }
         check(&["cache-control: max-age=99999999999"], NEUTRAL, lasts(1 << 31));
+    }
+
+    #[track_caller]
+    fn check_heuristic(status: u16, lines: &[&str], (min, default, max): (u64, u64, u64), expect: Lifetime) {
+        let terms = Terms::of(StatusCode::from_u16(status).expect("a status"), &fields(lines), NOW);
+        let mut owner = policy(min, default, max);
+        owner.ttl.heuristic = Heuristic::LastModified;
+        assert_eq!(lifetime(&terms, &owner), expect, "{status} {lines:?}");
+        owner.ttl.heuristic = Heuristic::Off;
+        let ignored = fields(lines).into_iter().filter(|(name, _)| *name != Some(header::LAST_MODIFIED));
+        let without =
+            Terms::of(terms.status, &ignored.map(|(name, value)| (name.expect("one of each"), value)).collect(), NOW);
+        assert_eq!(lifetime(&terms, &owner), lifetime(&without, &owner), "{status} {lines:?} without heuristic");
+    }
+
+    #[test]
+    fn what_has_not_changed_for_long_is_assumed_to_stay_for_a_tenth_of_that() {
+        let hour_ago = "last-modified: Sun, 22 Nov 2026 15:00:00 GMT";
+        check_heuristic(200, &[hour_ago], NEUTRAL, lasts(360));
+        check_heuristic(200, &[hour_ago, "date: Sun, 22 Nov 2026 15:30:00 GMT"], NEUTRAL, lasts(180));
+        check_heuristic(200, &["last-modified: Sun, 22 Nov 1926 15:00:00 GMT"], NEUTRAL, lasts(24 * 3600));
+        check_heuristic(200, &[hour_ago], (400, 500, 600), lasts(400));
+        check_heuristic(200, &[hour_ago], (0, 500, 300), lasts(300));
+        check_heuristic(404, &[hour_ago], NEUTRAL, lasts(360));
+        check_heuristic(302, &["cache-control: public", hour_ago], NEUTRAL, lasts(360));
+    }
+
+    #[test]
+    fn nothing_is_assumed_where_something_is_said_or_nothing_can_be() {
+        let hour_ago = "last-modified: Sun, 22 Nov 2026 15:00:00 GMT";
+        check_heuristic(200, &["cache-control: max-age=5", hour_ago], WIDE, lasts(5));
+        check_heuristic(200, &["expires: 0", hour_ago], WIDE, lasts(0));
+        check_heuristic(200, &["last-modified: yesterday"], WIDE, lasts(100));
+        check_heuristic(200, &["last-modified: Sun, 22 Nov 2026 17:00:00 GMT"], WIDE, lasts(100));
+        check_heuristic(201, &[hour_ago], WIDE, Lifetime::Never(Never::NoFreshness));
+        check_heuristic(503, &[hour_ago], NEUTRAL, Lifetime::Never(Never::NoFreshness));
+    }
+
+    #[test]
+    fn an_error_is_kept_at_least_as_long_as_the_owner_says_unless_it_is_forbidden() {
+        let error = |code, cache_ttl| ErrorResponse { code, cache_ttl, path: None, response_code: None };
+        let owner =
+            policy(0, 100, 1_000).with_floors(&[error(404, Some(60)), error(403, Some(30)), error(500, Some(0))]);
+        let check = |status: u16, lines: &[&str], expect: Lifetime| {
+            let terms = Terms::of(StatusCode::from_u16(status).expect("a status"), &fields(lines), NOW);
+            assert_eq!(lifetime(&terms, &owner), expect, "{status} {lines:?}");
+        };
+        check(404, &[], lasts(60));
+        check(404, &["cache-control: max-age=5"], lasts(60));
+        check(404, &["cache-control: max-age=90"], lasts(90));
+        check(403, &[], lasts(30));
+        check(500, &[], lasts(10));
+        check(402, &[], Lifetime::Never(Never::NoFreshness));
+        check(404, &["cache-control: private"], Lifetime::Never(Never::Forbidden));
+        check(404, &["cache-control: no-cache"], Lifetime::AlwaysValidate);
+        let off = policy(0, 0, 0).with_floors(&[error(404, Some(60))]);
+        assert_eq!(lifetime(&Terms::of(StatusCode::NOT_FOUND, &fields(&[]), NOW), &off), Lifetime::Never(Never::Off));
     }
 
     #[test]

@@ -17,11 +17,13 @@
 pub mod answer;
 pub mod cache_status;
 pub mod coding;
+pub mod controls;
 pub mod cors;
 pub mod date;
 pub mod directives;
 pub mod error_pages;
 pub mod forwarding;
+pub mod freshening;
 pub mod freshness;
 pub mod head;
 pub mod invalidation;
@@ -44,6 +46,7 @@ pub mod validation;
 pub mod vary;
 
 pub use cache_status::CacheStatus;
+pub use controls::Controls;
 pub use freshness::{Moment, Received};
 pub use head::Refusal;
 pub use invalidation::{Admission, Label, Ledger};

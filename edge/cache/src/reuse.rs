@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::{
-    Admission, Policy, Stored,
+    Admission, Controls, Policy, Stored,
     freshness::{self, Lifetime, Moment},
     terms::Forbids,
     validation::Conditional,
@@ -32,6 +32,8 @@ pub enum Reuse {
     },
     /// Ask the origin for it whole.
     Forward(Forward),
+    /// 504: the viewer wants what is stored or nothing, and nothing stored will do (RFC 9111 §5.2.1.7).
+    OnlyIfCached,
 }
 
 /// A stale use that the origin or the owner allows.
@@ -50,11 +52,13 @@ pub struct Stale {
 /// What allows to serve a stale response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StaleUse {
-    /// The origin's `stale-while-revalidate` (RFC 5861 §3).
+    /// The origin's `stale-while-revalidate` (RFC 5861 §3), or the owner's where that is longer.
     WhileRevalidating,
-    /// No answer came from the origin: its `stale-if-error`, else the owner's `staleIfUnreachable`.
+    /// The viewer's `max-stale` (RFC 9111 §5.2.1.2).
+    Accepted,
+    /// No answer came from the origin: its `stale-if-error`, else the owner's grace for that.
     Unreachable,
-    /// It answered 500, 502, 503 or 504 and grants `stale-if-error` (RFC 5861 §4).
+    /// It answered 500, 502, 503 or 504: its `stale-if-error` (RFC 5861 §4), else the owner's grace for that.
     OnError,
 }
 
@@ -77,6 +81,8 @@ pub enum Forward {
     Stale,
     /// `no-cache`: every reuse is validated.
     AlwaysValidate,
+    /// The viewer asks for something fresher.
+    Request,
 }
 
 impl Forward {
@@ -89,6 +95,7 @@ impl Forward {
             Self::VaryMiss => "vary-miss",
             Self::Purged | Self::Forbidden => "miss",
             Self::Stale | Self::AlwaysValidate => "stale",
+            Self::Request => "request",
         }
     }
 
@@ -109,6 +116,8 @@ pub struct Request<'a> {
     pub method: &'a Method,
     /// Makes the fields that the origin would be sent; called only for a stored response with `Vary`.
     pub forwarded: &'a dyn Fn() -> HeaderMap,
+    /// What the viewer asks of the cache, where the owner lets it.
+    pub controls: Controls,
 }
 
 /// RFC 9111 §4. `found` is what the store has under the key, with what the [`crate::Ledger`] says of it.
@@ -119,6 +128,12 @@ pub fn decide(request: &Request<'_>, found: Option<(&Stored, Admission)>, policy
     if !policy.caches() {
         return Reuse::Forward(Forward::CachingOff);
     }
+    let verdict = of_found(request, found, policy, now);
+    let asks_origin = matches!(verdict, Reuse::Validate { .. } | Reuse::Forward(_));
+    if asks_origin && request.controls.only_if_cached { Reuse::OnlyIfCached } else { verdict }
+}
+
+fn of_found(request: &Request<'_>, found: Option<(&Stored, Admission)>, policy: &Policy, now: Moment) -> Reuse {
     let Some((stored, admission)) = found else { return Reuse::Forward(Forward::Absent) };
     // First of all, and without a condition: an origin whose validators lie must not revive what was purged (rules 3, 8).
     if !admission.is_admitted() {
@@ -127,24 +142,38 @@ pub fn decide(request: &Request<'_>, found: Option<(&Stored, Admission)>, policy
     if !stored.selecting.matches(request.forwarded) {
         return Reuse::Forward(Forward::VaryMiss);
     }
-    match freshness::lifetime(&stored.terms, policy.ttl) {
+    match freshness::lifetime(&stored.terms, policy) {
         Lifetime::Never(_) => Reuse::Forward(Forward::Forbidden),
         Lifetime::AlwaysValidate => validate(stored, Forward::AlwaysValidate),
-        Lifetime::Lasts(lifetime) => by_age(stored, lifetime, now),
+        // §5.2.1.4
+        Lifetime::Lasts(_) if request.controls.no_cache => validate(stored, Forward::Request),
+        Lifetime::Lasts(lifetime) => by_age(stored, lifetime, &request.controls, policy, now),
     }
 }
 
 /// RFC 9111 §4.2: fresh while its lifetime is greater than its age.
-fn by_age(stored: &Stored, lifetime: Duration, now: Moment) -> Reuse {
+fn by_age(stored: &Stored, lifetime: Duration, controls: &Controls, policy: &Policy, now: Moment) -> Reuse {
     let age = stored.age.current(now);
+    // §5.2.1.1. RFC 8246 §2: to be asked for anew is no reason to validate what says that it never changes.
+    let immutable = stored.terms.immutable && lifetime > age;
+    let too_old = !immutable && controls.max_age.is_some_and(|limit| age > limit);
+    let ttl = lifetime.saturating_sub(age);
     if lifetime > age {
-        return Reuse::Fresh { age, ttl: lifetime.saturating_sub(age) };
+        // §5.2.1.3
+        let fresh_enough = controls.min_fresh.is_none_or(|wanted| ttl >= wanted);
+        return if fresh_enough && !too_old { Reuse::Fresh { age, ttl } } else { validate(stored, Forward::Request) };
     }
     let overdue = age.saturating_sub(lifetime);
-    let granted = stored.terms.stale_while_revalidate.filter(|_| !forbids_stale(stored));
-    if granted.is_some_and(|granted| overdue < granted) {
-        let condition = Conditional::of(stored);
-        return Reuse::Stale(Stale { age, overdue, why: StaleUse::WhileRevalidating, condition });
+    let stale = |why| Reuse::Stale(Stale { age, overdue, why, condition: Conditional::of(stored) });
+    if !forbids_stale(stored) {
+        let owner = Duration::from_secs(policy.stale.while_revalidate);
+        let granted = stored.terms.stale_while_revalidate.unwrap_or_default().max(owner);
+        if overdue < granted && !controls.wants_fresh() {
+            return stale(StaleUse::WhileRevalidating);
+        }
+        if controls.max_stale.is_some_and(|accepted| overdue <= accepted) && !too_old {
+            return stale(StaleUse::Accepted);
+        }
     }
     validate(stored, Forward::Stale)
 }
@@ -195,14 +224,20 @@ pub fn on_failure(
     if forbids_stale(stored) {
         return if failure == Failure::NoAnswer { Fallback::GatewayTimeout } else { Fallback::Nothing };
     }
-    let Lifetime::Lasts(lifetime) = freshness::lifetime(&stored.terms, policy.ttl) else { return Fallback::Nothing };
-    let said = stored.terms.stale_if_error;
-    let (granted, why) = match failure {
-        Failure::NoAnswer => (said.unwrap_or(policy.stale_if_unreachable), StaleUse::Unreachable),
+    let Lifetime::Lasts(lifetime) = freshness::lifetime(&stored.terms, policy) else { return Fallback::Nothing };
+    let (owner, why) = match failure {
+        Failure::NoAnswer => (policy.stale.if_unreachable, StaleUse::Unreachable),
         Failure::Status(status) if matches!(status.as_u16(), 500 | 502 | 503 | 504) => {
-            (said.unwrap_or_default(), StaleUse::OnError)
+            (policy.stale.if_error, StaleUse::OnError)
         }
         Failure::Status(_) => return Fallback::Nothing,
+    };
+    let granted = stored.terms.stale_if_error.unwrap_or(Duration::from_secs(owner));
+    // RFC 5861 §4: the viewer's own counts for its own request. One that asks for what is fresh is not given what is stale.
+    let granted = match request.controls.stale_if_error {
+        Some(asked) => asked.max(granted),
+        None if request.controls.wants_fresh() => return Fallback::Nothing,
+        None => granted,
     };
     let age = stored.age.current(now);
     let overdue = age.saturating_sub(lifetime);
@@ -230,7 +265,7 @@ mod tests {
     }
 
     fn get(forwarded: &dyn Fn() -> HeaderMap) -> Request<'_> {
-        Request { method: &Method::GET, forwarded }
+        Request { method: &Method::GET, forwarded, controls: Controls::default() }
     }
 
     fn condition() -> Conditional {
@@ -254,6 +289,11 @@ mod tests {
     }
 
     const WIDE: (u64, u64, u64) = (0, 100, 1_000);
+
+    fn graces(while_revalidate: u64, if_error: u64, if_unreachable: u64) -> Policy {
+        let stale = edge_contract::Stale { while_revalidate, if_error, if_unreachable };
+        Policy { stale, ..policy(0, 0, 1_000) }
+    }
 
     #[test]
     fn a_response_is_fresh_while_its_lifetime_exceeds_its_age() {
@@ -304,7 +344,7 @@ mod tests {
         let stored = testing::stored(&["cache-control: max-age=60"]);
         let verdict = |method: &Method| {
             decide(
-                &Request { method, forwarded: &HeaderMap::new },
+                &Request { method, forwarded: &HeaderMap::new, controls: Controls::default() },
                 Some((&stored, admitted())),
                 &policy(0, 0, 100),
                 after(0),
@@ -347,6 +387,108 @@ mod tests {
     }
 
     #[test]
+    fn the_longer_of_two_graces_counts_while_one_validates() {
+        let check = |line: &str, owner: u64, overdue: u64, expect: bool| {
+            let stored = testing::stored(&[line]);
+            let found = Some((&stored, admitted()));
+            let verdict = decide(&get(&HeaderMap::new), found, &graces(owner, 0, 0), after(60 + overdue));
+            assert_eq!(matches!(verdict, Reuse::Stale(_)), expect, "{line} {owner} {overdue}: {verdict:?}");
+        };
+        check("cache-control: max-age=60", 20, 19, true);
+        check("cache-control: max-age=60", 20, 20, false);
+        check("cache-control: max-age=60, stale-while-revalidate=30", 20, 29, true);
+        check("cache-control: max-age=60, stale-while-revalidate=10", 20, 19, true);
+        for demand in ["must-revalidate", "proxy-revalidate", "s-maxage=60", "no-cache"] {
+            check(&format!("cache-control: max-age=60, {demand}"), 20, 1, false);
+        }
+    }
+
+    #[track_caller]
+    fn check_wish(lines: &[&str], controls: Controls, later: u64, expect: &Reuse) {
+        let stored = testing::stored(lines);
+        let request = Request { controls, ..get(&HeaderMap::new) };
+        let verdict = decide(&request, Some((&stored, admitted())), &policy(0, 100, 1_000), after(later));
+        assert_eq!(verdict, *expect, "{lines:?} by {controls:?} after {later} s");
+    }
+
+    #[test]
+    fn a_viewer_gets_nothing_older_or_less_fresh_than_it_asks_for() {
+        let line = ["cache-control: max-age=60", ETAG];
+        let max_age = Controls { max_age: Some(Duration::from_secs(10)), ..Controls::default() };
+        check_wish(&line, max_age, 10, &fresh(10, 50));
+        check_wish(&line, max_age, 11, &validate(Forward::Request));
+        check_wish(&["cache-control: max-age=60, immutable", ETAG], max_age, 11, &fresh(11, 49));
+        check_wish(&["cache-control: max-age=60, immutable", ETAG], max_age, 61, &validate(Forward::Stale));
+        let min_fresh = Controls { min_fresh: Some(Duration::from_secs(10)), ..Controls::default() };
+        check_wish(&line, min_fresh, 50, &fresh(50, 10));
+        check_wish(&line, min_fresh, 51, &validate(Forward::Request));
+        let no_cache = Controls { no_cache: true, ..Controls::default() };
+        check_wish(&line, no_cache, 0, &validate(Forward::Request));
+        check_wish(&["cache-control: max-age=60, immutable"], no_cache, 0, &Reuse::Forward(Forward::Request));
+    }
+
+    #[test]
+    fn a_viewer_gets_what_is_as_stale_as_it_accepts_unless_that_is_forbidden() {
+        let accepts = Controls { max_stale: Some(Duration::from_secs(10)), ..Controls::default() };
+        let accepted = |age: u64| {
+            let (age, overdue, why) = (Duration::from_secs(age), Duration::from_secs(age - 60), StaleUse::Accepted);
+            Reuse::Stale(Stale { age, overdue, why, condition: Some(condition()) })
+        };
+        check_wish(&["cache-control: max-age=60", ETAG], accepts, 70, &accepted(70));
+        check_wish(&["cache-control: max-age=60", ETAG], accepts, 71, &validate(Forward::Stale));
+        let any = Controls { max_stale: Some(Duration::MAX), ..Controls::default() };
+        check_wish(&["cache-control: max-age=60", ETAG], any, 9_000, &accepted(9_000));
+        for demand in ["must-revalidate", "proxy-revalidate", "s-maxage=60"] {
+            check_wish(&[&format!("cache-control: max-age=60, {demand}"), ETAG], any, 70, &validate(Forward::Stale));
+        }
+        check_wish(&["cache-control: no-cache", ETAG], any, 0, &validate(Forward::AlwaysValidate));
+        let both = Controls { max_age: Some(Duration::from_secs(65)), ..any };
+        check_wish(&["cache-control: max-age=60", ETAG], both, 65, &accepted(65));
+        check_wish(&["cache-control: max-age=60", ETAG], both, 66, &validate(Forward::Stale));
+    }
+
+    #[test]
+    fn a_viewer_that_says_how_fresh_it_must_be_gets_nothing_stale() {
+        let line = ["cache-control: max-age=60, stale-while-revalidate=30", ETAG];
+        for wish in [
+            Controls { max_age: Some(Duration::from_mins(15)), ..Controls::default() },
+            Controls { min_fresh: Some(Duration::from_secs(0)), ..Controls::default() },
+        ] {
+            check_wish(&line, wish, 70, &validate(Forward::Stale));
+        }
+    }
+
+    #[test]
+    fn a_viewer_that_wants_only_what_is_stored_is_told_when_there_is_nothing() {
+        let only = Controls { only_if_cached: true, ..Controls::default() };
+        check_wish(&["cache-control: max-age=60"], only, 10, &fresh(10, 50));
+        check_wish(&["cache-control: max-age=60", ETAG], only, 60, &Reuse::OnlyIfCached);
+        check_wish(&["cache-control: no-cache", ETAG], only, 0, &Reuse::OnlyIfCached);
+        let request = Request { controls: only, ..get(&HeaderMap::new) };
+        assert_eq!(decide(&request, None, &policy(0, 0, 100), after(0)), Reuse::OnlyIfCached);
+        let written = Request { method: &Method::POST, ..request };
+        assert_eq!(decide(&written, None, &policy(0, 0, 100), after(0)), Reuse::Forward(Forward::Method));
+    }
+
+    #[test]
+    fn a_viewers_wish_counts_when_the_origin_fails_too() {
+        let stored = testing::stored(&["cache-control: max-age=60"]);
+        let ask = |failure, controls| {
+            let request = Request { controls, ..get(&HeaderMap::new) };
+            on_failure(failure, &request, Some((&stored, admitted())), &graces(0, 0, 100), after(70))
+        };
+        let error = Failure::Status(StatusCode::BAD_GATEWAY);
+        let (none, fresh) =
+            (Controls::default(), Controls { max_age: Some(Duration::from_secs(5)), ..Controls::default() });
+        assert!(matches!(ask(Failure::NoAnswer, none), Fallback::Stale(_)));
+        assert_eq!(ask(Failure::NoAnswer, fresh), Fallback::Nothing);
+        assert_eq!(ask(error, none), Fallback::Nothing);
+        let lenient = Controls { stale_if_error: Some(Duration::from_secs(11)), ..fresh };
+        assert!(matches!(ask(error, lenient), Fallback::Stale(_)));
+        assert_eq!(ask(error, Controls { stale_if_error: Some(Duration::from_secs(10)), ..fresh }), Fallback::Nothing);
+    }
+
+    #[test]
     fn no_grace_stands_against_a_demand_to_validate() {
         for demand in ["must-revalidate", "proxy-revalidate", "s-maxage=60"] {
             let line = format!("cache-control: max-age=60, stale-while-revalidate=30, {demand}");
@@ -363,7 +505,7 @@ mod tests {
     #[track_caller]
     fn check_failure(failure: Failure, line: &str, later: u64, expect: Option<StaleUse>, otherwise: &Fallback) {
         let stored = testing::stored(&[line]);
-        let owner = Policy { stale_if_unreachable: Duration::from_secs(100), ..policy(0, 0, 1_000) };
+        let owner = graces(0, 0, 100);
         let fallback = on_failure(failure, &get(&HeaderMap::new), Some((&stored, admitted())), &owner, after(later));
         match (fallback, expect) {
             (Fallback::Stale(stale), Some(why)) => assert_eq!(stale.why, why, "{line}"),
@@ -405,13 +547,29 @@ mod tests {
     }
 
     #[test]
+    fn what_the_owner_grants_for_errors_gives_way_to_what_the_origin_grants() {
+        let check = |line: &str, overdue: u64, expect: bool| {
+            let stored = testing::stored(&[line]);
+            let failure = Failure::Status(StatusCode::SERVICE_UNAVAILABLE);
+            let found = Some((&stored, admitted()));
+            let fallback = on_failure(failure, &get(&HeaderMap::new), found, &graces(0, 20, 0), after(60 + overdue));
+            assert_eq!(matches!(fallback, Fallback::Stale(_)), expect, "{line} {overdue}");
+        };
+        check("cache-control: max-age=60", 19, true);
+        check("cache-control: max-age=60", 20, false);
+        check("cache-control: max-age=60, stale-if-error=10", 15, false);
+        check("cache-control: max-age=60, stale-if-error=30", 29, true);
+        check("cache-control: max-age=60, must-revalidate", 1, false);
+    }
+
+    #[test]
     fn what_was_purged_or_is_of_no_use_stands_in_for_nothing() {
         let stored = testing::stored(&["cache-control: max-age=60, stale-if-error=900"]);
-        let owner = Policy { stale_if_unreachable: Duration::from_secs(100), ..policy(0, 0, 1_000) };
+        let owner = graces(0, 0, 100);
         let ask = |method: &Method, admission, owner: &Policy| {
             on_failure(
                 Failure::NoAnswer,
-                &Request { method, forwarded: &HeaderMap::new },
+                &Request { method, forwarded: &HeaderMap::new, controls: Controls::default() },
                 Some((&stored, admission)),
                 owner,
                 after(70),

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header, response};
 use crate::{
     Label, forwarding,
     freshness::{Age, Received},
-    terms::{Terms, has_date},
+    terms::{Terms, has_date, withheld},
     vary::Selecting,
 };
 
@@ -26,6 +26,8 @@ pub struct Stored {
     pub selecting: Selecting,
     /// Where the purge log stood when its origin read began (invalidation rule 3).
     pub label: Label,
+    /// Whether a viewer's `Authorization` had a part in it: it stays only as long as its origin allows that (RFC 9111 §3.5).
+    pub authorized: bool,
 }
 
 impl Stored {
@@ -45,16 +47,16 @@ impl Stored {
         let terms = Terms::of(status, headers, received.date);
         let mut kept = forwarding::end_to_end(headers);
         kept.remove(header::AGE);
+        for name in withheld(headers) {
+            kept.remove(name);
+        }
         // RFC 9110 §6.6.1: what is kept or passed on without a valid date gets the time of receipt.
         if !has_date(&kept, received.date)
             && let Ok(now) = HeaderValue::try_from(received.date.to_string())
         {
             kept.insert(header::DATE, now);
         }
-        for name in &terms.withheld {
-            kept.remove(name);
-        }
         let age = Age::on_arrival(headers, received);
-        Self { status, headers: kept, terms, age, received, selecting, label }
+        Self { status, headers: kept, terms, age, received, selecting, label, authorized: false }
     }
 }

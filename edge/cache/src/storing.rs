@@ -1,11 +1,12 @@
 //! A response and the request it answers into whether it is kept, and as what.
 
-use http::{HeaderMap, Method, StatusCode, header, response};
+use edge_contract::SetCookie;
+use http::{HeaderMap, HeaderName, Method, StatusCode, header, response};
 
 use crate::{
-    Label, Policy, Stored,
+    Label, Policy, Stored, forwarding,
     freshness::{self, Lifetime, Never, Received},
-    terms::{Forbids, is_understood},
+    terms::{Forbids, is_understood, withheld},
     vary::Selecting,
 };
 
@@ -84,32 +85,83 @@ pub fn decide(exchange: &Exchange<'_>, response: &response::Parts, policy: &Poli
     if !policy.caches() {
         return Storing::Skip(Reason::CachingOff);
     }
+    if exchange.forwarded.contains_key(header::RANGE) {
+        return Storing::Skip(Reason::ConditionalRequest);
+    }
+    let whole = whole_of_part(response);
+    let response = whole.as_ref().unwrap_or(response);
     let status = response.status;
     if status.is_informational() || matches!(status, StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED) {
         return Storing::Skip(Reason::Partial);
     }
-    if exchange.forwarded.contains_key(header::RANGE) {
-        return Storing::Skip(Reason::ConditionalRequest);
-    }
-    if response.headers.contains_key(header::SET_COOKIE) {
+    let sets_cookie = response.headers.contains_key(header::SET_COOKIE);
+    if sets_cookie && policy.set_cookie == SetCookie::Bypass {
         return Storing::Skip(Reason::SetCookie);
     }
-    let stored = Stored::new(response, exchange.forwarded, exchange.received, exchange.label);
-    match refusal(&stored, exchange.authorized, policy) {
+    let mut stored = Stored::new(response, exchange.forwarded, exchange.received, exchange.label);
+    stored.authorized = exchange.authorized;
+    // What sets a cookie and forbids sharing is one viewer's beyond doubt: no `ttl.min` is meant for that.
+    if sets_cookie && policy.ttl.min > 0 && stored.terms.forbids != Forbids::Nothing {
+        return Storing::Skip(Reason::SetCookie);
+    }
+    if policy.set_cookie != SetCookie::Store {
+        stored.headers.remove(header::SET_COOKIE);
+    }
+    match refusal(&stored, policy) {
         Some(reason) => Storing::Skip(reason),
         None => Storing::Store(Box::new(stored)),
     }
 }
 
-/// RFC 9111 §3 for a stored response that a 304 freshened: its new fields may forbid what the old ones allowed.
-pub fn may_stay(freshened: &Stored, policy: &Policy) -> bool {
-    refusal(freshened, false, policy).is_none()
+/// RFC 9110 §15.3.7: a 206 from the first byte to the last, with nothing left out, is the 200 that it is a part of. RFC 9111 §3.3:
+/// any other is not stored as a whole.
+fn whole_of_part(response: &response::Parts) -> Option<response::Parts> {
+    if response.status != StatusCode::PARTIAL_CONTENT {
+        return None;
+    }
+    let text = |name: HeaderName| response.headers.get(name)?.to_str().ok();
+    let (unit, range) = text(header::CONTENT_RANGE)?.split_once(' ')?;
+    let (last, length) = range.trim_start().strip_prefix("0-")?.split_once('/')?;
+    let (last, length): (u64, u64) = (last.parse().ok()?, length.parse().ok()?);
+    let announced: u64 = text(header::CONTENT_LENGTH)?.parse().ok()?;
+    if !unit.eq_ignore_ascii_case("bytes") || announced != length || last.checked_add(1) != Some(length) {
+        return None;
+    }
+    let mut whole = response.clone();
+    whole.status = StatusCode::OK;
+    whole.headers.remove(header::CONTENT_RANGE);
+    Some(whole)
 }
 
-fn refusal(stored: &Stored, authorized: bool, policy: &Policy) -> Option<Reason> {
+/// RFC 9111 §3 for a stored response that a 304 or a HEAD freshened: its new fields may forbid what the old ones allowed.
+pub fn may_stay(freshened: &Stored, policy: &Policy) -> bool {
+    refusal(freshened, policy).is_none()
+}
+
+/// The fields of a response that are for the viewer alone for whom it was asked: those that `private` and `no-cache` name (§5.2.2.4,
+/// §5.2.2.7), and a cookie that is not stored but passed on.
+pub fn for_one_viewer(response: &HeaderMap, policy: &Policy) -> HeaderMap {
+    let mut names = withheld(response);
+    if policy.set_cookie == SetCookie::Bypass {
+        names.push(header::SET_COOKIE);
+    }
+    let mut fields = HeaderMap::new();
+    if !names.iter().any(|name| response.contains_key(name)) {
+        return fields;
+    }
+    let shown = forwarding::to_viewer(response);
+    for name in names.into_iter().filter(|name| policy.set_cookie != SetCookie::Strip || *name != header::SET_COOKIE) {
+        if !fields.contains_key(&name) {
+            fields.extend(shown.get_all(&name).iter().map(|value| (name.clone(), value.clone())));
+        }
+    }
+    fields
+}
+
+fn refusal(stored: &Stored, policy: &Policy) -> Option<Reason> {
     let terms = &stored.terms;
     // §3.5; and no `ttl.min` makes an authorized answer shareable that its origin forbids to store.
-    if authorized && (!terms.despite_authorization || terms.forbids != Forbids::Nothing) {
+    if stored.authorized && (!terms.despite_authorization || terms.forbids != Forbids::Nothing) {
         return Some(Reason::Authorization);
     }
     if terms.not_understood {
@@ -121,7 +173,7 @@ fn refusal(stored: &Stored, authorized: bool, policy: &Policy) -> Option<Reason>
     if !is_understood(terms.status) && terms.explicit.is_none() {
         return Some(Reason::NoFreshness);
     }
-    match freshness::lifetime(terms, policy.ttl) {
+    match freshness::lifetime(terms, policy) {
         Lifetime::Lasts(_) | Lifetime::AlwaysValidate => None,
         Lifetime::Never(Never::Off) => Some(Reason::CachingOff),
         Lifetime::Never(Never::Forbidden) => Some(Reason::Forbidden),
@@ -170,7 +222,51 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_is_never_stored_whatever_the_minimum() {
+    fn what_becomes_of_a_cookie_is_the_owners_choice() {
+        let cookie = ["set-cookie: a=b", "cache-control: max-age=60", "x: y"];
+        let by = |set_cookie| judge(&[], &response(200, &cookie), &Policy { set_cookie, ..policy(0, 100, 1_000) });
+        assert_eq!(by(SetCookie::Bypass), Storing::Skip(Reason::SetCookie));
+        for (set_cookie, kept) in [(SetCookie::Store, true), (SetCookie::Strip, false)] {
+            let Storing::Store(stored) = by(set_cookie) else { panic!("storable") };
+            assert_eq!((stored.headers.contains_key("set-cookie"), stored.headers.contains_key("x")), (kept, true));
+        }
+    }
+
+    #[test]
+    fn no_minimum_shares_a_cookie_that_its_origin_forbids_to_share() {
+        for set_cookie in [SetCookie::Store, SetCookie::Strip] {
+            let owner = Policy { set_cookie, ..policy(10, 100, 1_000) };
+            for forbidding in ["private", "no-store", "no-cache"] {
+                let lines = ["set-cookie: a=b", &format!("cache-control: {forbidding}")];
+                assert_eq!(
+                    judge(&[], &response(200, &lines), &owner),
+                    Storing::Skip(Reason::SetCookie),
+                    "{forbidding}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_for_one_viewer_is_shown_to_that_one_alone() {
+        let lines = [
+            "cache-control: private=\"x-a, Set-Cookie\", no-cache=\"x-b, x-a, age, connection\"",
+            "x-a: 1",
+            "x-a: 2",
+            "x-b: 3",
+            "x-c: 4",
+            "set-cookie: a=b",
+            "connection: x-b",
+        ];
+        let by = |set_cookie| for_one_viewer(&fields(&lines), &Policy { set_cookie, ..policy(0, 1, 2) });
+        assert_eq!(by(SetCookie::Store), fields(&["x-a: 1", "x-a: 2", "set-cookie: a=b"]));
+        assert_eq!(by(SetCookie::Strip), fields(&["x-a: 1", "x-a: 2"]));
+        let plain = for_one_viewer(&fields(&["set-cookie: a=b", "x: y"]), &policy(0, 1, 2));
+        assert_eq!(plain, fields(&["set-cookie: a=b"]));
+    }
+
+    #[test]
+    fn a_cookie_is_not_stored_by_default_whatever_the_minimum() {
         check(200, &["set-cookie: a=b", "cache-control: public, max-age=60"], Some(Reason::SetCookie));
         check_policy(200, &["set-cookie: a=b"], (10, 20, 30), Some(Reason::SetCookie));
         check(200, &["set-cookie: a=b", "connection: set-cookie"], Some(Reason::SetCookie));
@@ -195,6 +291,29 @@ mod tests {
         check(103, &["cache-control: max-age=60"], Some(Reason::Partial));
         let ranged = judge(&["range: bytes=0-1"], &response(200, &["cache-control: max-age=60"]), &policy(0, 1, 2));
         assert_eq!(ranged, Storing::Skip(Reason::ConditionalRequest));
+    }
+
+    #[test]
+    fn a_part_that_is_the_whole_is_stored_as_the_whole() {
+        let part = |range: &str, length: u64| {
+            let lines =
+                [&format!("content-range: {range}"), &format!("content-length: {length}"), "cache-control: max-age=60"];
+            judge(&[], &response(206, &lines), &policy(0, 1, 100))
+        };
+        let Storing::Store(stored) = part("bytes 0-9/10", 10) else { panic!("storable") };
+        assert_eq!((stored.status, stored.headers.contains_key("content-range")), (StatusCode::OK, false));
+        for (range, length) in [
+            ("bytes 0-8/10", 9),
+            ("bytes 1-9/10", 9),
+            ("bytes 0-9/*", 10),
+            ("bytes 0-9/10", 9),
+            ("bytes */10", 10),
+            ("lines 0-9/10", 10),
+            ("bytes 0-18446744073709551615/0", 0),
+            ("bytes=0-9/10", 10),
+        ] {
+            assert_eq!(part(range, length), Storing::Skip(Reason::Partial), "{range}");
+        }
     }
 
     #[test]

@@ -17,8 +17,6 @@ pub struct Terms {
     pub explicit: Option<Duration>,
     /// What it forbids as a whole.
     pub forbids: Forbids,
-    /// Fields that must not be stored, or not be reused without validation: they are left out of what is stored.
-    pub withheld: Vec<HeaderName>,
     /// `must-revalidate`, `proxy-revalidate` or `s-maxage`: no stale use, whatever else is said (§5.2.2.2, §5.2.2.8, §5.2.2.10).
     pub never_stale: bool,
     /// `public`, `must-revalidate` or `s-maxage`: may be stored though the request had `Authorization` (§3.5).
@@ -29,6 +27,10 @@ pub struct Terms {
     pub not_understood: bool,
     /// The status, which decides what may be assumed where nothing is said.
     pub status: StatusCode,
+    /// `Date` − `Last-Modified`: how long it had not changed when it was made.
+    pub unchanged_for: Option<Duration>,
+    /// `immutable`: while it is fresh, a viewer who reloads has it already (RFC 8246 §2).
+    pub immutable: bool,
     /// How long it may be served stale while one validation runs (RFC 5861 §3).
     pub stale_while_revalidate: Option<Duration>,
     /// How long it may be served stale when validation fails (RFC 5861 §4).
@@ -64,12 +66,13 @@ impl Terms {
         Self {
             explicit: said.s_maxage.or(said.max_age).or_else(from_expires),
             forbids,
-            withheld: fields(&said.private).iter().chain(fields(&said.no_cache)).cloned().collect(),
             never_stale: s_maxage || said.flags.must_revalidate || said.flags.proxy_revalidate,
             despite_authorization: s_maxage || said.flags.must_revalidate || said.flags.public,
             public: said.flags.public,
             not_understood: said.flags.must_understand && !understood,
             status,
+            unchanged_for: unchanged_for(headers, received),
+            immutable: said.flags.immutable,
             stale_while_revalidate: said.stale_while_revalidate,
             stale_if_error: said.stale_if_error,
         }
@@ -86,8 +89,19 @@ impl Terms {
     }
 }
 
-fn fields(scope: &Scope) -> &[HeaderName] {
-    if let Scope::Fields(names) = scope { names } else { &[] }
+/// Fields that must not be stored, or not be reused without validation (§5.2.2.4, §5.2.2.7): only the viewer for whom a response was
+/// asked gets them, and they are left out of what is stored. Read from the response when it is needed: such a list can be long.
+pub(crate) fn withheld(headers: &HeaderMap) -> Vec<HeaderName> {
+    let said = directives::consulted(headers).directives;
+    let named = [said.private, said.no_cache].into_iter();
+    named.filter_map(|scope| if let Scope::Fields(names) = scope { Some(names) } else { None }).flatten().collect()
+}
+
+fn unchanged_for(headers: &HeaderMap, received: Date) -> Option<Duration> {
+    let mut values = headers.get_all(header::LAST_MODIFIED).iter();
+    let modified = Date::parse(values.next().filter(|_| values.next().is_none())?.to_str().ok()?, received)?;
+    let seconds = date_of(headers, received).0.checked_sub(modified.0)?;
+    u64::try_from(seconds).ok().map(Duration::from_secs)
 }
 
 /// §5.3: an invalid date is one in the past. Unequal repeats are stale (§4.2.1).

@@ -55,7 +55,9 @@ pub(crate) fn request(method: &str, target: &str, version: Version, lines: &[&st
 
 /// Bounds in seconds, and no stale use.
 pub(crate) fn policy(min: u64, default: u64, max: u64) -> Policy {
-    Policy { ttl: Ttl { min, default, max, ..Ttl::default() }, stale_if_unreachable: Duration::ZERO }
+    let stale = edge_contract::Stale { while_revalidate: 0, if_error: 0, if_unreachable: 0 };
+    let ttl = Ttl { min, default, max, ..Ttl::default() };
+    Policy::of(&Behavior { ttl, stale, ..Behavior::plain("*", "app") })
 }
 
 /// What a GET that forwarded these fields makes of a response.

@@ -1,8 +1,11 @@
-//! A stored response into the condition it is validated by, a 304 into what it freshens, a viewer's condition into its answer.
+//! A stored response into the condition it is validated by, a viewer's condition into its answer.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
-use crate::{Label, Stored, date::Date, forwarding, freshness::Received, terms::date_of, vary::Selecting};
+use crate::{Stored, date::Date, terms::date_of};
+
+/// So many entity tags are offered at the most.
+const TAGS_OFFERED: usize = 16;
 
 /// The fields that make a forwarded request conditional. Written by the edge alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,64 +29,23 @@ impl Conditional {
         };
         (condition != Self::default()).then_some(condition)
     }
-}
 
-/// What became of a validation that was answered with 304.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Freshened {
-    /// The stored response with its new fields, to be stored in place of the old head and judged afresh.
-    Updated(Box<Stored>),
-    /// The 304 speaks of another response: ask again without a condition.
-    OfAnother,
-}
-
-/// RFC 9111 §4.3.4 and §3.2. `forwarded` is the validating request as the origin got it, `label` its label: where the purge log
-/// stood when *it* began (rule 3).
-///
-/// Whether the stored response may still be revived is the ledger's to say: [`crate::Ledger::revives`].
-pub fn freshen(
-    stored: &Stored,
-    not_modified: &response::Parts,
-    forwarded: &HeaderMap,
-    received: Received,
-    label: Label,
-) -> Freshened {
-    if !identifies(&stored.headers, &not_modified.headers) {
-        return Freshened::OfAnother;
-    }
-    let mut fields = stored.headers.clone();
-    // A 304 without a date of its own is dated by its receipt, not by what it freshens.
-    fields.remove(header::DATE);
-    let fresh = forwarding::end_to_end(&not_modified.headers);
-    let news: Vec<&HeaderName> = fresh.keys().filter(|name| !KEPT_FROM_UPDATE.contains(name)).collect();
-    for name in &news {
-        fields.remove(*name);
-    }
-    for name in &news {
-        for value in fresh.get_all(*name) {
-            fields.append((*name).clone(), value.clone());
+    /// §4.3.1: offers the entity tags of other stored responses as well that the same request selects. A date speaks of one
+    /// response only, so then none is sent.
+    #[must_use]
+    pub fn with_tags_of<'a>(self, others: impl Iterator<Item = &'a Stored>) -> Self {
+        let Some(first) = &self.if_none_match else { return self };
+        let mut tags = vec![first.clone()];
+        for tag in others.filter_map(|stored| Self::of(stored)?.if_none_match) {
+            if !tags.contains(&tag) && tags.len() < TAGS_OFFERED {
+                tags.push(tag);
+            }
         }
-    }
-    let selecting = Selecting::of(&fields, forwarded);
-    Freshened::Updated(Box::new(Stored::of(stored.status, &fields, selecting, received, label)))
-}
-
-/// §3.2: what describes the bytes at rest stays as it was. A cookie in a 304 is one viewer's, and is not stored either.
-const KEPT_FROM_UPDATE: [HeaderName; 4] =
-    [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::CONTENT_RANGE, header::SET_COOKIE];
-
-/// §4.3.4: a strong validator must be the same, a weak one match; a 304 without any answers the one condition that was sent.
-fn identifies(stored: &HeaderMap, fresh: &HeaderMap) -> bool {
-    let tag = |headers: &HeaderMap| headers.get(header::ETAG).map(|value| value.as_bytes().to_vec());
-    if let Some(new) = tag(fresh) {
-        let (Some(old), Some(new)) = (tag(stored), EntityTag::parse(&new)) else { return false };
-        let Some(old) = EntityTag::parse(&old) else { return false };
-        return if new.weak { old.matches_weakly(new) } else { old == new };
-    }
-    match (fresh.get(header::LAST_MODIFIED), stored.get(header::LAST_MODIFIED)) {
-        (Some(new), Some(old)) => new == old,
-        (Some(_), None) => false,
-        (None, _) => true,
+        if tags.len() == 1 {
+            return self;
+        }
+        let list = tags.iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b", "[..]);
+        Self { if_none_match: HeaderValue::from_bytes(&list).ok(), if_modified_since: None }
     }
 }
 
@@ -97,6 +59,7 @@ pub enum Answer {
 }
 
 /// RFC 9110 §13.2.2 for what a cache evaluates (RFC 9111 §4.3.2): `If-None-Match`, and only without it `If-Modified-Since`.
+/// `If-Match` and `If-Unmodified-Since` are for origins to evaluate.
 pub fn answer_condition(method: &Method, viewer: &HeaderMap, stored: &Stored) -> Answer {
     let conditional = [Method::GET, Method::HEAD].contains(method) && stored.status == StatusCode::OK;
     if !conditional {
@@ -155,7 +118,7 @@ pub fn not_modified_fields(stored: &HeaderMap) -> HeaderMap {
 /// An entity tag (RFC 9110 §8.8.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EntityTag<'a> {
-    weak: bool,
+    pub(crate) weak: bool,
     opaque: &'a [u8],
 }
 
@@ -166,7 +129,7 @@ impl<'a> EntityTag<'a> {
     }
 
     /// §8.8.3.2.
-    fn matches_weakly(self, other: Self) -> bool {
+    pub(crate) fn matches_weakly(self, other: Self) -> bool {
         self.opaque == other.opaque
     }
 
@@ -209,20 +172,9 @@ pub(crate) fn parse_date(value: &HeaderValue, received: Date) -> Option<Date> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        Moment,
-        freshness::Age,
-        testing::{self, AT_ONCE, NOW, UNKNOWN, after, fields, response},
-    };
+    use crate::testing::{self, AT_ONCE, UNKNOWN, fields, response};
 
     const MODIFIED: &str = "last-modified: Sun, 22 Nov 2026 10:00:00 GMT";
-    const LATER: Received =
-        Received { asked: Moment(after_arrival()), answered: Moment(after_arrival()), date: Date(NOW.0 + 100) };
-
-    const fn after_arrival() -> std::time::Duration {
-        std::time::Duration::from_secs(1_100)
-    }
-
     #[track_caller]
     fn check_condition(lines: &[&str], expect: Option<&[&str]>) {
         let expect = expect.map(fields).map(|fields| Conditional {
@@ -243,77 +195,23 @@ mod tests {
         check_condition(&[], None);
     }
 
-    #[track_caller]
-    fn check_identity(old: &[&str], new: &[&str], expect: bool) {
-        let freshened = freshen(&testing::stored(old), &response(304, new), &HeaderMap::new(), LATER, UNKNOWN);
-        assert_eq!(matches!(freshened, Freshened::Updated(_)), expect, "{old:?} by {new:?}");
-    }
-
     #[test]
-    fn a_304_freshens_only_the_response_it_speaks_of() {
-        check_identity(&["etag: \"a\""], &["etag: \"a\""], true);
-        check_identity(&["etag: \"a\""], &["etag: \"b\""], false);
-        check_identity(&["etag: \"a\""], &["etag: W/\"a\""], true);
-        check_identity(&["etag: W/\"a\""], &["etag: \"a\""], false);
-        check_identity(&["etag: \"a\"", MODIFIED], &[MODIFIED], true);
-        check_identity(&["etag: \"a\"", MODIFIED], &["last-modified: Sun, 22 Nov 2026 11:00:00 GMT"], false);
-        check_identity(&["etag: \"a\""], &[MODIFIED], false);
-        check_identity(&[MODIFIED], &["etag: \"a\""], false);
-        check_identity(&["etag: \"a\""], &["etag: a"], false);
-        check_identity(&["etag: \"a\""], &[], true);
-    }
-
-    #[test]
-    fn the_fields_of_a_304_replace_those_that_are_stored() {
-        let old = [
-            "etag: \"a\"",
-            "content-length: 5",
-            "content-encoding: br",
-            "x-a: 1",
-            "x-a: 2",
-            "x-b: 1",
-            "age: 50",
-            "date: Sun, 22 Nov 2026 15:00:00 GMT",
-            "cache-control: max-age=60",
-        ];
-        let new = [
-            "x-a: 3",
-            "x-c: 4",
-            "content-length: 0",
-            "content-encoding: gzip",
-            "set-cookie: a=b",
-            "connection: x-hop",
-            "x-hop: 1",
-            "age: 7",
-            "cache-control: max-age=90",
-        ];
-        let freshened = freshen(&testing::stored(&old), &response(304, &new), &HeaderMap::new(), LATER, UNKNOWN);
-        let Freshened::Updated(stored) = freshened else { panic!("the same response") };
-        let expect = [
-            "etag: \"a\"",
-            "content-length: 5",
-            "content-encoding: br",
-            "x-a: 3",
-            "x-b: 1",
-            "x-c: 4",
-            "cache-control: max-age=90",
-            "date: Sun, 22 Nov 2026 16:01:40 GMT",
-        ];
-        assert_eq!(stored.headers, fields(&expect));
-        assert_eq!(stored.status, StatusCode::OK);
-        assert_eq!(stored.terms.explicit, Some(std::time::Duration::from_secs(90)));
-        assert_eq!(stored.age, Age::on_arrival(&fields(&["age: 7"]), LATER));
-    }
-
-    #[test]
-    fn a_freshened_response_carries_the_label_of_its_validation() {
-        let validation = Label { local: 9, ..UNKNOWN };
-        let freshened =
-            freshen(&testing::stored(&["vary: x"]), &response(304, &[]), &fields(&["x: 1"]), LATER, validation);
-        let Freshened::Updated(stored) = freshened else { panic!("the same response") };
-        assert_eq!(stored.label, validation);
-        assert!(stored.selecting.matches(|| fields(&["x: 1"])));
-        assert!(!stored.selecting.matches(|| fields(&["x: 2"])));
+    fn the_tags_of_all_that_a_request_selects_are_offered_together() {
+        let stored = |lines: &[&str]| testing::stored(lines);
+        let offered = |first: &[&str], others: &[Stored]| {
+            Conditional::of(&stored(first)).map(|condition| condition.with_tags_of(others.iter()))
+        };
+        let by = |tags: &'static str| {
+            Some(Conditional { if_none_match: Some(HeaderValue::from_static(tags)), if_modified_since: None })
+        };
+        let others = [stored(&["etag: W/\"b\""]), stored(&["etag: \"a\""]), stored(&["etag: x"]), stored(&[MODIFIED])];
+        assert_eq!(offered(&["etag: \"a\"", MODIFIED], &others), by("\"a\", W/\"b\""));
+        assert_eq!(offered(&[MODIFIED], &others), Conditional::of(&stored(&[MODIFIED])));
+        let same = ["etag: \"a\"", MODIFIED];
+        assert_eq!(offered(&same, &[stored(&same)]), Conditional::of(&stored(&same)), "one response only");
+        let many: Vec<Stored> = (0..100).map(|n| stored(&[&format!("etag: \"{n}\"")])).collect();
+        let tags = offered(&["etag: \"a\""], &many).and_then(|condition| condition.if_none_match).expect("tags");
+        assert_eq!(tags.as_bytes().split(|byte| *byte == b',').count(), TAGS_OFFERED);
     }
 
     #[track_caller]
@@ -332,6 +230,14 @@ mod tests {
         check_answer(&["if-none-match: \"b\"", since], &stored, Answer::Whole);
         check_answer(&["if-none-match: a"], &stored, Answer::Whole);
         check_answer(&["if-none-match: \"a\""], &[MODIFIED], Answer::Whole);
+    }
+
+    #[test]
+    fn conditions_for_an_origin_are_not_evaluated_here() {
+        check_answer(&["if-match: \"b\""], &["etag: \"a\""], Answer::Whole);
+        check_answer(&["if-match: \"b\"", "if-none-match: \"a\""], &["etag: \"a\""], Answer::NotModified);
+        let since = "if-unmodified-since: Sun, 22 Nov 2026 09:00:00 GMT";
+        check_answer(&[since], &[MODIFIED], Answer::Whole);
     }
 
     #[test]
@@ -377,19 +283,5 @@ mod tests {
         ];
         assert_eq!(not_modified_fields(&fields(&stored)), fields(&expect));
         assert_eq!(not_modified_fields(&fields(&[MODIFIED])), fields(&[MODIFIED]));
-    }
-
-    #[test]
-    fn a_freshened_response_begins_a_new_age() {
-        let Freshened::Updated(stored) = freshen(
-            &testing::stored(&["cache-control: max-age=60"]),
-            &response(304, &[]),
-            &HeaderMap::new(),
-            LATER,
-            UNKNOWN,
-        ) else {
-            panic!("the same response")
-        };
-        assert_eq!(stored.age.current(after(130)), std::time::Duration::from_secs(30));
     }
 }

@@ -1,6 +1,10 @@
 //! A `Vary` field and the request that was forwarded into the selecting header fields a later request must match.
 
+use std::cell::OnceCell;
+
 use http::{HeaderMap, HeaderName, header};
+
+use crate::{Moment, Stored, date::Date, terms::date_of};
 
 /// So many fields are compared at the most: each costs memory with every variant and time with every lookup.
 const FIELD_LIMIT: usize = 64;
@@ -43,12 +47,60 @@ impl Selecting {
         match self {
             Self::Never => false,
             Self::Fields(fields) if fields.is_empty() => true,
-            Self::Fields(fields) => {
-                let forwarded = forwarded();
-                fields.iter().all(|(name, value)| normalised(&forwarded, name) == *value)
-            }
+            Self::Fields(_) => self.matches_fields(&forwarded()),
         }
     }
+
+    /// The same for a request that is made already.
+    pub fn matches_fields(&self, forwarded: &HeaderMap) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Fields(fields) => fields.iter().all(|(name, value)| normalised(forwarded, name) == *value),
+        }
+    }
+
+    fn varies(&self) -> bool {
+        !matches!(self, Self::Fields(fields) if fields.is_empty())
+    }
+
+    /// Bytes that it holds, for the store's account.
+    pub fn size(&self) -> usize {
+        let Self::Fields(fields) = self else { return 0 };
+        let field = |(name, value): &(HeaderName, Option<Vec<u8>>)| {
+            size_of::<(HeaderName, Option<Vec<u8>>)>() + name.as_str().len() + value.as_ref().map_or(0, Vec::len)
+        };
+        fields.iter().map(field).sum()
+    }
+}
+
+/// The stored response that a request selects, of all those under its key (RFC 9111 §4.1). `forwarded` makes the request as the
+/// origin would get it, once, and only where something stored has `Vary`.
+///
+/// Where more than one matches: one with `Vary` before one without, which some origins omit for what they send by default; then the
+/// most recent by `Date` (§4).
+pub fn choose<'a, T: Copy>(
+    candidates: impl Iterator<Item = T>,
+    stored: impl Fn(T) -> &'a Stored,
+    forwarded: impl Fn() -> HeaderMap,
+) -> Option<T> {
+    let made = OnceCell::new();
+    let mut chosen: Option<T> = None;
+    for candidate in candidates {
+        let selecting = &stored(candidate).selecting;
+        if selecting.varies() && !selecting.matches_fields(made.get_or_init(&forwarded)) {
+            continue;
+        }
+        if chosen.is_none_or(|other| rank(stored(candidate)) > rank(stored(other))) {
+            chosen = Some(candidate);
+        }
+    }
+    chosen
+}
+
+/// By what the one of two matching responses is preferred.
+fn rank(stored: &Stored) -> (bool, Date, Moment) {
+    let date = date_of(&stored.headers, stored.received.date);
+    (stored.selecting.varies(), date, stored.received.asked)
 }
 
 /// §4.1: lines combined, and whitespace that the syntax allows removed — inside a value only where it is known to be a list.
@@ -71,7 +123,7 @@ fn normalised(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::fields;
+    use crate::testing::{self, AT_ONCE, UNKNOWN, fields, response};
 
     #[track_caller]
     fn check(vary: &[&str], stored: &[&str], later: &[&str], expect: bool) {
@@ -123,5 +175,43 @@ mod tests {
     fn a_response_that_does_not_vary_needs_no_look_at_the_request() {
         let selecting = Selecting::of(&HeaderMap::new(), &HeaderMap::new());
         assert!(selecting.matches(|| unreachable!("nothing to compare")));
+    }
+
+    #[track_caller]
+    fn check_choice(stored: &[(&[&str], &str)], later: &[&str], expect: Option<usize>) {
+        let stored: Vec<Stored> = stored
+            .iter()
+            .map(|(lines, sent)| Stored::new(&response(200, lines), &fields(&[sent]), AT_ONCE, UNKNOWN))
+            .collect();
+        let chosen = choose(0..stored.len(), |place| &stored[place], || fields(later));
+        assert_eq!(chosen, expect);
+    }
+
+    const EARLY: &str = "date: Sun, 22 Nov 2026 15:00:00 GMT";
+    const LATE: &str = "date: Sun, 22 Nov 2026 15:00:01 GMT";
+
+    #[test]
+    fn of_several_that_match_the_most_recent_by_its_date_is_chosen() {
+        let (by_x, by_y) = ("vary: x", "vary: y");
+        check_choice(&[(&[by_x, EARLY], "x: 1"), (&[by_y, LATE], "y: 1")], &["x: 1", "y: 1"], Some(1));
+        check_choice(&[(&[by_x, LATE], "x: 1"), (&[by_y, EARLY], "y: 1")], &["x: 1", "y: 1"], Some(0));
+        check_choice(&[(&[by_x, LATE], "x: 1"), (&[by_y, LATE], "y: 1")], &["x: 1", "y: 1"], Some(0));
+        check_choice(&[(&[by_x, LATE], "x: 2"), (&[by_y, EARLY], "y: 1")], &["x: 1", "y: 1"], Some(1));
+        check_choice(&[(&[by_x, LATE], "x: 2")], &["x: 1"], None);
+        check_choice(&[], &[], None);
+    }
+
+    #[test]
+    fn one_that_varies_is_chosen_before_one_whose_origin_forgot_to_say_so() {
+        check_choice(&[(&[LATE], "x: 2"), (&["vary: x", EARLY], "x: 1")], &["x: 1"], Some(1));
+        check_choice(&[(&[LATE], "x: 2"), (&["vary: x", EARLY], "x: 1")], &["x: 2"], Some(0));
+    }
+
+    #[test]
+    fn what_was_compared_is_counted() {
+        let long = testing::stored(&[]).selecting.size();
+        assert_eq!(long, 0);
+        let cookie = format!("cookie: {}", "c".repeat(9_000));
+        assert!(Selecting::of(&fields(&["vary: cookie"]), &fields(&[&cookie])).size() > 9_000);
     }
 }

@@ -6,12 +6,12 @@ use std::{
 };
 
 use edge_cache::{
-    Ledger, Moment, Policy, Received,
+    Controls, Ledger, Moment, Policy, Received,
     cache_status::CacheStatus,
     coding::Accepted,
     date::Date,
     forwarding::{Carry, Outgoing, origin_target, to_viewer},
-    head,
+    freshening, head,
     invalidation::{NormalScopes, Stamp},
     key, overwriting, partial,
     range::{self, Verdict},
@@ -19,7 +19,7 @@ use edge_cache::{
     storing::{self, Exchange, Storing},
     validation,
 };
-use edge_contract::{Behavior, Choice, HostHeader, Key, Logging, Methods, Origin, Scope, Site, Ttl};
+use edge_contract::{Behavior, Choice, HostHeader, Key, Logging, Methods, Origin, Scope, Site, Ttl, ViewerControls};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
 use proptest::{collection::vec, prelude::*};
 
@@ -166,7 +166,7 @@ proptest! {
 
         let site = site(ttl, if keyed_host { HostHeader::Viewer } else { HostHeader::Fixed("app".to_owned()) });
         let behavior = &site.behaviors[0];
-        let policy = Policy::of(behavior);
+        let policy = Policy { viewer_controls: ViewerControls::Respect, ..Policy::of(behavior) };
         let _ = head::admit(&request, false, &site.id, behavior);
         let path = key::resolve_root(asked.path.clone(), &site);
         let (key, query) = key::of_request(&site, behavior, asked.authority.as_deref(), &path, asked.query.as_deref());
@@ -197,7 +197,11 @@ proptest! {
         prop_assert!(stored.headers.contains_key(header::DATE) && !stored.headers.contains_key(header::SET_COOKIE));
         let found = Some((&*stored, ledger.admits(stored.label, Stamp::default(), key.target())));
         let make_forwarded = || forwarded.clone();
-        let request_now = reuse::Request { method: &request.method, forwarded: &make_forwarded };
+        let request_now = reuse::Request {
+            method: &request.method,
+            forwarded: &make_forwarded,
+            controls: Controls::of(&request.headers, &policy),
+        };
         let verdict = reuse::decide(&request_now, found, &policy, moment(times.0.wrapping_add(times.1)));
         let mut told = HeaderMap::new();
         CacheStatus::of(&verdict).append_to(&mut told);
@@ -213,6 +217,10 @@ proptest! {
             prop_assert_eq!(partial.headers.get(header::CONTENT_LENGTH), Some(&HeaderValue::from(partial.length)));
         }
         response.headers = later_answer;
-        let _ = validation::freshen(&stored, &response, &forwarded, received, ledger.label());
+        let _ = freshening::identify(&[&stored, &stored], &response.headers);
+        let _ = freshening::confirms(&stored, &response);
+        let _ = storing::for_one_viewer(&response.headers, &policy);
+        let exchange = Exchange { label: ledger.label(), ..exchange };
+        let _ = storing::may_stay(&freshening::update(&stored, &response, &exchange, &policy), &policy);
     }
 }

@@ -90,7 +90,7 @@ impl Work {
         recording.is_followed()
     }
 
-    pub(super) fn finish(mut self, held: &Arc<Held>, recording: &Recording, recorded: Recorded) {
+    pub(super) fn finish(mut self, held: &Arc<Held>, recording: &Recording, recorded: Recorded, forwarded: &HeaderMap) {
         let trailers = match recorded {
             Recorded::Cut => return recording.cut(),
             Recorded::Unkept(trailers) => return recording.finish(trailers),
@@ -106,6 +106,7 @@ impl Work {
             live.purge().keeps(key, old);
         }
         if displaced.taken {
+            self.supersede(forwarded, &completed);
             self.edge.coder.offer(live, &self.ask, &completed);
         }
         // Stored first, so that whoever reads the end here finds it there.
@@ -115,7 +116,7 @@ impl Work {
 
     /// The blocks as they are stored: small bodies, and those that came in crumbs, as one. None: there is no room for the trailers.
     fn whole(&self, recording: &Recording, trailers: Option<&HeaderMap>) -> Option<Whole> {
-        let room_for = |fields: &HeaderMap| self.edge.live.store().hold(held::cost(0, fields));
+        let room_for = |fields: &HeaderMap| self.edge.live.store().hold(held::cost_of_fields(fields));
         let trailers = match trailers {
             Some(fields) => Some(Arc::new(Trailers::new(fields, room_for(fields)?))),
             None => None,

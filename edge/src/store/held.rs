@@ -78,7 +78,7 @@ pub struct Trailers {
 }
 
 impl Trailers {
-    /// Keeps them; `hold` stands for [`cost`].
+    /// Keeps them; `hold` stands for [`cost_of_fields`].
     pub fn new(fields: &HeaderMap, hold: Hold) -> Self {
         Self { fields: detached(fields.clone()), _hold: hold }
     }
@@ -130,9 +130,13 @@ impl Held {
 }
 
 /// What a stored response costs without its body.
-pub fn cost(key_length: usize, headers: &HeaderMap) -> usize {
-    let fields: usize = headers.iter().map(|(name, value)| FIELD_OVERHEAD + name.as_str().len() + value.len()).sum();
-    RESPONSE_OVERHEAD + 2 * key_length + fields
+pub fn cost(key_length: usize, stored: &Stored) -> usize {
+    RESPONSE_OVERHEAD + 2 * key_length + stored.selecting.size() + cost_of_fields(&stored.headers)
+}
+
+/// What fields cost that are kept.
+pub fn cost_of_fields(fields: &HeaderMap) -> usize {
+    fields.iter().map(|(name, value)| FIELD_OVERHEAD + name.as_str().len() + value.len()).sum()
 }
 
 /// Copies the fields of a head to blocks of exactly their size: as they come, each one pins the buffer it was read into.
