@@ -164,6 +164,76 @@ async fn what_is_not_for_sharing_is_asked_for_by_everyone_and_not_waited_for_aga
 }
 
 #[tokio::test]
+async fn when_the_one_who_led_fails_one_of_those_who_waited_leads() {
+    let door = Door::closed();
+    let origin = {
+        let door = door.clone();
+        Origin::start(move |seen, exchange| {
+            let door = door.clone();
+            async move {
+                if seen.number > 1 {
+                    return exchange.respond("200 OK", "", &format!("read {}", seen.number)).await;
+                }
+                door.pass().await;
+                exchange.reset()
+            }
+        })
+        .await
+    };
+    let mut config = config(origin.address);
+    config.sites[0].origins[0].attempts = 1;
+    let edge = Edge::start(config).await;
+    let viewers = join_all((0..10).map(|_| edge.get("/a")));
+    let (replies, ()) = tokio::join!(viewers, async {
+        until("all want it", || edge.running.edge.collapse.interested() == 10).await;
+        door.open();
+    });
+    let failed = replies.iter().filter(|reply| reply.status == StatusCode::BAD_GATEWAY).count();
+    let served = replies.iter().filter(|reply| reply.body == "read 2").count();
+    assert_eq!((failed, served, origin.reads()), (1, 9, 2));
+}
+
+#[tokio::test]
+async fn those_who_waited_fail_together_when_the_second_fails_too_or_has_no_time_left() {
+    for (script, status, reads) in [("reset", StatusCode::BAD_GATEWAY, 2), ("silence", StatusCode::GATEWAY_TIMEOUT, 1)]
+    {
+        let doors = [Door::closed(), Door::closed()];
+        let origin = {
+            let doors = doors.clone();
+            Origin::start(move |seen, mut exchange| {
+                let doors = doors.clone();
+                async move {
+                    if script == "silence" {
+                        exchange.closed().await;
+                        return Then::Close;
+                    }
+                    doors[(seen.number - 1).min(1)].pass().await;
+                    exchange.reset()
+                }
+            })
+            .await
+        };
+        let mut config = config(origin.address);
+        config.sites[0].origins[0].attempts = 1;
+        config.sites[0].origins[0].response_timeout_ms = if script == "silence" { 1_000 } else { 10_000 };
+        let edge = Edge::start(config).await;
+        let viewers = join_all((0..10).map(|_| edge.get("/a")));
+        let (replies, ()) = tokio::join!(viewers, async {
+            until("all want it", || edge.running.edge.collapse.interested() == 10).await;
+            edge.clock.skip(std::time::Duration::from_millis(if script == "silence" { 1_000 } else { 0 }));
+            doors[0].open();
+            if script == "reset" {
+                origin.read_times(2).await;
+                until("those who waited want it", || edge.running.edge.collapse.interested() == 9).await;
+            }
+            doors[1].open();
+        });
+        assert!(replies.iter().all(|reply| reply.status == status), "{script}");
+        assert_eq!(origin.reads(), reads, "{script}");
+    }
+}
+
+#[tokio::test]
 async fn an_unreachable_origin_fails_all_who_wait_at_once() {
     let origin = Origin::start(|_, exchange| async move { exchange.reset() }).await;
     let edge = Edge::start(config(origin.address)).await;

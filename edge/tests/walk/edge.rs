@@ -146,6 +146,15 @@ impl Edge {
         self.send(request(Method::GET, target)).await
     }
 
+    /// Sends a request with these fields.
+    pub async fn ask(&self, method: Method, target: &str, fields: &[(&'static str, &str)]) -> Reply {
+        let mut request = request(method, target);
+        for (name, value) in fields {
+            request.headers_mut().append(*name, value.parse().expect("a value"));
+        }
+        self.send(request).await
+    }
+
     /// Sends a request on a connection of its own, and reads the answer to its end.
     pub async fn send(&self, request: Request<BoxBody<Bytes, hyper::Error>>) -> Reply {
         read(self.open(request).await).await.expect("the body is complete")
