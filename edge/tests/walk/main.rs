@@ -19,7 +19,6 @@ mod https;
 mod logging;
 mod metrics;
 mod freshening;
-mod https;
 mod letter;
 mod owners;
 mod patience;
