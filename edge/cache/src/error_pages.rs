@@ -53,11 +53,12 @@ pub fn request(viewer: &request::Parts, page: &Page) -> Option<request::Parts> {
     Some(request)
 }
 
-/// How long the answer may be kept, and what its status obliges to say (RFC 9110 §10.2.1, §10.2.3, §11.6.1).
-const OF_THE_ERROR: [HeaderName; 8] = [
+/// How long the answer may be kept, and what its status obliges to say (RFC 9110 §10.2.1, §10.2.3, §11.6.1, §15.5.17).
+const OF_THE_ERROR: [HeaderName; 9] = [
     header::AGE,
     header::ALLOW,
     header::CACHE_CONTROL,
+    header::CONTENT_RANGE,
     header::DATE,
     header::EXPIRES,
     CACHE_STATUS,
@@ -153,6 +154,7 @@ mod tests {
         let error = fields(&[
             "content-type: application/json",
             "content-length: 5",
+            "content-range: bytes */5",
             "cache-control: max-age=5",
             "date: Sun, 22 Nov 2026 15:59:00 GMT",
             "age: 3",
@@ -185,6 +187,7 @@ mod tests {
             "via: 1.1 kubefront",
             "age: 3",
             "cache-control: max-age=5",
+            "content-range: bytes */5",
             "date: Sun, 22 Nov 2026 15:59:00 GMT",
             "cache-status: inner; hit",
             "cache-status: kubefront; hit",
