@@ -123,7 +123,10 @@ fn parts(
     spans: &[Span],
     interest: Option<Interest>,
 ) -> Option<(StatusCode, HeaderMap, Source)> {
-    let Some(partial) = cut::partial(&held.head, &ask.viewer.headers, spans) else { return whole(held, interest) };
+    // Each of several parts has a head of its own, which nobody changes later.
+    let mut shown = held.head.clone();
+    ask.route.behavior.header_rules.change(&mut shown);
+    let Some(partial) = cut::partial(&shown, &ask.viewer.headers, spans) else { return whole(held, interest) };
     let source = Source::Cut(Cut::of(held, interest, partial.pieces, partial.length)?);
     Some((StatusCode::PARTIAL_CONTENT, partial.headers, source))
 }

@@ -115,6 +115,21 @@ async fn several_ranges_are_the_parts_of_one_message() {
 }
 
 #[tokio::test]
+async fn a_rule_about_the_type_speaks_of_the_parts_and_not_of_their_message() {
+    let origin = digits().await;
+    let mut config = config(origin.address);
+    let plain = edge_contract::Header { name: "content-type".into(), value: "text/plain".into() };
+    config.sites[0].behaviors[0].response_headers.set.push(plain);
+    let edge = Edge::start(config).await;
+    assert_eq!(range(&edge, "bytes=0-1").await.header("content-type"), Some("text/plain"));
+    let several = range(&edge, "bytes=0-1,4-5").await;
+    let types: Vec<_> = several.headers.get_all("content-type").iter().collect();
+    assert!(types.len() == 1 && types[0].as_bytes().starts_with(b"multipart/byteranges; boundary="), "{types:?}");
+    assert_eq!(several.body.matches("Content-Type: text/plain\r\n").count(), 2, "{several:?}");
+    assert_eq!(several.header("content-length"), Some(several.body.len().to_string().as_str()));
+}
+
+#[tokio::test]
 async fn a_cold_range_asks_the_origin_for_everything_and_keeps_it() {
     let origin = digits().await;
     let edge = Edge::start(config(origin.address)).await;
