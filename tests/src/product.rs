@@ -166,9 +166,17 @@ pub async fn edges(client: &Client, namespace: &str) -> Vec<Pod> {
 
 /// Asks one edge, past the Service.
 pub async fn ask_edge(pod: &Pod, path: &str) -> Seen {
+    ask_edge_with(pod, path, &[]).await
+}
+
+/// Asks one edge, past the Service, with header fields beside `Host`.
+pub async fn ask_edge_with(pod: &Pod, path: &str, fields: &[(&str, &str)]) -> Seen {
     let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).expect("the pod has an address");
     let address = SocketAddr::new(address.parse().expect("an IP address"), 8080);
-    viewer::get(address, "shop-edge", path).await.unwrap_or_else(|error| panic!("{}: {error}", pod.name_any()))
+    let request = http::Request::get(path).header("host", "shop-edge");
+    let request = fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let request = request.body(http_body_util::Full::default()).expect("legal");
+    viewer::ask(address, request).await.unwrap_or_else(|error| panic!("{}: {error}", pod.name_any()))
 }
 
 /// Asks through the Service in front of all edges.

@@ -1,5 +1,7 @@
 //! Every file of `examples/`, applied as it says and held to what it promises, by requests.
 
+mod policies;
+
 use std::path::{Path, PathBuf};
 
 use crds::{Distribution, Invalidation};
@@ -13,8 +15,8 @@ use serde_json::json;
 use tests::{
     cluster::{apply, documents, eventually, in_namespace, until},
     product::{
-        ask, ask_edge, complete, edges, installed, is, origin, origin_named, run, service_address, set_content, status,
-        until_ready,
+        ask, ask_edge_with, complete, edges, installed, is, origin, origin_named, run, service_address, set_content,
+        status, until_ready,
     },
     viewer::{self, Seen},
 };
@@ -37,9 +39,14 @@ async fn kubectl(namespace: &str, verb: &str, file: &str) {
 
 /// What every edge answers, asked one after the other.
 async fn each_edge(client: &Client, namespace: &str, path: &str) -> Vec<Seen> {
+    each_edge_with(client, namespace, path, &[]).await
+}
+
+/// What every edge answers to a request with these fields.
+async fn each_edge_with(client: &Client, namespace: &str, path: &str, fields: &[(&str, &str)]) -> Vec<Seen> {
     let mut answers = Vec::new();
     for edge in edges(client, namespace).await {
-        answers.push(ask_edge(&edge, path).await);
+        answers.push(ask_edge_with(&edge, path, fields).await);
     }
     answers
 }
@@ -61,11 +68,11 @@ async fn post(client: &Client, namespace: &str, path: &str) -> Seen {
 
 #[test]
 fn every_example_has_a_test_and_a_place_in_the_readme() {
-    let (tests, readme) = (include_str!("examples.rs"), repository().join("README.md"));
-    let readme = std::fs::read_to_string(readme).expect("reads");
+    let tests = [include_str!("main.rs"), include_str!("policies.rs")].concat();
+    let readme = std::fs::read_to_string(repository().join("README.md")).expect("reads");
     let files = std::fs::read_dir(repository().join("examples")).expect("the examples");
     let names: Vec<_> = files.map(|file| file.expect("a file").file_name().into_string().expect("UTF-8")).collect();
-    assert!(names.len() >= 8, "{names:?}");
+    assert!(names.len() >= 16, "{names:?}");
     for name in names {
         assert!(tests.contains(&format!("\"{name}\"")), "no test applies examples/{name}");
         assert!(readme.contains(&format!("(examples/{name})")), "README.md does not name examples/{name}");
