@@ -15,7 +15,7 @@ pub(super) fn faults(rules: &[ErrorResponse]) -> Vec<String> {
         if !codes.insert(code) {
             faults.push(format!("error response {code} is there twice"));
         }
-        if rule.path.as_ref().is_some_and(|path| !path.starts_with('/') || path.contains(['?', '#'])) {
+        if rule.path.as_deref().is_some_and(|path| !is_path(path)) {
             faults.push(format!("error response {code}: its page is no path"));
         }
         if rule.response_code.is_some() && rule.path.is_none() {
@@ -27,6 +27,18 @@ pub(super) fn faults(rules: &[ErrorResponse]) -> Vec<String> {
         }
     }
     faults
+}
+
+/// An absolute path without a query, each `%` with its two digits, and without dot segments, which no request has once its path is
+/// normal (RFC 3986 §3.3, §5.2.4).
+fn is_path(path: &str) -> bool {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&byte);
+    let is_encoded = |rest: &str| rest.get(..2).is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+    let is_dots = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    path.starts_with('/')
+        && path.bytes().all(is_legal)
+        && path.split('%').skip(1).all(is_encoded)
+        && !path.split('/').any(is_dots)
 }
 
 #[cfg(test)]
@@ -43,6 +55,9 @@ mod tests {
             faults(&[rule(404, Some("/404.html"), Some(200)), rule(503, Some("/a"), None), rule(500, None, None)])
                 .is_empty()
         );
+        for path in ["/", "/...", "/a..b/.c", "/caf%C3%A9", "/a*"] {
+            assert_eq!(faults(&[rule(404, Some(path), None)]), [""; 0], "{path}");
+        }
     }
 
     #[test]
@@ -50,7 +65,9 @@ mod tests {
         let check = |rules: &[ErrorResponse], expect: &str| assert_eq!(faults(rules), [expect]);
         check(&[rule(302, None, None)], "error response 302: it is no error");
         check(&[rule(404, None, None), rule(404, None, None)], "error response 404 is there twice");
-        for path in ["404.html", "/a?b", ""] {
+        for path in
+            ["404.html", "/a?b", "", "/a#b", "/a b", "/é", "/%4", "/%zz", "/../a", "/a/.", "/a/%2E./b", "/a\r\n"]
+        {
             check(&[rule(404, Some(path), None)], "error response 404: its page is no path");
         }
         check(&[rule(404, None, Some(200))], "error response 404: there is no page to show with another status");
