@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use edge_cache::pattern::PathPattern;
+use edge_cache::pattern::Patterns;
 use edge_cache::response_headers::HeaderRules;
 use edge_cache::{NormalPath, Policy};
 use edge_contract::{Behavior, EdgeConfig, Epoch, Origin, Protocol, Site};
@@ -31,6 +31,7 @@ pub struct SiteTable {
     pub site: Site,
     /// In order; the last one matches everything.
     pub behaviors: Vec<Arc<BehaviorTable>>,
+    patterns: Patterns,
 }
 
 /// One path rule, ready to be asked.
@@ -38,8 +39,6 @@ pub struct SiteTable {
 pub struct BehaviorTable {
     /// As it was configured.
     pub behavior: Behavior,
-    /// Which paths it serves.
-    pub pattern: PathPattern,
     /// What storing and reuse are judged by.
     pub policy: Policy,
     /// What is changed in the heads that viewers are shown.
@@ -136,14 +135,14 @@ impl SiteTable {
             let counted = known.and_then(|table| table.by_pattern(&behavior.path_pattern));
             behaviors.push(Arc::new(BehaviorTable {
                 behavior: behavior.clone(),
-                pattern: PathPattern::new(&behavior.path_pattern),
                 policy: Policy::of(behavior).with_floors(&site.error_responses),
                 header_rules: HeaderRules::of(&behavior.response_headers),
                 origin: Arc::clone(origin),
                 counters: counted.map(|table| Arc::clone(&table.counters)).unwrap_or_default(),
             }));
         }
-        Ok(Self { site, behaviors })
+        let patterns = Patterns::new(site.behaviors.iter().map(|behavior| behavior.path_pattern.as_str()));
+        Ok(Self { site, behaviors, patterns })
     }
 
     fn by_pattern(&self, pattern: &str) -> Option<&Arc<BehaviorTable>> {
@@ -152,6 +151,6 @@ impl SiteTable {
 
     /// The first behavior that serves this path; the last one serves every path.
     pub fn behavior(&self, path: &NormalPath) -> Option<&Arc<BehaviorTable>> {
-        self.behaviors.iter().find(|table| table.pattern.matches(path))
+        self.behaviors.get(self.patterns.first(path)?)
     }
 }
