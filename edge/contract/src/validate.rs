@@ -1,9 +1,12 @@
 //! A configuration into the reasons for which an edge would refuse it.
 
 mod error_responses;
+mod names;
 mod response_headers;
 
 use std::collections::HashSet;
+
+use ipnet::IpNet;
 
 use crate::{Behavior, CONTRACT, EdgeConfig, HostHeader, Origin, Site};
 
@@ -69,6 +72,7 @@ impl Site {
         }
         faults.extend(error_responses::faults(&self.error_responses));
         faults.extend(self.behaviors.iter().flat_map(|behavior| behavior_faults(behavior, &names)));
+        faults.extend(self.trusted_proxies.iter().filter_map(|network| network_fault(network)));
         faults
     }
 }
@@ -107,7 +111,13 @@ fn behavior_faults(behavior: &Behavior, origins: &HashSet<&str>) -> Vec<String> 
     }
     let shown = response_headers::faults(&behavior.response_headers);
     faults.extend(shown.into_iter().map(|fault| format!("behavior {pattern}: response headers: {fault}")));
+    faults.extend(names::faults(behavior));
     faults
+}
+
+fn network_fault(network: &str) -> Option<String> {
+    let parsed = network.parse::<IpNet>();
+    parsed.is_err().then(|| format!("trusted proxy {network:?} is no network: write it as 10.0.0.0/8 or 2001:db8::/32"))
 }
 
 /// RFC 9110 §5.6.2.
@@ -193,6 +203,18 @@ mod tests {
         check(
             |c| c.sites[0].origins[0].headers = vec![Header { name: "a b".into(), value: "c".into() }],
             "default/shop: origin app: header \"a b\" is not a legal field",
+        );
+        for network in ["10.0.0.1", "10.0.0.0/33", "::/0/0", ""] {
+            check(
+                |c| c.sites[0].trusted_proxies = vec!["10.0.0.0/8".into(), "::/0".into(), network.into()],
+                &format!(
+                    "default/shop: trusted proxy {network:?} is no network: write it as 10.0.0.0/8 or 2001:db8::/32"
+                ),
+            );
+        }
+        check(
+            |c| c.sites[0].behaviors[0].key.headers = vec!["connection".into()],
+            "default/shop: behavior *: key.headers: \"connection\" concerns one connection only",
         );
     }
 }
