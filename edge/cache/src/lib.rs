@@ -33,6 +33,7 @@ pub mod partial;
 pub mod path;
 pub mod pattern;
 pub mod policy;
+pub mod proxies;
 pub mod query;
 pub mod range;
 pub mod response_headers;
