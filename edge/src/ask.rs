@@ -4,11 +4,13 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use edge_cache::choice::Going;
 use edge_cache::coding::Accepted;
 use edge_cache::forwarding::{self, Carry, Outgoing};
 use edge_cache::head::Asked;
+use edge_cache::key::{self, Keyed};
 use edge_cache::validation::Conditional;
-use edge_cache::{CacheKey, Controls, NormalPath, Policy, key, reuse};
+use edge_cache::{CacheKey, Controls, NormalPath, Policy, arrival, query, reuse};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header, request};
 use http_body::Body;
 
@@ -18,7 +20,7 @@ use crate::route::Route;
 /// A request on its way through the edge, without its body.
 #[derive(Debug)]
 pub struct Ask {
-    /// The head as the viewer sent it.
+    /// The head as the viewer sent it, without what must not count.
     pub viewer: request::Parts,
     /// What that head asks for, in normal form.
     pub asked: Asked,
@@ -30,43 +32,34 @@ pub struct Ask {
     pub accepted: Accepted,
     /// What the viewer asks of the cache, where the owner lets it.
     pub controls: Controls,
-    query: Option<String>,
-    peer: IpAddr,
+    /// Where the viewer is, as far as trusted proxies say.
+    pub address: IpAddr,
+    keyed: Keyed,
     /// In microseconds.
     at_origin: AtomicU64,
 }
 
 impl Ask {
     /// Puts together what head policy and routing found.
-    pub fn new(viewer: request::Parts, asked: Asked, route: Route, peer: IpAddr) -> Self {
-        let (key, query) = key::of_request(
-            &route.site.site,
-            &route.behavior.behavior,
-            asked.authority.as_deref(),
-            &route.path,
-            asked.query.as_deref(),
-        );
-        let codes = route.behavior.behavior.compress;
-        let accepted = if codes { Accepted::by(&viewer) } else { Accepted::Identity };
-        let controls = Controls::of(&viewer.headers, &route.behavior.policy);
-        Self {
-            key: key.accepting(accepted),
-            viewer,
-            asked,
-            route,
-            accepted,
-            controls,
-            query,
-            peer,
-            at_origin: AtomicU64::default(),
-        }
+    pub fn new(mut viewer: request::Parts, asked: Asked, route: Route, peer: IpAddr) -> Self {
+        let address = arrival::settle(&mut viewer, peer, &route.site.trusted);
+        Self::settled(viewer, asked, route, address)
     }
 
     /// A request for another path of the same site, on behalf of the same viewer.
     pub fn instead(&self, viewer: request::Parts, path: NormalPath) -> Option<Self> {
         let route = self.route.within(path)?;
         let asked = Asked { path: route.path.clone(), query: None, ..self.asked.clone() };
-        Some(Self::new(viewer, asked, route, self.peer))
+        Some(Self::settled(viewer, asked, route, self.address))
+    }
+
+    fn settled(viewer: request::Parts, asked: Asked, route: Route, address: IpAddr) -> Self {
+        let (key, keyed) = key::of_request(&route.site.site, &route.behavior.behavior, &viewer, &asked, &route.path);
+        let codes = route.behavior.behavior.compress;
+        let accepted = if codes { Accepted::by(&viewer) } else { Accepted::Identity };
+        let controls = Controls::of(&viewer.headers, &route.behavior.policy);
+        let (key, at_origin) = (key.accepting(accepted), AtomicU64::default());
+        Self { viewer, asked, route, key, accepted, controls, address, keyed, at_origin }
     }
 
     /// The viewer's method.
@@ -97,7 +90,11 @@ impl Ask {
 
     /// The request as the origin gets it.
     pub fn request(&self, mut headers: HeaderMap, body: RequestBody) -> Option<Request<RequestBody>> {
-        let target = forwarding::origin_target(&self.route.behavior.origin, &self.route.path, self.query.as_deref());
+        let behavior = &self.route.behavior.behavior;
+        let going =
+            Going { key: &behavior.key.query_strings, forward: &behavior.forward.query_strings, carry: self.carry() };
+        let query = query::forwarded(self.asked.query.as_deref(), &going);
+        let target = forwarding::origin_target(&self.route.behavior.origin, &self.route.path, query.as_deref());
         // hyper takes a GET without a length for one without a body, unless it is told.
         if body.size_hint().exact().is_none() {
             headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -129,7 +126,8 @@ impl Ask {
         Outgoing {
             viewer: &self.viewer,
             authority: self.asked.authority.as_deref(),
-            peer: self.peer,
+            keyed: &self.keyed,
+            behavior: &self.route.behavior.behavior,
             site: &self.route.site.site.id,
             origin: &self.route.behavior.origin,
             accepted: self.accepted,

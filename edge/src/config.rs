@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use edge_cache::pattern::Patterns;
+use edge_cache::proxies::TrustedProxies;
 use edge_cache::response_headers::HeaderRules;
 use edge_cache::{NormalPath, Policy};
 use edge_contract::{Behavior, EdgeConfig, Epoch, Origin, Protocol, Site};
@@ -31,6 +32,8 @@ pub struct SiteTable {
     pub site: Site,
     /// In order; the last one matches everything.
     pub behaviors: Vec<Arc<BehaviorTable>>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted: TrustedProxies,
     patterns: Patterns,
 }
 
@@ -142,7 +145,7 @@ impl SiteTable {
             }));
         }
         let patterns = Patterns::new(site.behaviors.iter().map(|behavior| behavior.path_pattern.as_str()));
-        Ok(Self { site, behaviors, patterns })
+        Ok(Self { behaviors, trusted: TrustedProxies::new(&site.trusted_proxies), patterns, site })
     }
 
     fn by_pattern(&self, pattern: &str) -> Option<&Arc<BehaviorTable>> {

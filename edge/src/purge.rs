@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use edge_cache::coding::Accepted;
 use edge_cache::invalidation::{HeadTaken, NormalScope, NormalScopes, Stamp, Taken, rules_differ};
-use edge_cache::{Admission, CacheKey, Label, Ledger, NormalPath};
-use edge_contract::{Head, HostHeader, PurgeOrder, Scope, SequenceNumber, Site};
+use edge_cache::{Admission, CacheKey, Label, Ledger, key};
+use edge_contract::{Head, PurgeOrder, Scope, SequenceNumber, Site};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, watch};
 
@@ -163,16 +163,11 @@ impl Purge {
 
     /// Drops what exact paths name without waiting for the sweep: their keys can be made from them.
     pub fn drop_exact(&self, order: &PurgeOrder, site: &Site, store: &Store) {
-        // Where the viewer's Host is part of keys, only the sweep finds them all.
-        if site.origins.iter().any(|origin| origin.host_header == HostHeader::Viewer) {
-            return;
-        }
         let exact: Vec<Scope> = order.scopes.iter().filter(|scope| matches!(scope, Scope::Exact(_))).cloned().collect();
         for scope in NormalScopes::of(&exact, site).covers {
             let NormalScope::Exact(target) = scope else { continue };
-            let (path, query) = target.split_once('?').map_or((target.as_str(), None), |(path, q)| (path, Some(q)));
-            let Ok(path) = NormalPath::parse(path) else { continue };
-            let plain = CacheKey::new(&site.id, None, &path, query);
+            // Where more is keyed, only the sweep finds them all.
+            let Some(plain) = key::of_target(site, &target) else { continue };
             for key in Accepted::ALL.map(|accepted| plain.accepting(accepted)) {
                 store.sweep_key(&key, |held| self.keeps(&key, held));
             }
@@ -255,7 +250,7 @@ impl Purge {
 mod tests {
     use std::sync::Arc;
 
-    use edge_cache::Stored;
+    use edge_cache::{NormalPath, Stored};
     use edge_contract::Epoch;
     use futures::FutureExt;
     use http::{HeaderMap, Response};

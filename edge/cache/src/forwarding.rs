@@ -1,11 +1,16 @@
 //! A viewer's request into the one an origin is sent, and an origin's response fields into those a viewer gets.
 
-use std::net::IpAddr;
-
-use edge_contract::{HostHeader, Origin};
+use edge_contract::{Behavior, HostHeader, Origin};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request};
 
-use crate::{NormalPath, Policy, coding::Accepted, directives::CDN_CACHE_CONTROL, validation::Conditional};
+use crate::{
+    NormalPath, Policy, arrival, carrying,
+    coding::Accepted,
+    directives::CDN_CACHE_CONTROL,
+    key::{self, Keyed},
+    proxies::X_FORWARDED_FOR,
+    validation::Conditional,
+};
 
 /// RFC 8586.
 pub const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
@@ -13,13 +18,12 @@ pub const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 /// The field by which origins label responses with tags; it is for the edge alone.
 pub const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const PROXY_AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("proxy-authentication-info");
 
 /// RFC 9110 §7.6.1 and RFC 9111 §3.1: what concerns one connection only. What `Connection` names comes on top.
-const HOP_BY_HOP: [HeaderName; 10] = [
+pub const HOP_BY_HOP: [HeaderName; 10] = [
     header::CONNECTION,
     KEEP_ALIVE,
     PROXY_CONNECTION,
@@ -35,39 +39,24 @@ const HOP_BY_HOP: [HeaderName; 10] = [
 /// The end-to-end fields, in either direction.
 pub fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     let mut kept = headers.clone();
-    for line in headers.get_all(header::CONNECTION) {
-        for option in line.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii) {
-            if let Ok(name) = HeaderName::from_bytes(option) {
-                kept.remove(name);
-            }
-        }
-    }
+    arrival::remove_nominated(&mut kept);
     for name in HOP_BY_HOP {
         kept.remove(name);
     }
     kept
 }
 
-/// RFC 9113 §8.2.3: a cookie that HTTP/2 brought in crumbs is one field to everyone who does not speak it.
-fn whole_cookie(mut headers: HeaderMap, version: Version) -> HeaderMap {
-    if version == Version::HTTP_2 {
-        let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
-        if let (2.., Ok(whole)) = (crumbs.len(), HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))) {
-            headers.insert(header::COOKIE, whole);
-        }
-    }
-    headers
-}
-
 /// A request on its way to an origin.
 #[derive(Clone, Copy)]
 pub struct Outgoing<'a> {
-    /// The viewer's request.
+    /// The viewer's request, after [`arrival::settle`].
     pub viewer: &'a request::Parts,
     /// The viewer's host with its port ([`crate::head::Asked::authority`]): sent, and then keyed, under `HostHeader::Viewer`.
     pub authority: Option<&'a str>,
-    /// The address of the viewer's connection.
-    pub peer: IpAddr,
+    /// What of the request is keyed.
+    pub keyed: &'a Keyed,
+    /// What is forwarded beside it.
+    pub behavior: &'a Behavior,
     /// The id of the site, by which loops are found.
     pub site: &'a str,
     /// The origin that is asked.
@@ -76,10 +65,10 @@ pub struct Outgoing<'a> {
     pub accepted: Accepted,
 }
 
-/// Which of the viewer's own fields go along (mode `Auto`).
+/// What mode `Auto` stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carry {
-    /// None: what is not part of the key must not shape a response that others get.
+    /// Nothing but what is keyed: what is not must not shape a response that others get.
     KeyedOnly,
     /// All end-to-end fields: nothing of the answer is shared.
     Everything,
@@ -94,16 +83,17 @@ impl Carry {
 }
 
 impl Outgoing<'_> {
-    /// The fields that the origin is sent. A condition is the edge's own; the viewer's goes along only with everything else.
+    /// The fields that the origin is sent. A condition is the edge's own; the viewer's goes along only where nothing is shared.
     pub fn headers(&self, carry: Carry, condition: Option<&Conditional>) -> HeaderMap {
-        let mut headers = match carry {
-            Carry::Everything => whole_cookie(end_to_end(&self.viewer.headers), self.viewer.version),
+        let mut headers = carrying::fields(self.viewer, self.behavior, carry);
+        if carry == Carry::KeyedOnly {
+            self.set_keyed(&mut headers);
             // Not the viewer's own words: all who share the answer accept this.
-            Carry::KeyedOnly => HeaderMap::from_iter([(header::ACCEPT_ENCODING, self.accepted.for_origin())]),
-        };
+            headers.entry(header::ACCEPT_ENCODING).or_insert_with(|| self.accepted.for_origin());
+        }
         self.set_host(&mut headers);
-        self.set_forwarded_for(&mut headers);
-        self.append_hops(carry, &mut headers);
+        set(&mut headers, X_FORWARDED_FOR, self.viewer.headers.get(X_FORWARDED_FOR).cloned());
+        self.append_hops(&mut headers);
         set(&mut headers, header::IF_NONE_MATCH, condition.and_then(|c| c.if_none_match.clone()));
         set(&mut headers, header::IF_MODIFIED_SINCE, condition.and_then(|c| c.if_modified_since.clone()));
         for field in &self.origin.headers {
@@ -117,30 +107,36 @@ impl Outgoing<'_> {
     /// Whether a viewer's `Authorization` goes along.
     pub fn authorized(&self, carry: Carry) -> bool {
         let replaced = self.origin.headers.iter().any(|field| field.name.eq_ignore_ascii_case("authorization"));
-        carry == Carry::Everything && !replaced && self.viewer.headers.contains_key(header::AUTHORIZATION)
+        let goes = carrying::goes(&header::AUTHORIZATION, self.behavior, carry);
+        goes && !replaced && self.viewer.headers.contains_key(header::AUTHORIZATION)
     }
 
+    /// In the form in which it is keyed, so that requests of one key are sent on as one.
+    fn set_keyed(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.keyed.fields {
+            // More cookies may go along than are keyed, and those that are are among them.
+            if *name != header::COOKIE {
+                headers.insert(name, value.clone());
+            }
+        }
+        // Without this field an origin may pick any coding (RFC 9110 §12.5.3), which not every viewer could read.
+        headers.entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
+    }
+
+    /// RFC 9112 §3.2: where there is no host to send, the field is sent empty.
     fn set_host(&self, headers: &mut HeaderMap) {
         let host = match &self.origin.host_header {
-            HostHeader::Fixed(host) => Some(host.as_str()),
-            HostHeader::Viewer => self.authority,
+            HostHeader::Fixed(host) if !key::names_host(self.behavior) => host.as_str(),
+            _ => self.authority.unwrap_or_default(),
         };
-        headers.remove(header::HOST);
-        set(headers, header::HOST, host.and_then(|host| HeaderValue::try_from(host).ok()));
+        set(headers, header::HOST, HeaderValue::try_from(host).ok());
     }
 
-    /// The peer's address alone: what a viewer wrote there is not to be believed.
-    fn set_forwarded_for(&self, headers: &mut HeaderMap) {
-        set(headers, X_FORWARDED_FOR, HeaderValue::try_from(self.peer.to_string()).ok());
-    }
-
-    /// RFC 9110 §7.6.3 and RFC 8586 §2. `CDN-Loop` keeps what earlier hops wrote even where nothing else of the viewer's goes
-    /// along: a loop through other networks is found by nothing else.
-    fn append_hops(&self, carry: Carry, headers: &mut HeaderMap) {
-        if carry == Carry::KeyedOnly {
-            for value in self.viewer.headers.get_all(CDN_LOOP) {
-                headers.append(CDN_LOOP, value.clone());
-            }
+    /// RFC 9110 §7.6.3 and RFC 8586 §2. `CDN-Loop` keeps what earlier hops wrote even where nothing else of the viewer's goes along: a loop
+    /// through other networks is found by nothing else. What no network writes there is not kept.
+    fn append_hops(&self, headers: &mut HeaderMap) {
+        for value in self.viewer.headers.get_all(CDN_LOOP).iter().filter(|value| value.to_str().is_ok()) {
+            headers.append(CDN_LOOP, value.clone());
         }
         if let Ok(value) = HeaderValue::try_from(format!("{} kubefront", protocol(self.viewer.version))) {
             headers.append(header::VIA, value);
@@ -151,7 +147,7 @@ impl Outgoing<'_> {
     }
 }
 
-/// The path and query that an origin is asked for: its base path, then the normal path, then what is keyed of the query.
+/// The path and query that an origin is asked for: its base path, then the normal path, then what is forwarded of the query.
 pub fn origin_target(origin: &Origin, path: &NormalPath, query: Option<&str>) -> String {
     let mut target = format!("{}{}", origin.base_path, path.as_str());
     if let Some(query) = query {
@@ -186,19 +182,39 @@ fn protocol(version: Version) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
+    use edge_contract::{Choice, Forwarded, Methods};
 
     use super::*;
-    use crate::testing::{self, fields, origin, policy};
+    use crate::testing::{self, behavior, fields, origin, policy};
 
     fn fixed() -> HostHeader {
         HostHeader::Fixed("app.local".to_owned())
     }
 
-    fn outgoing<'a>(viewer: &'a request::Parts, origin: &'a Origin) -> Outgoing<'a> {
-        let peer = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
-        let accepted = Accepted::Identity;
-        Outgoing { viewer, authority: Some("shop.example:8080"), peer, site: "uid", origin, accepted }
+    fn plain() -> Behavior {
+        behavior("*", Choice::All, Methods::All, 1)
+    }
+
+    /// What an origin is sent by a behavior that keys nothing of a head.
+    fn sent(viewer: &request::Parts, origin: &Origin, carry: Carry, condition: Option<&Conditional>) -> HeaderMap {
+        let (keyed, behavior) = (Keyed::default(), plain());
+        let authority = Some("shop.example:8080");
+        Outgoing {
+            viewer,
+            authority,
+            keyed: &keyed,
+            behavior: &behavior,
+            site: "uid",
+            origin,
+            accepted: Accepted::Identity,
+        }
+        .headers(carry, condition)
+    }
+
+    fn is_authorized(viewer: &request::Parts, origin: &Origin, behavior: &Behavior, carry: Carry) -> bool {
+        let keyed = Keyed::default();
+        Outgoing { viewer, authority: None, keyed: &keyed, behavior, site: "uid", origin, accepted: Accepted::Identity }
+            .authorized(carry)
     }
 
     const VIEWER: [&str; 12] = [
@@ -209,7 +225,7 @@ mod tests {
         "user-agent: u",
         "range: bytes=0-1",
         "if-none-match: \"v\"",
-        "x-forwarded-for: 10.0.0.1",
+        "x-forwarded-for: 192.0.2.7",
         "x-forwarded-host: evil",
         "via: 1.1 other",
         "cdn-loop: other; a=b",
@@ -229,7 +245,7 @@ mod tests {
             "cdn-loop: uid",
             "if-none-match: \"s\"",
         ];
-        assert_eq!(outgoing(&viewer, &origin).headers(Carry::KeyedOnly, Some(&condition)), fields(&expect));
+        assert_eq!(sent(&viewer, &origin, Carry::KeyedOnly, Some(&condition)), fields(&expect));
     }
 
     #[test]
@@ -249,26 +265,7 @@ mod tests {
             "cdn-loop: other; a=b",
             "cdn-loop: uid",
         ];
-        assert_eq!(outgoing(&viewer, &origin).headers(Carry::Everything, None), fields(&expect));
-    }
-
-    #[test]
-    fn the_crumbs_of_a_cookie_are_one_field_to_an_origin() {
-        let origin = origin(fixed(), &[]);
-        let cookies = |version: Version, lines: &[&str]| {
-            let viewer = testing::request("GET", "/a", version, lines);
-            let headers = outgoing(&viewer, &origin).headers(Carry::Everything, None);
-            headers
-                .get_all(header::COOKIE)
-                .iter()
-                .map(|value| value.to_str().expect("text").to_owned())
-                .collect::<Vec<_>>()
-        };
-        let crumbs = ["cookie: a=1", "x: y", "cookie: b=2", "cookie: c=3; d=4"];
-        assert_eq!(cookies(Version::HTTP_2, &crumbs), ["a=1; b=2; c=3; d=4"]);
-        assert_eq!(cookies(Version::HTTP_2, &["cookie: a=1"]), ["a=1"]);
-        assert_eq!(cookies(Version::HTTP_2, &["x: y"]), Vec::<String>::new());
-        assert_eq!(cookies(Version::HTTP_11, &["cookie: a=1", "cookie: b=2"]), ["a=1", "b=2"]);
+        assert_eq!(sent(&viewer, &origin, Carry::Everything, None), fields(&expect));
     }
 
     #[test]
@@ -276,7 +273,7 @@ mod tests {
         let (viewer, origin) =
             (testing::request("GET", "/a", Version::HTTP_11, &VIEWER), origin(HostHeader::Viewer, &[]));
         for carry in [Carry::KeyedOnly, Carry::Everything] {
-            let headers = outgoing(&viewer, &origin).headers(carry, None);
+            let headers = sent(&viewer, &origin, carry, None);
             assert_eq!(headers.get(header::HOST).map(HeaderValue::as_bytes), Some(&b"shop.example:8080"[..]));
         }
     }
@@ -285,13 +282,88 @@ mod tests {
     fn what_the_owner_configured_stands_over_the_viewers() {
         let viewer = testing::request("GET", "/a", Version::HTTP_11, &VIEWER);
         let owned = origin(fixed(), &[("authorization", "secret"), ("user-agent", "edge")]);
-        let headers = outgoing(&viewer, &owned).headers(Carry::Everything, None);
+        let headers = sent(&viewer, &owned, Carry::Everything, None);
         assert_eq!(headers.get_all(header::AUTHORIZATION).iter().collect::<Vec<_>>(), ["secret"]);
         assert_eq!(headers.get(header::USER_AGENT).map(HeaderValue::as_bytes), Some(&b"edge"[..]));
-        assert!(!outgoing(&viewer, &owned).authorized(Carry::Everything));
-        let plain = origin(fixed(), &[]);
-        assert!(outgoing(&viewer, &plain).authorized(Carry::Everything));
-        assert!(!outgoing(&viewer, &plain).authorized(Carry::KeyedOnly));
+        assert!(!is_authorized(&viewer, &owned, &plain(), Carry::Everything));
+    }
+
+    #[test]
+    fn authorization_counts_where_it_goes_along_keyed_or_not() {
+        let viewer = testing::request("GET", "/a", Version::HTTP_11, &VIEWER);
+        let check = |change: fn(&mut Behavior), carry, expect: bool| {
+            let mut behavior = plain();
+            change(&mut behavior);
+            assert_eq!(is_authorized(&viewer, &origin(fixed(), &[]), &behavior, carry), expect, "{behavior:?}");
+        };
+        check(|_| (), Carry::Everything, true);
+        check(|_| (), Carry::KeyedOnly, false);
+        check(|b| b.key.headers = vec!["authorization".to_owned()], Carry::KeyedOnly, true);
+        check(|b| b.forward.headers = Forwarded::All, Carry::KeyedOnly, true);
+        check(|b| b.forward.headers = Forwarded::None, Carry::Everything, false);
+    }
+
+    #[test]
+    fn what_is_keyed_is_sent_in_the_form_it_is_keyed_in() {
+        let mut behavior = plain();
+        behavior.key.headers = vec!["host".to_owned(), "x-a".to_owned(), "accept-encoding".to_owned()];
+        behavior.key.cookies = Choice::Include(vec!["b".to_owned()]);
+        behavior.forward.cookies = Forwarded::Include(vec!["a".to_owned()]);
+        let lines = ["x-a: 1", "x-a:  2 ", "accept-encoding: br", "cookie: c=3; b=2; a=1", "x-b: 3"];
+        let viewer = testing::request("GET", "/a", Version::HTTP_11, &lines);
+        let (site, origin) = (testing::site(None, vec![]), origin(fixed(), &[]));
+        let asked = crate::head::Asked {
+            host: Some("shop.example".to_owned()),
+            authority: Some("shop.example:8080".to_owned()),
+            path: NormalPath::parse("/a").expect("legal"),
+            query: None,
+        };
+        let (_, keyed) = key::of_request(&site, &behavior, &viewer, &asked, &asked.path);
+        let authority = asked.authority.as_deref();
+        let outgoing = Outgoing {
+            viewer: &viewer,
+            authority,
+            keyed: &keyed,
+            behavior: &behavior,
+            site: "uid",
+            origin: &origin,
+            accepted: Accepted::Identity,
+        };
+        let expect = [
+            "x-a: 1, 2",
+            "accept-encoding: br",
+            "cookie: b=2; a=1",
+            "host: shop.example:8080",
+            "via: 1.1 kubefront",
+            "cdn-loop: uid",
+        ];
+        assert_eq!(outgoing.headers(Carry::KeyedOnly, None), fields(&expect));
+    }
+
+    #[test]
+    fn a_host_that_nobody_named_is_sent_empty() {
+        let (viewer, origin) = (testing::request("GET", "/a", Version::HTTP_10, &[]), origin(HostHeader::Viewer, &[]));
+        let (keyed, behavior) = (Keyed::default(), plain());
+        let outgoing = Outgoing {
+            viewer: &viewer,
+            authority: None,
+            keyed: &keyed,
+            behavior: &behavior,
+            site: "uid",
+            origin: &origin,
+            accepted: Accepted::Identity,
+        };
+        let headers = outgoing.headers(Carry::KeyedOnly, None);
+        assert_eq!(headers.get(header::HOST).map(HeaderValue::as_bytes), Some(&b""[..]));
+    }
+
+    #[test]
+    fn a_chain_of_networks_that_no_network_wrote_goes_no_further() {
+        let viewer = testing::request("GET", "/a", Version::HTTP_11, &["cdn-loop: a, b", "cdn-loop: \u{e9}"]);
+        for carry in [Carry::KeyedOnly, Carry::Everything] {
+            let headers = sent(&viewer, &origin(fixed(), &[]), carry, None);
+            assert_eq!(headers.get_all(CDN_LOOP).iter().collect::<Vec<_>>(), ["a, b", "uid"]);
+        }
     }
 
     #[test]

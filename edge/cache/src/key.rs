@@ -1,12 +1,13 @@
-//! A site, a path, a query and sometimes a host into the name under which a response is stored.
+//! A site, a behavior and a request into the name under which a response is stored, and into what of the request is in it.
 
 use std::sync::Arc;
 
-use edge_contract::{Behavior, HostHeader, Site};
+use edge_contract::{Behavior, Choice, HostHeader, Site};
+use http::{HeaderMap, HeaderName, HeaderValue, header, request};
 
-use crate::{NormalPath, coding::Accepted, query};
+use crate::{NormalPath, coding::Accepted, cookies, head::Asked, pattern::PathPattern, query};
 
-/// The name of a stored response: two requests have the same key exactly when the origin would be asked the same.
+/// The name of a stored response: two requests have the same key exactly when, of what is keyed, the origin would be sent the same.
 ///
 /// One allocation, shared by its clones. The origin is not part of it: editing an origin does not flush.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,16 +16,38 @@ pub struct CacheKey {
     target_at: usize,
 }
 
+/// What of a request tells its answer from others, beside the path. All of it is forwarded, in this form.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keyed {
+    /// The viewer's host, port and all, where the origin is sent it.
+    pub host: Option<String>,
+    /// The query.
+    pub query: Option<String>,
+    /// Header fields, each with its one value. What is absent is not among them.
+    pub fields: Vec<(HeaderName, HeaderValue)>,
+}
+
 impl CacheKey {
-    /// `host` is given only where the origin is sent the viewer's (`HostHeader::Viewer`), port and all, as it is sent.
-    ///
-    /// Unambiguous: site and host are preceded by their lengths, a path holds no `?` (so the first one begins the query).
+    /// The key of a request without header fields in it. `host` is given only where the origin is sent the viewer's.
     pub fn new(site: &str, host: Option<&str>, path: &NormalPath, query: Option<&str>) -> Self {
+        let owned = |text: Option<&str>| text.map(ToOwned::to_owned);
+        Self::of(site, path, &Keyed { host: owned(host), query: owned(query), fields: Vec::new() })
+    }
+
+    /// Unambiguous: site, host and values are preceded by their lengths, a field's name holds neither `:` nor the `/` that begins a
+    /// path, and a path holds no `?` (so the first one begins the query).
+    pub fn of(site: &str, path: &NormalPath, keyed: &Keyed) -> Self {
+        let host = keyed.host.as_deref();
         let host_length = host.map_or_else(|| "-".to_owned(), |host| host.len().to_string());
         let mut text = format!("{}:{site}{host_length}:{}", site.len(), host.unwrap_or_default());
+        for (name, value) in &keyed.fields {
+            text.extend([name.as_str(), ":", &value.len().to_string(), ":"]);
+            // A value is bytes: each is one character here.
+            text.extend(value.as_bytes().iter().map(|byte| char::from(*byte)));
+        }
         let target_at = text.len();
         text.push_str(path.as_str());
-        if let Some(query) = query {
+        if let Some(query) = &keyed.query {
             text.push('?');
             text.push_str(query);
         }
@@ -41,7 +64,7 @@ impl CacheKey {
         Self { text: format!("{mark}{}", self.text).into(), target_at: self.target_at + mark.len() }
     }
 
-    /// What purge orders are matched against: path and query, as the origin is asked for them (its base path aside).
+    /// What purge orders are matched against: path and query, whatever else is in the key.
     pub fn target(&self) -> &str {
         self.text.get(self.target_at..).unwrap_or_default()
     }
@@ -65,32 +88,94 @@ pub fn resolve_root(path: NormalPath, site: &Site) -> NormalPath {
     site.default_root_object.as_deref().and_then(|object| NormalPath::parse(object).ok()).unwrap_or(path)
 }
 
-/// A request's key under a behavior, and the query that is forwarded with it. `path` is the one after [`resolve_root`],
-/// `authority` the one of [`crate::head::Asked`].
+/// A request's key under a behavior, and what of the request is in it.
+///
+/// `viewer` is the head after [`crate::arrival::settle`], `asked` what it asks for, `path` the one after [`resolve_root`].
 pub fn of_request(
     site: &Site,
     behavior: &Behavior,
-    authority: Option<&str>,
+    viewer: &request::Parts,
+    asked: &Asked,
     path: &NormalPath,
-    raw_query: Option<&str>,
-) -> (CacheKey, Option<String>) {
-    let query = query::keyed(raw_query, &behavior.key.query_strings);
+) -> (CacheKey, Keyed) {
+    let keyed = Keyed {
+        host: asked.authority.clone().filter(|_| keys_host(site, behavior)),
+        query: query::keyed(asked.query.as_deref(), &behavior.key.query_strings),
+        fields: keyed_fields(behavior, &viewer.headers),
+    };
+    (CacheKey::of(&site.id, path, &keyed), keyed)
+}
+
+/// The key of a target, where nothing else is in the keys of the behavior that serves it. Others are as many as there are viewers.
+pub fn of_target(site: &Site, target: &str) -> Option<CacheKey> {
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    let path = NormalPath::parse(path).ok()?;
+    let serves = |behavior: &&Behavior| PathPattern::new(&behavior.path_pattern).matches(&path);
+    let behavior = site.behaviors.iter().find(serves)?;
+    let by_target_alone =
+        !keys_host(site, behavior) && behavior.key.headers.is_empty() && behavior.key.cookies == Choice::None;
+    by_target_alone.then(|| CacheKey::new(&site.id, None, &path, query))
+}
+
+/// Whether the origin is sent the viewer's `Host`: because it is configured so, or because it is among what is keyed.
+fn keys_host(site: &Site, behavior: &Behavior) -> bool {
     let origin = site.origins.iter().find(|origin| origin.name == behavior.origin);
-    let keyed_host = origin.filter(|origin| origin.host_header == HostHeader::Viewer).and(authority);
-    (CacheKey::new(&site.id, keyed_host, path, query.as_deref()), query)
+    names_host(behavior) || origin.is_some_and(|origin| origin.host_header == HostHeader::Viewer)
+}
+
+/// Whether a behavior has the viewer's `Host` in its key by name.
+pub(crate) fn names_host(behavior: &Behavior) -> bool {
+    behavior.key.headers.iter().any(|name| name == header::HOST.as_str())
+}
+
+/// In the order of the rule, and the cookies last.
+fn keyed_fields(behavior: &Behavior, headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    let named = behavior.key.headers.iter().filter_map(|name| HeaderName::try_from(name).ok());
+    let plain = named.filter(|name| ![header::HOST, header::COOKIE].contains(name));
+    let fields = plain.filter_map(|name| value(headers, &name).map(|value| (name, value)));
+    let cookie = cookies::keyed(headers, &behavior.key.cookies).map(|cookie| (header::COOKIE, cookie));
+    fields.chain(cookie).collect()
+}
+
+/// A field's value in one form: blanks around its lines mean nothing (RFC 9110 §5.5), and lines of one name are one list (§5.3). Empty is
+/// not absent.
+fn value(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+    let lines: Vec<&[u8]> = headers.get_all(name).iter().map(|line| line.as_bytes().trim_ascii()).collect();
+    if lines.is_empty() { None } else { HeaderValue::from_bytes(&lines.join(&b", "[..])).ok() }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use edge_contract::{Choice, Methods};
+    use edge_contract::Methods;
+    use http::Version;
 
     use super::*;
-    use crate::testing;
+    use crate::testing::{self, fields};
 
     fn path(text: &str) -> NormalPath {
         NormalPath::parse(text).expect("legal")
+    }
+
+    fn behavior() -> Behavior {
+        testing::behavior("*", Choice::All, Methods::All, 1)
+    }
+
+    fn names(list: &[&str]) -> Vec<String> {
+        list.iter().map(ToString::to_string).collect()
+    }
+
+    /// What is keyed of `GET http://<host>/a?x=1&y=2` with these fields.
+    fn keyed(site: &Site, behavior: &Behavior, host: &str, lines: &[&str]) -> (CacheKey, Keyed) {
+        let viewer = testing::request("GET", "/a?x=1&y=2", Version::HTTP_11, lines);
+        let asked = Asked {
+            host: Some(host.to_owned()),
+            authority: Some(host.to_owned()),
+            path: path("/a"),
+            query: Some("x=1&y=2".to_owned()),
+        };
+        of_request(site, behavior, &viewer, &asked, &path("/a"))
     }
 
     #[test]
@@ -102,40 +187,92 @@ mod tests {
     }
 
     #[test]
-    fn what_is_keyed_of_the_query_is_what_is_forwarded() {
+    fn the_query_is_keyed_by_its_rule() {
         let site = testing::site(None, vec![]);
-        let keyed = |rule: Choice| {
-            of_request(&site, &testing::behavior("*", rule, Methods::All, 1), None, &path("/a"), Some("x=1&y=2"))
-        };
         for (rule, expect) in [
             (Choice::All, Some("x=1&y=2")),
             (Choice::None, None),
-            (Choice::Include(vec!["y".to_owned()]), Some("y=2")),
-            (Choice::Exclude(vec!["y".to_owned()]), Some("x=1")),
+            (Choice::Include(names(&["y"])), Some("y=2")),
+            (Choice::Exclude(names(&["y"])), Some("x=1")),
         ] {
-            let (key, query) = keyed(rule);
-            assert_eq!(query.as_deref(), expect);
+            let (key, keyed) = keyed(&site, &testing::behavior("*", rule, Methods::All, 1), "a", &[]);
+            assert_eq!(keyed.query.as_deref(), expect);
             assert_eq!(key, CacheKey::new("uid", None, &path("/a"), expect));
         }
     }
 
     #[test]
     fn the_host_is_keyed_only_where_the_origin_is_sent_it() {
-        let behavior = testing::behavior("*", Choice::All, Methods::All, 1);
         let mut site = testing::site(None, vec![]);
-        let key = |site: &Site, host| of_request(site, &behavior, Some(host), &path("/a"), None).0;
-        assert_eq!(key(&site, "a"), key(&site, "b"));
+        let key = |site: &Site, behavior: &Behavior, host| keyed(site, behavior, host, &["host: other"]).0;
+        assert_eq!(key(&site, &behavior(), "a"), key(&site, &behavior(), "b"));
+        let mut by_name = behavior();
+        by_name.key.headers = names(&["host"]);
+        assert_ne!(key(&site, &by_name, "a"), key(&site, &by_name, "b"));
+        let named = key(&site, &by_name, "a");
         site.origins = vec![testing::origin(HostHeader::Viewer, &[])];
-        assert_ne!(key(&site, "a"), key(&site, "b"));
-        assert_ne!(key(&site, "a"), key(&site, "a:81"));
+        assert_ne!(key(&site, &behavior(), "a"), key(&site, &behavior(), "b"));
+        assert_ne!(key(&site, &behavior(), "a"), key(&site, &behavior(), "a:81"));
+        assert_eq!(key(&site, &behavior(), "a"), named);
     }
 
     #[test]
-    fn the_target_is_path_and_query() {
-        let path = NormalPath::parse("/a").expect("legal");
-        assert_eq!(CacheKey::new("uid", Some("h"), &path, Some("x=1")).target(), "/a?x=1");
-        assert_eq!(CacheKey::new("uid", None, &path, None).target(), "/a");
-        assert_eq!(CacheKey::new("uid", None, &path, Some("")).target(), "/a?");
+    fn a_keyed_field_has_one_form_and_absent_is_not_empty() {
+        let site = testing::site(None, vec![]);
+        let mut rule = behavior();
+        rule.key.headers = names(&["x-a", "x-b"]);
+        let keyed = |lines: &[&str]| keyed(&site, &rule, "a", lines);
+        let same = [
+            &["x-a: 1", "x-a: 2", "x-b: 3"][..],
+            &["x-b: 3", "x-a: 1, 2", "y: z"],
+            &["X-A: \t1", "x-b:  3 ", "x-a: 2"],
+        ];
+        for lines in same {
+            let (key, parts) = keyed(lines);
+            assert_eq!(key, keyed(same[0]).0, "{lines:?}");
+            let sent: HeaderMap = parts.fields.into_iter().collect();
+            assert_eq!(sent, fields(&["x-a: 1, 2", "x-b: 3"]), "{lines:?}");
+        }
+        let all = [&[][..], &["x-a:"], &["x-b:"], &["x-a:", "x-b:"], &["x-a: 1"], &["x-b: 1"], &["x-a: ", "x-a:"]];
+        let different: std::collections::HashSet<CacheKey> = all.iter().map(|lines| keyed(lines).0).collect();
+        assert_eq!(different.len(), all.len());
+    }
+
+    #[test]
+    fn cookies_are_keyed_by_their_rule() {
+        let site = testing::site(None, vec![]);
+        let mut rule = behavior();
+        let key = |rule: &Behavior, cookie: &str| keyed(&site, rule, "a", &[&format!("cookie: {cookie}")]).0;
+        assert_eq!(key(&rule, "a=1"), key(&rule, "a=2"));
+        rule.key.cookies = Choice::Include(names(&["a"]));
+        assert_eq!(key(&rule, "a=1; b=1"), key(&rule, "b=2;a=1"));
+        assert_ne!(key(&rule, "a=1"), key(&rule, "a=2"));
+        assert_ne!(key(&rule, "a=1; a=2"), key(&rule, "a=2; a=1"));
+        assert_ne!(key(&rule, "a=1; a=1"), key(&rule, "a=1"));
+    }
+
+    #[test]
+    fn the_target_is_path_and_query_whatever_else_is_keyed() {
+        assert_eq!(CacheKey::new("uid", Some("h"), &path("/a"), Some("x=1")).target(), "/a?x=1");
+        assert_eq!(CacheKey::new("uid", None, &path("/a"), None).target(), "/a");
+        assert_eq!(CacheKey::new("uid", None, &path("/a"), Some("")).target(), "/a?");
+        let value = |bytes: &[u8]| HeaderValue::from_bytes(bytes).expect("a value");
+        let fields = vec![(header::ACCEPT, value(b"/b?c")), (header::COOKIE, value(b"a=\xff\xfe"))];
+        assert_eq!(CacheKey::of("uid", &path("/a"), &Keyed { fields, ..Keyed::default() }).target(), "/a");
+    }
+
+    #[test]
+    fn a_target_makes_a_key_where_nothing_but_it_is_keyed() {
+        let mut behaviors = vec![testing::behavior("/img/*", Choice::All, Methods::All, 1), behavior(), behavior()];
+        behaviors[0].key.headers = names(&["accept"]);
+        behaviors[1].path_pattern = "/c/*".to_owned();
+        behaviors[1].key.cookies = Choice::All;
+        let mut site = testing::site(None, behaviors);
+        let key = CacheKey::new("uid", None, &path("/a"), Some("x"));
+        assert_eq!(of_target(&site, "/a?x"), Some(key));
+        assert_eq!((of_target(&site, "/img/a"), of_target(&site, "/c/a")), (None, None));
+        site.origins = vec![testing::origin(HostHeader::Viewer, &[])];
+        assert_eq!(of_target(&site, "/a?x"), None);
     }
 
     #[test]
@@ -150,13 +287,15 @@ mod tests {
     }
 
     /// Small alphabets of what separates the parts, so that a part can look like the end of another.
-    type Parts = (String, Option<String>, String, Option<String>);
+    type Parts = (String, Option<String>, Vec<(String, String)>, String, Option<String>);
 
     fn parts() -> impl Strategy<Value = Parts> {
         let some = proptest::option::of;
+        let fields = || proptest::collection::vec(("[a1]{1,2}", "[a1:/?-]{0,3}"), 0..3);
         prop_oneof![
-            ("[0-2:/?-]{0,3}", some("[0-2:/?-]{0,3}"), "/[0:/]{0,2}", some("[?/:]{0,2}")),
-            ("[0:-]{0,2}", some("[0:-]{0,2}"), "/", Just(None)),
+            ("[0-2:/?-]{0,3}", some("[0-2:/?-]{0,3}"), fields(), "/[0:/]{0,2}", some("[?/:]{0,2}")),
+            ("[0:-]{0,2}", some("[0:-]{0,2}"), fields(), "/", Just(None)),
+            ("0", Just(None), fields(), "/", Just(None)),
         ]
     }
 
@@ -164,7 +303,13 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(20_000))]
         #[test]
         fn different_requests_never_share_a_key(a in parts(), b in parts()) {
-            let key = |(site, host, path, query): &Parts| CacheKey::new(site, host.as_deref(), &self::path(path), query.as_deref());
+            let key = |(site, host, fields, path, query): &Parts| {
+                let field = |(name, value): &(String, String)| {
+                    (name.parse().expect("a name"), value.parse().expect("a value"))
+                };
+                let fields = fields.iter().map(field).collect();
+                CacheKey::of(site, &self::path(path), &Keyed { host: host.clone(), query: query.clone(), fields })
+            };
             prop_assert_eq!(key(&a) == key(&b), a == b);
         }
     }

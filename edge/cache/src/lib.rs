@@ -7,6 +7,10 @@
 //! of it is told.
 //! response can be trusted, [`storing`] whether it is kept, [`validation`] what a 304 does, [`overwriting`] what a write makes void,
 //! [`error_pages`], [`coding`], [`response_headers`] and [`cors`] how it is shown, [`cache_status`] how all of it is told.
+//! Flow: [`head`] and [`path`] make a viewer's request fit to be looked at, [`arrival`] takes out what must not count, [`key`] names what
+//! it asks for, [`invalidation`] says whether a stored response may still be used, [`reuse`] what to do with it, [`forwarding`] what an
+//! origin is sent, [`answer`] whether its response can be trusted, [`storing`] whether it is kept, [`validation`] what a 304 does, [`overwriting`] what a write makes void,
+//! [`cache_status`] how all of it is told.
 //! Guarantees: synchronous, no clock, no store, no socket, no panic on any input; the same arguments give the same verdict.
 //! Assumptions: `now` is a [`Moment`] of one process; header fields are those that `http` accepts.
 //! Errors: what an edge must refuse is a value with a status and a reason ([`Refusal`]); nothing else fails.
@@ -15,9 +19,13 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 pub mod answer;
+pub mod arrival;
 pub mod cache_status;
+pub mod carrying;
+pub mod choice;
 pub mod coding;
 pub mod controls;
+pub mod cookies;
 pub mod cors;
 pub mod date;
 pub mod directives;

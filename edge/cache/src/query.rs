@@ -1,11 +1,14 @@
-//! A query string and a behavior's rule into the query that is keyed, which is also the one that is forwarded.
+//! A query string and a behavior's rules into the query that is keyed, and into the one that is forwarded.
 
 use std::borrow::Cow;
 
 use edge_contract::Choice;
 use percent_encoding::percent_decode_str;
 
-use crate::path::{is_path_character, push_escaped};
+use crate::{
+    choice::{Going, keeps},
+    path::{is_path_character, push_escaped},
+};
 
 /// What of a query tells responses apart. Mode `Auto` forwards exactly this, so nothing unkeyed can reach an origin through a cache.
 ///
@@ -15,9 +18,14 @@ pub fn keyed(query: Option<&str>, rule: &Choice) -> Option<String> {
     match rule {
         Choice::All => Some(normalise(query)),
         Choice::None => None,
-        Choice::Include(names) => select(query, |name| names.iter().any(|kept| kept == name)),
-        Choice::Exclude(names) => select(query, |name| !names.iter().any(|dropped| dropped == name)),
+        Choice::Include(_) | Choice::Exclude(_) => select(query, |name| keeps(rule, name.as_bytes())),
     }
+}
+
+/// What of a query an origin is sent, that which is keyed included.
+pub fn forwarded(query: Option<&str>, going: &Going<'_>) -> Option<String> {
+    let query = query?;
+    if going.takes_all() { Some(normalise(query)) } else { select(query, |name| going.takes(name.as_bytes())) }
 }
 
 /// What a query is sent as where nothing is cached: as it came, made of URI characters.
@@ -50,7 +58,10 @@ fn is_query_character(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use edge_contract::Forwarded;
+
     use super::*;
+    use crate::forwarding::Carry;
 
     #[track_caller]
     fn check(query: Option<&str>, rule: &Choice, expect: Option<&str>) {
@@ -90,5 +101,23 @@ mod tests {
         check(Some("utm=1&page=2&utm&x"), &rule, Some("page=2&x"));
         check(Some("utm=1"), &rule, None);
         check(Some(""), &rule, Some(""));
+    }
+
+    #[test]
+    fn what_is_keyed_is_forwarded_with_what_the_owner_forwards_beside_it() {
+        let check = |forward: Forwarded, carry: Carry, expect: Option<&str>| {
+            let key = Choice::Include(names(&["a"]));
+            let found = forwarded(Some("c=3&b=2&&a=1"), &Going { key: &key, forward: &forward, carry });
+            assert_eq!(found.as_deref(), expect, "{forward:?} {carry:?}");
+        };
+        check(Forwarded::Auto, Carry::KeyedOnly, Some("a=1"));
+        check(Forwarded::Auto, Carry::Everything, Some("c=3&b=2&&a=1"));
+        check(Forwarded::None, Carry::Everything, Some("a=1"));
+        check(Forwarded::All, Carry::KeyedOnly, Some("c=3&b=2&&a=1"));
+        check(Forwarded::Include(names(&["b"])), Carry::KeyedOnly, Some("b=2&a=1"));
+        check(Forwarded::Exclude(names(&["a", "b"])), Carry::KeyedOnly, Some("c=3&&a=1"));
+        let nothing = Going { key: &Choice::None, forward: &Forwarded::Auto, carry: Carry::KeyedOnly };
+        assert_eq!(forwarded(Some("a=1"), &nothing), None);
+        assert_eq!(forwarded(None, &Going { key: &Choice::All, ..nothing }), None);
     }
 }

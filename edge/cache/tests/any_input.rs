@@ -6,20 +6,25 @@ use std::{
 };
 
 use edge_cache::{
-    Controls, Ledger, Moment, Policy, Received,
+    Controls, Ledger, Moment, Policy, Received, arrival,
     cache_status::CacheStatus,
+    choice::Going,
     coding::Accepted,
     date::Date,
     forwarding::{Carry, Outgoing, origin_target, to_viewer},
     freshening, head,
     invalidation::{NormalScopes, Stamp},
     key, overwriting, partial,
+    proxies::TrustedProxies,
+    query,
     range::{self, Verdict},
     reuse::{self, Failure},
     storing::{self, Exchange, Storing},
     validation,
 };
-use edge_contract::{Behavior, Choice, HostHeader, Key, Logging, Methods, Origin, Scope, Site, Ttl, ViewerControls};
+use edge_contract::{
+    Behavior, Choice, Forward, Forwarded, HostHeader, Key, Logging, Methods, Origin, Scope, Site, Ttl, ViewerControls,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
 use proptest::{collection::vec, prelude::*};
 
@@ -28,7 +33,12 @@ fn site(ttl: Ttl, host_header: HostHeader) -> Site {
     let behavior = |pattern: &str, query_key| Behavior {
         methods: Methods::All,
         ttl,
-        key: Key { query_strings: query_key, ..Key::default() },
+        key: Key {
+            query_strings: query_key,
+            headers: ["accept", "authorization", "x-forwarded-proto"].map(ToOwned::to_owned).into(),
+            cookies: Choice::Exclude(names.clone()),
+        },
+        forward: Forward { cookies: Forwarded::Exclude(names.clone()), ..Forward::default() },
         ..Behavior::plain(pattern, "app")
     };
     Site {
@@ -51,15 +61,18 @@ fn site(ttl: Ttl, host_header: HostHeader) -> Site {
             keep_alive_ms: 1,
             attempts: 1,
         }],
-        behaviors: vec![behavior("/*a*", Choice::Include(names.clone())), behavior("*", Choice::Exclude(names))],
-        trusted_proxies: vec![],
+        behaviors: vec![
+            behavior("/*a*", Choice::Include(names.clone())),
+            behavior("*", Choice::Exclude(names.clone())),
+        ],
+        trusted_proxies: vec!["127.0.0.0/8".to_owned()],
         error_responses: vec![],
         logging: Logging::default(),
     }
 }
 
 /// The fields whose values this crate reads.
-const READ: [&str; 23] = [
+const READ: [&str; 27] = [
     "cache-control",
     "cdn-cache-control",
     "expires",
@@ -83,6 +96,10 @@ const READ: [&str; 23] = [
     "content-type",
     "authorization",
     "set-cookie",
+    "accept",
+    "cookie",
+    "x-forwarded-for",
+    "x-forwarded-proto",
 ];
 
 /// Lines of them: pieces of what they may hold, in any order, or any bytes at all.
@@ -169,14 +186,16 @@ proptest! {
         let policy = Policy { viewer_controls: ViewerControls::Respect, ..Policy::of(behavior) };
         let _ = head::admit(&request, false, &site.id, behavior);
         let path = key::resolve_root(asked.path.clone(), &site);
-        let (key, query) = key::of_request(&site, behavior, asked.authority.as_deref(), &path, asked.query.as_deref());
-        let sent = origin_target(&site.origins[0], &path, query.as_deref());
-        prop_assert_eq!(sent.as_str(), key.target());
+        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        arrival::settle(&mut request, peer, &TrustedProxies::new(&site.trusted_proxies));
+        let (key, keyed) = key::of_request(&site, behavior, &request, &asked, &path);
+        let carry = Carry::of(&request, &policy);
+        let going = Going { key: &behavior.key.query_strings, forward: &behavior.forward.query_strings, carry };
+        let sent = origin_target(&site.origins[0], &path, query::forwarded(asked.query.as_deref(), &going).as_deref());
+        prop_assert!(carry == Carry::Everything || sent == key.target());
         prop_assert!(sent.parse::<Uri>().is_ok() && sent.bytes().all(|b| (0x21..0x7f).contains(&b)), "{}", sent);
 
-        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let outgoing = Outgoing { viewer: &request, authority: asked.authority.as_deref(), peer, site: &site.id, origin: &site.origins[0], accepted: Accepted::Identity };
-        let carry = Carry::of(&request, &policy);
+        let outgoing = Outgoing { viewer: &request, authority: asked.authority.as_deref(), keyed: &keyed, behavior, site: &site.id, origin: &site.origins[0], accepted: Accepted::Identity };
         let forwarded = outgoing.headers(carry, None);
 
         let mut response = Response::builder().status(status).body(()).expect("a response").into_parts().0;

@@ -45,6 +45,7 @@ struct Answered {
     coding: Option<Coding>,
     age: Option<u64>,
     host: Option<String>,
+    viewer: Option<IpAddr>,
     cookies: Option<String>,
     origin_seconds: Option<f64>,
     served_by: Option<(Arc<SiteTable>, Arc<BehaviorTable>)>,
@@ -85,6 +86,7 @@ impl Request {
             cookies: ask.filter(|ask| ask.route.site.site.logging.include_cookies).and_then(cookies),
             origin_seconds: ask.and_then(Ask::origin_took).map(|took| took.as_secs_f64()),
             host: ask.and_then(|ask| ask.asked.authority.clone()),
+            viewer: ask.map(|ask| ask.address),
             served_by: ask.map(|ask| (Arc::clone(&ask.route.site), Arc::clone(&ask.route.behavior))),
         });
     }
@@ -119,6 +121,8 @@ impl Request {
             host = answered.and_then(|answered| answered.host.as_deref()),
             path = self.target,
             protocol = ?self.version,
+            // Who asked, as far as trusted proxies say, and who holds the connection.
+            viewer = %answered.and_then(|answered| answered.viewer).unwrap_or(self.peer),
             peer = %self.peer,
             site = served_by.map(|(site, _)| site.site.name.as_str()),
             behavior = served_by.map(|(_, behavior)| behavior.behavior.path_pattern.as_str()),

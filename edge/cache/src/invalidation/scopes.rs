@@ -1,6 +1,6 @@
 //! The paths of a purge order, as a user wrote them, into the cache key targets that they cover.
 
-use edge_contract::{Choice, Scope, Site};
+use edge_contract::{Behavior, Choice, Scope, Site};
 
 use crate::{NormalPath, path::normalise_characters, pattern::PathPattern, query};
 
@@ -53,13 +53,10 @@ impl NormalScopes {
 
 /// Whether two states of a site give some request different keys, so that [`super::Ledger::rules_changed`] must be told.
 pub fn rules_differ(old: &Site, new: &Site) -> bool {
-    let rules = |site: &Site| -> Vec<(String, Choice)> {
-        site.behaviors
-            .iter()
-            .map(|behavior| (behavior.path_pattern.clone(), behavior.key.query_strings.clone()))
-            .collect()
-    };
-    old.default_root_object != new.default_root_object || rules(old) != rules(new)
+    let same = |(old, new): (&Behavior, &Behavior)| old.path_pattern == new.path_pattern && old.key == new.key;
+    old.default_root_object != new.default_root_object
+        || old.behaviors.len() != new.behaviors.len()
+        || !old.behaviors.iter().zip(&new.behaviors).all(same)
 }
 
 /// What of a site decides how a path becomes a target.
