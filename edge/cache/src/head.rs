@@ -1,7 +1,7 @@
 //! The head of a viewer's request into what it asks for, or the status and reason it is refused with.
 
 use edge_contract::{Behavior, Methods};
-use http::{HeaderMap, Method, StatusCode, Version, header, request};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header, request};
 use thiserror::Error;
 
 use crate::{
@@ -17,6 +17,8 @@ const TARGET_LIMIT: usize = 8 * 1024;
 const HEAD_LIMIT: usize = 20 * 1024;
 /// The most fields.
 const FIELD_LIMIT: usize = 100;
+/// The longest `CDN-Loop`. Unlike other fields it goes to origins whatever is keyed, so it must not be what bursts their heads.
+const LOOP_LIMIT: usize = 1024;
 
 /// Why a request is refused. Its text is for logs and `detail`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -149,12 +151,14 @@ fn allows(methods: Methods, method: &Method) -> bool {
     }
 }
 
-/// RFC 8586 §2: our id among those of the CDNs passed; parameters do not count.
+/// RFC 8586 §2: our id among those of the CDNs passed; parameters do not count. A chain longer than any that ends is a loop without us.
 fn loops(headers: &HeaderMap, site: &str) -> bool {
-    headers.get_all(CDN_LOOP).iter().any(|line| {
-        let ids = line.as_bytes().split(|b| *b == b',').filter_map(|member| member.split(|b| *b == b';').next());
-        ids.map(<[u8]>::trim_ascii).any(|id| id == site.as_bytes())
-    })
+    let length: usize = headers.get_all(CDN_LOOP).iter().map(HeaderValue::len).sum();
+    length > LOOP_LIMIT
+        || headers.get_all(CDN_LOOP).iter().any(|line| {
+            let ids = line.as_bytes().split(|b| *b == b',').filter_map(|member| member.split(|b| *b == b';').next());
+            ids.map(<[u8]>::trim_ascii).any(|id| id == site.as_bytes())
+        })
 }
 
 fn check_size(request: &request::Parts) -> Result<(), Refusal> {
@@ -375,6 +379,9 @@ mod tests {
         check_admission("GET", false, &all, &["cdn-loop: other, uid; a=b"], Err(Refusal::Loop));
         check_admission("GET", false, &all, &["cdn-loop: other", "cdn-loop: uid"], Err(Refusal::Loop));
         check_admission("GET", false, &all, &["cdn-loop: other; x=uid, uid2"], Ok(()));
+        let half = format!("cdn-loop: {}", "x".repeat(LOOP_LIMIT / 2));
+        check_admission("GET", false, &all, &[&half, &half], Ok(()));
+        check_admission("GET", false, &all, &[&half, "cdn-loop: x", &half], Err(Refusal::Loop));
     }
 
     #[test]
