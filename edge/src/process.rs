@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_cache::{Admission, vary};
+use edge_cache::{Admission, storing, vary};
 use http::{Method, Request, Response, StatusCode, header};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -100,9 +100,18 @@ impl Edge {
         let took = self.clock.now().monotonic.saturating_sub(began);
         ask.took_origin(took);
         self.metrics.origin_seconds.observe(took.as_secs_f64());
-        let unasked = |response: &Response<OriginBody>| whole && response.status() == StatusCode::PARTIAL_CONTENT;
-        if answer.as_ref().is_ok_and(unasked) { Err(ForwardError::UnaskedPartial) } else { answer }
+        answer.and_then(|response| if whole { all_of_it(response) } else { Ok(response) })
     }
+}
+
+/// RFC 9110 §15.3.7: nobody asked for a part, so only one that leaves nothing out is an answer.
+fn all_of_it(response: Response<OriginBody>) -> Result<Response<OriginBody>, ForwardError> {
+    if response.status() != StatusCode::PARTIAL_CONTENT {
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let whole = storing::whole_of_part(&parts).ok_or(ForwardError::UnaskedPartial)?;
+    Ok(Response::from_parts(whole, body))
 }
 
 fn select<'a>(variants: impl Iterator<Item = &'a Arc<Held>>, ask: &Ask) -> Option<&'a Arc<Held>> {

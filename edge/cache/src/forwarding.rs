@@ -88,8 +88,6 @@ impl Outgoing<'_> {
         let mut headers = carrying::fields(self.viewer, self.behavior, carry);
         if carry == Carry::KeyedOnly {
             self.set_keyed(&mut headers);
-            // Not the viewer's own words: all who share the answer accept this.
-            headers.entry(header::ACCEPT_ENCODING).or_insert_with(|| self.accepted.for_origin());
         }
         self.set_host(&mut headers);
         set(&mut headers, X_FORWARDED_FOR, self.viewer.headers.get(X_FORWARDED_FOR).cloned());
@@ -119,8 +117,8 @@ impl Outgoing<'_> {
                 headers.insert(name, value.clone());
             }
         }
-        // Without this field an origin may pick any coding (RFC 9110 §12.5.3), which not every viewer could read.
-        headers.entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
+        // Not the viewer's own words: all who share the answer accept this. Without it an origin may pick any coding (RFC 9110 §12.5.3).
+        headers.entry(header::ACCEPT_ENCODING).or_insert_with(|| self.accepted.for_origin());
     }
 
     /// RFC 9112 §3.2: where there is no host to send, the field is sent empty.

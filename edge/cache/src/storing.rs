@@ -115,7 +115,7 @@ pub fn decide(exchange: &Exchange<'_>, response: &response::Parts, policy: &Poli
 
 /// RFC 9110 §15.3.7: a 206 from the first byte to the last, with nothing left out, is the 200 that it is a part of. RFC 9111 §3.3:
 /// any other is not stored as a whole.
-fn whole_of_part(response: &response::Parts) -> Option<response::Parts> {
+pub fn whole_of_part(response: &response::Parts) -> Option<response::Parts> {
     if response.status != StatusCode::PARTIAL_CONTENT {
         return None;
     }
