@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_cache::{Admission, storing, vary};
+use edge_cache::{Admission, answer, vary};
 use http::{Method, Request, Response, StatusCode, header};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -110,7 +110,7 @@ fn all_of_it(response: Response<OriginBody>) -> Result<Response<OriginBody>, For
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
-    let whole = storing::whole_of_part(&parts).ok_or(ForwardError::UnaskedPartial)?;
+    let whole = answer::whole_of_part(&parts).ok_or(ForwardError::UnaskedPartial)?;
     Ok(Response::from_parts(whole, body))
 }
 

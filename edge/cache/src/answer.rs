@@ -1,6 +1,6 @@
 //! The head of an origin's response into whether it can be trusted: checked as strictly as what viewers send.
 
-use http::{HeaderMap, HeaderValue, header, response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, response};
 use thiserror::Error;
 
 /// Why a response is not passed on: the viewer gets 502 and the connection is never used again.
@@ -35,6 +35,23 @@ pub fn examine(response: &response::Parts) -> Result<(), Distrust> {
         Coding::Chunked if has_length => Err(Distrust::Framing),
         Coding::Absent | Coding::Chunked => Ok(()),
     }
+}
+
+/// RFC 9110 §15.3.7: a 206 from the first byte to the last, with nothing left out, is the 200 that it is a part of. No other answers who
+/// asked for no part.
+pub fn whole_of_part(response: &response::Parts) -> Option<response::Parts> {
+    let text = |name: HeaderName| response.headers.get(name)?.to_str().ok();
+    let (unit, range) = text(header::CONTENT_RANGE)?.split_once(' ')?;
+    let (last, length) = range.trim_start().strip_prefix("0-")?.split_once('/')?;
+    let (last, length): (u64, u64) = (last.parse().ok()?, length.parse().ok()?);
+    let announced: u64 = text(header::CONTENT_LENGTH)?.parse().ok()?;
+    if !unit.eq_ignore_ascii_case("bytes") || announced != length || last.checked_add(1) != Some(length) {
+        return None;
+    }
+    let mut whole = response.clone();
+    whole.status = StatusCode::OK;
+    whole.headers.remove(header::CONTENT_RANGE);
+    Some(whole)
 }
 
 /// What `Content-Length` says, in either direction.
@@ -101,6 +118,28 @@ mod tests {
         check(200, &["transfer-encoding: gzip"], Err(Distrust::TransferCoding));
         check(200, &["transfer-encoding: gzip, chunked"], Err(Distrust::TransferCoding));
         check(200, &["transfer-encoding: chunked", "transfer-encoding: chunked"], Err(Distrust::TransferCoding));
+    }
+
+    #[test]
+    fn a_part_that_leaves_nothing_out_is_the_whole() {
+        let whole = |range: &str, length: u64| {
+            let lines = [&*format!("content-range: {range}"), &format!("content-length: {length}"), "etag: \"a\""];
+            whole_of_part(&testing::response(206, &lines)).map(|whole| (whole.status.as_u16(), whole.headers))
+        };
+        let all = Some((200, testing::fields(&["content-length: 10", "etag: \"a\""])));
+        assert_eq!((whole("bytes 0-9/10", 10), whole("Bytes  0-9/10", 10)), (all.clone(), all));
+        for (range, length) in [
+            ("bytes 0-8/10", 9),
+            ("bytes 1-9/10", 9),
+            ("bytes 0-9/*", 10),
+            ("bytes 0-9/10", 9),
+            ("bytes */10", 10),
+            ("lines 0-9/10", 10),
+            ("bytes 0-18446744073709551615/0", 0),
+            ("bytes=0-9/10", 10),
+        ] {
+            assert_eq!(whole(range, length), None, "{range}");
+        }
     }
 
     #[test]

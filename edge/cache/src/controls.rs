@@ -10,9 +10,8 @@ use crate::{
     directives::{self, Argument, delta_seconds},
 };
 
-/// What a viewer asks for (RFC 9111 §5.2.1). An argument that cannot be read asks for nothing; of repeats the strictest counts.
+/// What a viewer asks for (RFC 9111 §5.2.1; §5.2.1.6 is for [`crate::coding::Accepted`]). An argument that cannot be read asks for nothing; of repeats the strictest counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "the RFC's own list of independent wishes")]
 pub struct Controls {
     /// §5.2.1.1: nothing older than this.
     pub max_age: Option<Duration>,
@@ -26,8 +25,6 @@ pub struct Controls {
     pub no_cache: bool,
     /// §5.2.1.5: the answer is not to be stored.
     pub no_store: bool,
-    /// §5.2.1.6: the content as the origin made it.
-    pub no_transform: bool,
     /// §5.2.1.7: from the store or not at all.
     pub only_if_cached: bool,
 }
@@ -68,7 +65,6 @@ impl Controls {
             "stale-if-error" => self.stale_if_error = least(self.stale_if_error, seconds),
             "no-cache" => self.no_cache = true,
             "no-store" => self.no_store = true,
-            "no-transform" => self.no_transform = true,
             "only-if-cached" => self.only_if_cached = true,
             _ => {}
         }
@@ -100,7 +96,6 @@ mod tests {
         stale_if_error: None,
         no_cache: false,
         no_store: false,
-        no_transform: false,
         only_if_cached: false,
     };
 
@@ -115,10 +110,7 @@ mod tests {
             Controls { min_fresh: Some(Duration::from_secs(7)), no_store: true, ..NONE },
         );
         check(&["cache-control: no-cache"], Controls { no_cache: true, ..NONE });
-        check(
-            &["cache-control: no-transform,only-if-cached"],
-            Controls { no_transform: true, only_if_cached: true, ..NONE },
-        );
+        check(&["cache-control: x,only-if-cached"], Controls { only_if_cached: true, ..NONE });
         check(
             &["cache-control: stale-if-error=8, x=\"no-cache\""],
             Controls { stale_if_error: Some(Duration::from_secs(8)), ..NONE },

@@ -1,7 +1,7 @@
 //! A response and the request it answers into whether it is kept, and as what.
 
 use edge_contract::SetCookie;
-use http::{HeaderMap, HeaderName, Method, StatusCode, header, response};
+use http::{HeaderMap, Method, StatusCode, header, response};
 
 use crate::{
     Label, Policy, Stored, forwarding,
@@ -88,8 +88,6 @@ pub fn decide(exchange: &Exchange<'_>, response: &response::Parts, policy: &Poli
     if exchange.forwarded.contains_key(header::RANGE) {
         return Storing::Skip(Reason::ConditionalRequest);
     }
-    let whole = whole_of_part(response);
-    let response = whole.as_ref().unwrap_or(response);
     let status = response.status;
     if status.is_informational() || matches!(status, StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED) {
         return Storing::Skip(Reason::Partial);
@@ -111,26 +109,6 @@ pub fn decide(exchange: &Exchange<'_>, response: &response::Parts, policy: &Poli
         Some(reason) => Storing::Skip(reason),
         None => Storing::Store(Box::new(stored)),
     }
-}
-
-/// RFC 9110 §15.3.7: a 206 from the first byte to the last, with nothing left out, is the 200 that it is a part of. RFC 9111 §3.3:
-/// any other is not stored as a whole.
-pub fn whole_of_part(response: &response::Parts) -> Option<response::Parts> {
-    if response.status != StatusCode::PARTIAL_CONTENT {
-        return None;
-    }
-    let text = |name: HeaderName| response.headers.get(name)?.to_str().ok();
-    let (unit, range) = text(header::CONTENT_RANGE)?.split_once(' ')?;
-    let (last, length) = range.trim_start().strip_prefix("0-")?.split_once('/')?;
-    let (last, length): (u64, u64) = (last.parse().ok()?, length.parse().ok()?);
-    let announced: u64 = text(header::CONTENT_LENGTH)?.parse().ok()?;
-    if !unit.eq_ignore_ascii_case("bytes") || announced != length || last.checked_add(1) != Some(length) {
-        return None;
-    }
-    let mut whole = response.clone();
-    whole.status = StatusCode::OK;
-    whole.headers.remove(header::CONTENT_RANGE);
-    Some(whole)
 }
 
 /// RFC 9111 §3 for a stored response that a 304 or a HEAD freshened: its new fields may forbid what the old ones allowed.
@@ -291,29 +269,6 @@ mod tests {
         check(103, &["cache-control: max-age=60"], Some(Reason::Partial));
         let ranged = judge(&["range: bytes=0-1"], &response(200, &["cache-control: max-age=60"]), &policy(0, 1, 2));
         assert_eq!(ranged, Storing::Skip(Reason::ConditionalRequest));
-    }
-
-    #[test]
-    fn a_part_that_is_the_whole_is_stored_as_the_whole() {
-        let part = |range: &str, length: u64| {
-            let lines =
-                [&format!("content-range: {range}"), &format!("content-length: {length}"), "cache-control: max-age=60"];
-            judge(&[], &response(206, &lines), &policy(0, 1, 100))
-        };
-        let Storing::Store(stored) = part("bytes 0-9/10", 10) else { panic!("storable") };
-        assert_eq!((stored.status, stored.headers.contains_key("content-range")), (StatusCode::OK, false));
-        for (range, length) in [
-            ("bytes 0-8/10", 9),
-            ("bytes 1-9/10", 9),
-            ("bytes 0-9/*", 10),
-            ("bytes 0-9/10", 9),
-            ("bytes */10", 10),
-            ("lines 0-9/10", 10),
-            ("bytes 0-18446744073709551615/0", 0),
-            ("bytes=0-9/10", 10),
-        ] {
-            assert_eq!(part(range, length), Storing::Skip(Reason::Partial), "{range}");
-        }
     }
 
     #[test]
