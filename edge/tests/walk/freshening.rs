@@ -24,6 +24,13 @@ async fn scripted(
     .await
 }
 
+/// An edge that is sent viewers' fields as well as what is keyed, so that `Vary` has something to compare.
+async fn varying(origin: &Origin) -> Edge {
+    let mut config = config(origin.address);
+    config.sites[0].behaviors[0].forward.headers = edge_contract::Forwarded::All;
+    Edge::start(config).await
+}
+
 #[tokio::test]
 async fn a_304_that_names_another_response_freshens_nothing() {
     let origin = Origin::start(|seen, exchange| async move {
@@ -184,4 +191,30 @@ async fn what_once_varied_gives_way_when_its_origin_stops_to_vary() {
     edge.skip(11);
     assert_eq!(edge.get("/a").await.body, "read 2");
     assert_eq!((edge.get("/a").await.body.as_str(), edge.live().store().responses()), ("read 2", 1));
+}
+
+#[tokio::test]
+async fn of_several_that_a_request_selects_all_are_offered_and_the_one_that_is_meant_answers() {
+    let origin = Origin::start(|seen, exchange| async move {
+        let fields = match (seen.header("if-none-match"), seen.header("x"), seen.header("y")) {
+            (Some(_), _, _) => {
+                return exchange.respond("304 Not Modified", "etag: \"y\"\r\ncache-control: max-age=90\r\n", "").await;
+            }
+            (None, Some(_), _) => "vary: x\r\netag: \"x\"\r\ncache-control: max-age=10\r\n",
+            _ => "vary: y\r\netag: \"y\"\r\ncache-control: max-age=10\r\n",
+        };
+        exchange.respond("200 OK", fields, &format!("read {}", seen.number)).await
+    })
+    .await;
+    let edge = varying(&origin).await;
+    edge.ask(Method::GET, "/a", &[("x", "1")]).await;
+    edge.ask(Method::GET, "/a", &[("y", "1")]).await;
+    assert_eq!(edge.live().store().responses(), 2);
+    edge.skip(11);
+    let both = edge.ask(Method::GET, "/a", &[("x", "1"), ("y", "1")]).await;
+    assert_eq!((both.body.as_str(), both.cache_status()), ("read 2", "kubefront; fwd=stale; fwd-status=304; stored"));
+    let mut offered: Vec<String> =
+        origin.seen(3).header("if-none-match").expect("a condition").split(", ").map(str::to_owned).collect();
+    offered.sort();
+    assert_eq!(offered, ["\"x\"", "\"y\""]);
 }

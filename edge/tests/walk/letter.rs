@@ -266,3 +266,51 @@ async fn a_304_carries_what_a_200_would_of_caching_and_no_more_of_the_content() 
         assert_eq!(reply.header(gone), None, "{gone}");
     }
 }
+
+#[tokio::test]
+async fn an_answer_to_authorization_is_shared_only_by_its_origins_leave() {
+    for (fields, shared) in [
+        ("cache-control: max-age=60\r\n", false),
+        ("cache-control: max-age=60, public\r\n", true),
+        ("cache-control: max-age=60, must-revalidate\r\n", true),
+        ("cache-control: s-maxage=60\r\n", true),
+        ("cache-control: max-age=60, proxy-revalidate\r\n", false),
+    ] {
+        let origin = answering("200 OK", fields).await;
+        let edge = Edge::start(neutral(&origin)).await;
+        let reply = edge.ask(Method::GET, "/a", &[("authorization", "Basic eDp5")]).await;
+        assert_eq!(reply.body, "read 1");
+        assert_eq!(origin.seen(1).header("authorization"), Some("Basic eDp5"), "it has to be asked with it");
+        assert_eq!(edge.get("/a").await.body == "read 1", shared, "{fields}");
+    }
+}
+
+#[tokio::test]
+async fn cache_directives_go_through() {
+    let origin = answering("200 OK", "cache-control: max-age=60, no-transform, x-own=\"1\"\r\n").await;
+    let mut off = neutral(&origin);
+    off.sites[0].behaviors[0].ttl = Ttl { min: 0, default: 0, max: 0, ..Ttl::default() };
+    for config in [neutral(&origin), off] {
+        let edge = Edge::start(config).await;
+        let reply = edge.ask(Method::GET, "/a", &[("cache-control", "max-age=9, x-mine")]).await;
+        assert_eq!(reply.header("cache-control"), Some("max-age=60, no-transform, x-own=\"1\""));
+    }
+    for read in 1..=2 {
+        assert_eq!(origin.seen(read).header("cache-control"), Some("max-age=9, x-mine"));
+    }
+}
+
+#[tokio::test]
+async fn the_most_recent_of_several_is_used() {
+    let origin = Origin::start(|seen, exchange| async move {
+        let (vary, second) = if seen.header("x").is_some() { ("x", 1) } else { ("y", 0) };
+        let now = "Sun, 22 Nov 2026 16:00:0";
+        let fields = format!("vary: {vary}\r\ndate: {now}{second} GMT\r\ncache-control: max-age=2000000000\r\n");
+        exchange.respond("200 OK", &fields, &format!("read {}", seen.number)).await
+    })
+    .await;
+    let edge = Edge::start(neutral(&origin)).await;
+    edge.ask(Method::GET, "/a", &[("x", "1")]).await;
+    edge.ask(Method::GET, "/a", &[("y", "1")]).await;
+    assert_eq!(edge.ask(Method::GET, "/a", &[("x", "1"), ("y", "1")]).await.body, "read 1", "it has the later date");
+}
