@@ -6,24 +6,10 @@ use http::{Method, StatusCode};
 use crate::edge::{Edge, config, open, piece, read, request, until};
 use crate::origin::{Door, Origin, Then};
 
-/// The head and the first half; the second half once the door is open.
-async fn halves(door: Door, fields: &str) -> Origin {
-    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: 8\r\n{fields}\r\n");
-    Origin::start(move |seen, mut exchange| {
-        let (door, head) = (door.clone(), head.clone());
-        async move {
-            exchange.write(format!("{head}{}abc", seen.number)).await;
-            door.pass().await;
-            if exchange.write("defg").await { Then::KeepAlive(exchange) } else { Then::Close }
-        }
-    })
-    .await
-}
-
 #[tokio::test]
 async fn fifty_viewers_at_once_are_one_read_and_see_bytes_before_it_ends() {
     let door = Door::closed();
-    let origin = halves(door.clone(), "").await;
+    let origin = Origin::halting(&door).await;
     let edge = Edge::start(config(origin.address)).await;
     let opened = join_all((0..50).map(|_| edge.open(request(Method::GET, "/a")))).await;
     let mut bodies: Vec<_> = opened.into_iter().map(http::Response::into_body).collect();
@@ -68,7 +54,7 @@ async fn those_who_wait_for_a_head_share_it_and_say_so() {
 #[tokio::test]
 async fn a_fill_goes_on_for_those_who_wait_when_its_leader_leaves() {
     let door = Door::closed();
-    let origin = halves(door.clone(), "").await;
+    let origin = Origin::halting(&door).await;
     let edge = Edge::start(config(origin.address)).await;
     let mut leader = edge.open(request(Method::GET, "/a")).await.into_body();
     assert_eq!(piece(&mut leader).await, "1abc");
@@ -113,7 +99,7 @@ async fn a_fill_that_nobody_wants_any_more_lets_go_of_its_origin() {
 #[tokio::test]
 async fn a_fill_that_is_nearly_done_is_finished_though_its_viewer_left() {
     let door = Door::closed();
-    let origin = halves(door.clone(), "").await;
+    let origin = Origin::halting(&door).await;
     let edge = Edge::start(config(origin.address)).await;
     let mut viewer = edge.open(request(Method::GET, "/a")).await.into_body();
     assert_eq!(piece(&mut viewer).await, "1abc");

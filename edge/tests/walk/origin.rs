@@ -141,6 +141,22 @@ impl Origin {
         .await
     }
 
+    /// Answers with its number and seven letters; the first answer stops in the middle of them until the door opens.
+    pub async fn halting(door: &Door) -> Self {
+        let door = door.clone();
+        Self::start(move |seen, mut exchange| {
+            let door = door.clone();
+            async move {
+                exchange.write(format!("HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n{}abc", seen.number)).await;
+                if seen.number == 1 {
+                    door.pass().await;
+                }
+                if exchange.write("defg").await { Then::KeepAlive(exchange) } else { Then::Close }
+            }
+        })
+        .await
+    }
+
     /// How often it was read.
     pub fn reads(&self) -> usize {
         *self.reads.borrow()

@@ -4,7 +4,7 @@ use edge_contract::{Head, Scope};
 use http::Method;
 
 use crate::edge::{EPOCH, Edge, config, piece, request, until};
-use crate::origin::{Door, Origin, Then};
+use crate::origin::{Door, Origin};
 
 fn exact(path: &str) -> Vec<Scope> {
     vec![Scope::Exact(path.into())]
@@ -53,32 +53,17 @@ async fn an_order_frees_the_bytes_of_what_it_drops_and_counts_them() {
 #[tokio::test]
 async fn a_fill_that_began_before_the_order_and_ends_after_it_is_not_served_again() {
     let door = Door::closed();
-    let origin = {
-        let door = door.clone();
-        Origin::start(move |seen, mut exchange| {
-            let door = door.clone();
-            async move {
-                if seen.number > 1 {
-                    return exchange.respond("200 OK", "", "new").await;
-                }
-                exchange.write("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nold").await;
-                door.pass().await;
-                exchange.write("old").await;
-                Then::KeepAlive(exchange)
-            }
-        })
-        .await
-    };
+    let origin = Origin::halting(&door).await;
     let edge = Edge::start(config(origin.address)).await;
     edge.begin_log();
     let mut before = edge.open(request(Method::GET, "/a")).await.into_body();
-    assert_eq!(piece(&mut before).await, "old");
+    assert_eq!(piece(&mut before).await, "1abc");
     edge.order(2, exact("/a"));
-    assert_eq!(edge.get("/a").await.body, "new", "while the old one is still arriving");
+    assert_eq!(edge.get("/a").await.body, "2abcdefg", "while the old one is still arriving");
     door.open();
-    assert_eq!(piece(&mut before).await, "old", "whoever asked before may see its end");
+    assert_eq!(piece(&mut before).await, "defg", "whoever asked before may see its end");
     until("the old fill is over", || edge.running.edge.collapse.fills() == 0).await;
-    assert_eq!((edge.get("/a").await.body.as_str(), origin.reads()), ("new", 2));
+    assert_eq!((edge.get("/a").await.body.as_str(), origin.reads()), ("2abcdefg", 2));
 }
 
 /// F2, the first half: what an order dropped is not asked after with its validators.
