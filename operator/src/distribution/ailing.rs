@@ -53,6 +53,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "reads best with literals")]
     fn pod(name: &str, status: Value) -> Pod {
         serde_json::from_value(json!({"metadata": {"name": name}, "status": status})).expect("a pod")
     }
