@@ -14,7 +14,8 @@ impl Date {
         let text = text.trim_matches([' ', '\t']);
         let (weekday, rest) = text.split_at_checked(text.find([',', ' '])?)?;
         let Some(rest) = rest.strip_prefix(',') else { return asctime(weekday, rest) };
-        let mut words = rest.split(' ').filter(|word| !word.is_empty());
+        // One blank each: what has more is no date, and so in the past where it says when something expires.
+        let mut words = rest.strip_prefix(' ')?.split(' ');
         if weekday.len() == 3 { imf(weekday, &mut words) } else { rfc850(weekday, &mut words, received) }
             .filter(|_| words.next().is_none())
     }
@@ -69,10 +70,12 @@ const FIFTY_YEARS: i64 = 50 * 31_556_952;
 /// `Sun Nov  6 08:49:37 1994`
 fn asctime(weekday: &str, rest: &str) -> Option<Date> {
     position(weekday, &WEEKDAYS, 3)?;
-    let mut words = rest.split(' ').filter(|word| !word.is_empty());
-    let (month, day, time, year) = (words.next()?, words.next()?, words.next()?, words.next()?);
-    let day = if day.len() == 1 { digits(day)? } else { two_digits(day)? };
-    words.next().is_none().then(|| compose(four_digits(year)?, month, day, time)).flatten()
+    let (month, rest) = rest.strip_prefix(' ')?.split_once(' ')?;
+    // Two columns, the first of them blank before the tenth.
+    let (day, rest) = rest.split_at_checked(2)?;
+    let day = digits(day.strip_prefix(' ').unwrap_or(day))?;
+    let (time, year) = rest.strip_prefix(' ')?.split_once(' ')?;
+    compose(four_digits(year)?, month, day, time)
 }
 
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -199,6 +202,12 @@ mod tests {
             "Sun, 06 Nov 1994 08:49:37 GMT x",
             "Sun, 06 Nov 1994 08:49:37.5 GMT",
             "Sun Nov  6 08:49:37 1994 GMT",
+            "Sun Nov 6 08:49:37 1994",
+            "Sun,  06 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994  08:49:37 GMT",
+            "Sun,06 Nov 1994 08:49:37 GMT",
+            "Sunday,  06-Nov-94 08:49:37 GMT",
+            "Sun  Nov  6 08:49:37 1994",
             "ü, ö",
             "1994-11-06T08:49:37Z",
         ] {
