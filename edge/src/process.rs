@@ -100,18 +100,26 @@ impl Edge {
         let took = self.clock.now().monotonic.saturating_sub(began);
         ask.took_origin(took);
         self.metrics.origin_seconds.observe(took.as_secs_f64());
-        answer.and_then(|response| if whole { all_of_it(response) } else { Ok(response) })
+        answer.and_then(|response| if whole { all_of_it(ask, response) } else { Ok(response) })
     }
 }
 
-/// RFC 9110 §15.3.7: nobody asked for a part, so only one that leaves nothing out is an answer.
-fn all_of_it(response: Response<OriginBody>) -> Result<Response<OriginBody>, ForwardError> {
+/// RFC 9110 §15.3.7: a part that nobody asked this origin for. One that leaves nothing out is an answer. Any other says which part it is:
+/// that serves a viewer that wanted some part, and misleads every other.
+fn all_of_it(ask: &Ask, response: Response<OriginBody>) -> Result<Response<OriginBody>, ForwardError> {
     if response.status() != StatusCode::PARTIAL_CONTENT {
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
-    let whole = answer::whole_of_part(&parts).ok_or(ForwardError::UnaskedPartial)?;
-    Ok(Response::from_parts(whole, body))
+    if let Some(whole) = answer::whole_of_part(&parts) {
+        return Ok(Response::from_parts(whole, body));
+    }
+    let viewer = &ask.viewer.headers;
+    let wanted_part = viewer.contains_key(header::RANGE) && !viewer.contains_key(header::IF_RANGE);
+    if wanted_part && *ask.method() == Method::GET {
+        return Ok(Response::from_parts(parts, body));
+    }
+    Err(ForwardError::UnaskedPartial)
 }
 
 fn select<'a>(variants: impl Iterator<Item = &'a Arc<Held>>, ask: &Ask) -> Option<&'a Arc<Held>> {

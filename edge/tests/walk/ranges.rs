@@ -438,15 +438,30 @@ async fn a_part_that_nobody_asked_for_is_no_answer() {
             assert_eq!(reply.status, StatusCode::BAD_GATEWAY);
             assert!(reply.cache_status().ends_with("; detail=origin-206-unasked"), "{reply:?}");
         }
-        // Where answers are stored, the edge asks for everything whatever the viewer wants.
-        let asked = range(&edge, "bytes=0-1").await;
-        assert_eq!(asked.status.as_u16(), if max == 0 { 206 } else { 502 });
+        // It says which part it is, so one that wants a part can have it: though the edge, where it stores, asked for everything.
+        assert_eq!(part(&range(&edge, "bytes=2-3").await), (206, Some("bytes 0-1/10"), "01"));
+        let resumed = get(&edge, &[("range", "bytes=2-3"), ("if-range", "\"v\"")]).await;
+        assert_eq!(resumed.status.as_u16(), if max == 0 { 206 } else { 502 });
         assert_eq!(edge.live().store().responses(), 0);
     }
 }
 
 #[tokio::test]
-async fn a_stale_response_has_ranges_while_its_origin_sends_parts_that_nobody_asked_for() {
+async fn a_part_that_is_everything_is_taken_for_the_200_that_it_should_be() {
+    for fields in ["cache-control: max-age=60\r\n", "cache-control: no-store\r\n"] {
+        let fields = format!("content-range: bytes 0-9/10\r\n{fields}");
+        let origin = Origin::start(move |_, exchange| {
+            let fields = fields.clone();
+            async move { exchange.respond("206 Partial Content", &fields, BODY).await }
+        })
+        .await;
+        let edge = Edge::start(config(origin.address)).await;
+        assert_eq!(part(&edge.get("/a").await), (200, None, BODY));
+    }
+}
+
+#[tokio::test]
+async fn what_is_stored_stands_in_for_a_part_that_nobody_asked_for() {
     let origin = Origin::start(|seen, exchange| async move {
         match seen.number {
             1 => exchange.respond("200 OK", "cache-control: max-age=1\r\n", BODY).await,
@@ -457,8 +472,8 @@ async fn a_stale_response_has_ranges_while_its_origin_sends_parts_that_nobody_as
     let edge = Edge::start(config(origin.address)).await;
     warm(&edge).await;
     edge.skip(2);
-    let reply = range(&edge, "bytes=0-1").await;
-    assert_eq!(part(&reply), (206, Some("bytes 0-1/10"), "01"));
+    let reply = edge.get("/a").await;
+    assert_eq!(part(&reply), (200, None, BODY));
     assert!(reply.cache_status().contains("; detail=stale-unreachable"), "{reply:?}");
 }
 
