@@ -200,9 +200,9 @@ fn edges_deny_what_panics() {
     }
 }
 
-/// The `` `file::function` `` names in ARCHITECTURE.md: `operator/src/distribution.rs::reconcile`.
-fn named_functions() -> Vec<(String, String)> {
-    read(Path::new("ARCHITECTURE.md"))
+/// The `` `file::function` `` names in a document: `operator/src/distribution.rs::reconcile`.
+fn named_functions(document: &str) -> Vec<(String, String)> {
+    read(Path::new(document))
         .split('`')
         .skip(1)
         .step_by(2)
@@ -213,7 +213,7 @@ fn named_functions() -> Vec<(String, String)> {
 
 #[test]
 fn every_function_that_the_architecture_names_exists() {
-    let named = named_functions();
+    let named = named_functions("ARCHITECTURE.md");
     assert!(named.len() >= 20, "ARCHITECTURE.md names the functions of the three walks, found {}", named.len());
     for (file, function) in named {
         let text = read(Path::new(&file));
@@ -234,6 +234,26 @@ fn every_reason_of_a_condition_is_explained_to_users() {
     let reasons = source.split("impl Reason").nth(1).expect("the reasons' words").split('"').skip(1).step_by(2);
     let missing: Vec<&str> = reasons.filter(|reason| !explained.contains(&format!("\n| {reason} |"))).collect();
     assert!(missing.is_empty(), "docs/conditions.md does not explain {missing:?}");
+}
+
+#[test]
+fn every_clause_of_the_rfc_has_a_test_that_exists_or_a_reason() {
+    let document = "docs/rfc9111.md";
+    let rows: Vec<String> =
+        read(Path::new(document)).lines().filter(|line| line.starts_with("| ")).map(str::to_owned).collect();
+    assert!(rows.len() >= 80, "{document} has a row for each clause, found {}", rows.len());
+    for row in rows {
+        let shown = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default().trim();
+        assert!(shown.len() > 10, "{document} leaves this open: {row}");
+    }
+    for (file, test) in named_functions(document) {
+        let text = read(Path::new(&file));
+        let Some(at) = text.find(&format!("fn {test}(")) else {
+            panic!("{document} names {file}::{test}, which is not there")
+        };
+        let before: Vec<&str> = text[..at].lines().rev().skip(1).take(2).collect();
+        assert!(before.iter().any(|line| line.contains("test]")), "{document} names {file}::{test}, which is no test");
+    }
 }
 
 #[test]

@@ -314,3 +314,15 @@ async fn the_most_recent_of_several_is_used() {
     edge.ask(Method::GET, "/a", &[("y", "1")]).await;
     assert_eq!(edge.ask(Method::GET, "/a", &[("x", "1"), ("y", "1")]).await.body, "read 1", "it has the later date");
 }
+
+#[tokio::test]
+async fn a_targeted_field_that_is_for_others_passes_through() {
+    let fields = "cache-control: max-age=60\r\nother-cdn-cache-control: no-store\r\ncdn-cache-control: max-age=30\r\n";
+    let origin = answering("200 OK", fields).await;
+    let edge = Edge::start(neutral(&origin)).await;
+    for status in ["kubefront; fwd=uri-miss; fwd-status=200; stored", "kubefront; hit; ttl=30"] {
+        let reply = edge.get("/a").await;
+        assert_eq!((reply.cache_status(), reply.header("other-cdn-cache-control")), (status, Some("no-store")));
+        assert_eq!(reply.header("cdn-cache-control"), None, "it was for this cache");
+    }
+}

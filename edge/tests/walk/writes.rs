@@ -1,6 +1,6 @@
 //! What requests that may change something make void, whoever waits for their answer.
 
-use http::Method;
+use http::{Method, StatusCode};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -127,4 +127,18 @@ async fn a_write_that_was_carried_out_counts_though_its_viewer_left() {
     left.open();
     until("the write counts", || edge.live().purge().label() != label).await;
     assert_eq!(edge.get("/a").await.body, "read 4");
+}
+
+#[tokio::test]
+async fn what_a_write_depends_on_is_for_the_origin_to_judge() {
+    let origin = Origin::start(|seen, exchange| async move {
+        let status = if seen.header("if-none-match").is_some() { "412 Precondition Failed" } else { "200 OK" };
+        exchange.respond(status, "etag: \"v\"\r\n", "").await
+    })
+    .await;
+    let edge = Edge::start(config(origin.address)).await;
+    edge.get("/a").await;
+    let refused = edge.ask(Method::PUT, "/a", &[("if-none-match", "*"), ("if-match", "\"v\"")]).await;
+    assert_eq!(refused.status, StatusCode::PRECONDITION_FAILED);
+    assert_eq!((origin.reads(), origin.seen(2).header("if-match")), (2, Some("\"v\"")));
 }
