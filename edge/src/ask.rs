@@ -15,6 +15,8 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header, reques
 use http_body::Body;
 
 use crate::forward::body::RequestBody;
+use crate::interim::Interim;
+use crate::listen::Viewer;
 use crate::route::Route;
 
 /// A request on its way through the edge, without its body.
@@ -34,6 +36,8 @@ pub struct Ask {
     pub controls: Controls,
     /// Where the viewer is, as far as trusted proxies say.
     pub address: IpAddr,
+    /// Where interim responses to it go.
+    pub interim: Interim,
     keyed: Keyed,
     /// In microseconds.
     at_origin: AtomicU64,
@@ -41,9 +45,9 @@ pub struct Ask {
 
 impl Ask {
     /// Puts together what head policy and routing found.
-    pub fn new(mut viewer: request::Parts, asked: Asked, route: Route, peer: IpAddr) -> Self {
-        let address = arrival::settle(&mut viewer, peer, &route.site.trusted);
-        Self::settled(viewer, asked, route, address)
+    pub fn new(mut viewer: request::Parts, asked: Asked, route: Route, from: &Viewer) -> Self {
+        let address = arrival::settle(&mut viewer, from.peer, &route.site.trusted);
+        Self { interim: from.interim.clone(), ..Self::settled(viewer, asked, route, address) }
     }
 
     /// A request for another path of the same site, on behalf of the same viewer.
@@ -58,8 +62,10 @@ impl Ask {
         let codes = route.behavior.behavior.compress;
         let accepted = if codes { Accepted::by(&viewer) } else { Accepted::Identity };
         let controls = Controls::of(&viewer.headers, &route.behavior.policy);
+        // What is said before an answer that nobody asked for is nobody's.
+        let interim = Interim::closed();
         let (key, at_origin) = (key.accepting(accepted), AtomicU64::default());
-        Self { viewer, asked, route, key, accepted, controls, address, keyed, at_origin }
+        Self { viewer, asked, route, key, accepted, controls, address, interim, keyed, at_origin }
     }
 
     /// The viewer's method.
@@ -95,6 +101,10 @@ impl Ask {
             Going { key: &behavior.key.query_strings, forward: &behavior.forward.query_strings, carry: self.carry() };
         let query = query::forwarded(self.asked.query.as_deref(), &going);
         let target = forwarding::origin_target(&self.route.behavior.origin, &self.route.path, query.as_deref());
+        // RFC 9110 §10.1.1: none where nothing is going to wait for it.
+        if body.expectation().is_none() {
+            headers.remove(header::EXPECT);
+        }
         // hyper takes a GET without a length for one without a body, unless it is told.
         if body.size_hint().exact().is_none() {
             headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));

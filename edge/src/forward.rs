@@ -8,6 +8,7 @@
 
 pub mod body;
 pub mod connect;
+pub mod expectation;
 pub mod pool;
 pub mod resolve;
 
@@ -24,7 +25,8 @@ use rustls::pki_types::ServerName;
 use thiserror::Error;
 
 use crate::clock::Clock;
-use body::{Lease, OriginBody, RequestBody};
+use crate::interim::Interim;
+use body::{BodyError, Lease, OriginBody, RequestBody};
 use connect::{ConnectError, Connector, Destination, Sender};
 use pool::Pool;
 use resolve::{ResolveError, Resolver};
@@ -62,6 +64,9 @@ pub enum ForwardError {
     /// The viewer's own body broke off, so the origin could not be asked.
     #[error("the request's body broke off")]
     RequestBody(#[source] hyper::Error),
+    /// Nothing more of it came for too long.
+    #[error("the request's body stood still")]
+    RequestBodyTimedOut(#[source] hyper::Error),
 }
 
 impl ForwardError {
@@ -71,6 +76,7 @@ impl ForwardError {
             Self::NoTarget => StatusCode::SERVICE_UNAVAILABLE,
             Self::HeadTimedOut(_) | Self::Connect(ConnectError::TimedOut { .. }) => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestBody(_) | Self::Target => StatusCode::BAD_REQUEST,
+            Self::RequestBodyTimedOut(_) => StatusCode::REQUEST_TIMEOUT,
             _ => StatusCode::BAD_GATEWAY,
         }
     }
@@ -92,7 +98,22 @@ impl ForwardError {
             Self::UnaskedPartial => "origin-206-unasked",
             Self::Target => "target",
             Self::RequestBody(_) => "request-body",
+            Self::RequestBodyTimedOut(_) => "request-body-timeout",
         }
+    }
+
+    /// Whether it is the viewer who did not send what it was to send.
+    pub fn is_the_viewers(&self) -> bool {
+        matches!(self, Self::RequestBody(_) | Self::RequestBodyTimedOut(_))
+    }
+
+    /// Why the viewer's body did not reach its end.
+    fn of_request_body(error: hyper::Error) -> Self {
+        let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
+        if matches!(source, Some(BodyError::Stalled(_))) {
+            return Self::RequestBodyTimedOut(error);
+        }
+        Self::RequestBody(error)
     }
 
     /// Whether somebody was there. What went wrong then says more than that another of the addresses leads nowhere, as those of
@@ -122,6 +143,8 @@ pub struct Asking<'a> {
     pub endpoints: &'a [SocketAddr],
     /// The request, its head complete.
     pub request: Request<RequestBody>,
+    /// Where interim responses go.
+    pub interim: &'a Interim,
 }
 
 impl Forwarder {
@@ -137,15 +160,15 @@ impl Forwarder {
 
     /// Asks, at as many addresses as the origin's `attempts` allow.
     pub async fn forward(&self, asking: Asking<'_>) -> Result<Response<OriginBody>, ForwardError> {
-        let Asking { origin, endpoints, request } = asking;
+        let Asking { origin, endpoints, request, interim } = asking;
         let target = origin.target.as_ref().ok_or(ForwardError::NoTarget)?;
         let verified_name = resolve::verified_name(target)?;
         let listed = self.resolver.order(endpoints, self.clock.now().monotonic);
         let untried = listed.len();
         let mut addresses =
             Addresses { forwarder: self, origin, target, turns: listed.into(), untried, resolved: false };
-        let mut attempt = Attempt { forwarder: self, origin, verified_name, again: Again::of(&request), request: None };
-        attempt.request = Some(request);
+        let again = Again::of(&request);
+        let mut attempt = Attempt { forwarder: self, origin, verified_name, interim, again, request: Some(request) };
         let mut failure = ForwardError::NoTarget;
         for number in 1..=origin.attempts {
             let address = addresses.next(number).await?;
@@ -240,6 +263,7 @@ struct Attempt<'a> {
     forwarder: &'a Forwarder,
     origin: &'a Origin,
     verified_name: Option<ServerName<'static>>,
+    interim: &'a Interim,
     again: Option<Again>,
     /// What is still to be sent; nothing once sending it again could do harm.
     request: Option<Request<RequestBody>>,
@@ -265,7 +289,14 @@ impl Attempt<'_> {
     }
 
     async fn exchange(&mut self, mut sender: Sender, to: Destination) -> Result<Response<OriginBody>, ForwardError> {
-        let Some(request) = self.request.take() else { return Err(ForwardError::NoTarget) };
+        let Some(mut request) = self.request.take() else { return Err(ForwardError::NoTarget) };
+        let expectation = request.body().expectation().cloned();
+        let (interim, asked) = (self.interim.clone(), expectation.clone());
+        hyper::ext::on_informational(&mut request, move |head| match &asked {
+            // The one that was asked for (RFC 9110 §15.2): the viewer hears of it when its body is read.
+            Some(expectation) if head.status() == StatusCode::CONTINUE => expectation.go_on(),
+            _ => interim.offer(head.status(), head.headers()),
+        });
         let limit = Duration::from_millis(self.origin.response_timeout_ms);
         let progress = request.body().progress();
         let answer = match head_within(limit, progress, sender.try_send_request(request)).await {
@@ -275,13 +306,16 @@ impl Attempt<'_> {
                 let unsent = refused.take_message();
                 let error = refused.into_error();
                 if error.is_user() || error.is_body_write_aborted() {
-                    return Err(ForwardError::RequestBody(error));
+                    return Err(ForwardError::of_request_body(error));
                 }
                 let again = self.again.as_ref().filter(|_| !error.is_parse());
                 self.request = unsent.or_else(|| again.map(Again::request));
                 return Err(ForwardError::Exchange(error));
             }
         };
+        if let Some(expectation) = &expectation {
+            expectation.answered();
+        }
         let (parts, incoming) = answer.into_parts();
         // Returning here drops the connection with what may still be on it.
         answer::examine(&parts)?;
@@ -292,7 +326,7 @@ impl Attempt<'_> {
             keep_alive: Duration::from_millis(self.origin.keep_alive_ms),
             clock: self.forwarder.clock.clone(),
         };
-        Ok(Response::from_parts(parts, OriginBody::new(incoming, limit, lease)))
+        Ok(Response::from_parts(parts, OriginBody::new(incoming, limit, lease, expectation)))
     }
 }
 

@@ -31,6 +31,8 @@ pub mod forward;
 pub mod pass;
 
 // Back to the viewer.
+pub mod interim;
+
 pub mod respond;
 
 // What is true right now, and who changes it.

@@ -8,6 +8,7 @@
 pub mod activity;
 mod ending;
 mod framing;
+mod outbox;
 mod socket;
 
 use std::convert::Infallible;
@@ -25,12 +26,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::interim::Interim;
 use crate::live::Phase;
 use crate::process::Edge;
 use crate::respond::body::ViewerBody;
 use crate::serve;
 use activity::{Activity, Judgement, Patience};
 use ending::Request as Ended;
+use outbox::Outbox;
 use socket::Socket;
 
 /// The largest head: what head policy allows, and room for it to say so itself.
@@ -52,6 +55,8 @@ const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
 pub struct Viewer {
     /// Its address.
     pub peer: IpAddr,
+    /// Where interim responses to the request at hand go.
+    pub interim: Interim,
 }
 
 /// Accepts until the edge finishes; returns once every connection has ended or `limit` has passed after that.
@@ -101,10 +106,10 @@ async fn connection(edge: Arc<Edge>, stream: TcpStream, peer: SocketAddr, permit
     if !edge.live.sites().is_none_or(|sites| sites.speak(protocol)) {
         return;
     }
-    let viewer = Viewer { peer: peer.ip().to_canonical() };
+    let peer = peer.ip().to_canonical();
     let result = match protocol {
-        Protocol::HTTP1 => speak_http1(&edge, socket, viewer, &activity).await,
-        Protocol::HTTP2 => speak_http2(&edge, socket, viewer, &activity).await,
+        Protocol::HTTP1 => speak_http1(&edge, socket, peer, &activity).await,
+        Protocol::HTTP2 => speak_http2(&edge, socket, peer, &activity).await,
     };
     if let Err(error) = result {
         tracing::debug!(%peer, %error, "a viewer's connection ended");
@@ -115,10 +120,16 @@ async fn connection(edge: Arc<Edge>, stream: TcpStream, peer: SocketAddr, permit
 async fn speak_http1(
     edge: &Arc<Edge>,
     socket: Socket,
-    viewer: Viewer,
+    peer: IpAddr,
     activity: &Arc<Activity>,
 ) -> Result<(), hyper::Error> {
-    let service = service_fn(|request| respond(Arc::clone(edge), viewer.clone(), Arc::clone(activity), request));
+    let outbox = socket.outbox();
+    let service = service_fn(|request: Request<Incoming>| {
+        let interim = if request.version() == Version::HTTP_11 { Interim::default() } else { Interim::closed() };
+        let response =
+            respond(Arc::clone(edge), Viewer { peer, interim: interim.clone() }, Arc::clone(activity), request);
+        with_interim(interim, Arc::clone(&outbox), response)
+    });
     let connection = http1::Builder::new()
         // The watch below knows heads from idleness; the one of hyper does not.
         .header_read_timeout(None)
@@ -143,11 +154,14 @@ async fn speak_http1(
 async fn speak_http2(
     edge: &Arc<Edge>,
     socket: Socket,
-    viewer: Viewer,
+    peer: IpAddr,
     activity: &Arc<Activity>,
 ) -> Result<(), hyper::Error> {
     activity.multiplexes();
-    let service = service_fn(|request| respond(Arc::clone(edge), viewer.clone(), Arc::clone(activity), request));
+    let service = service_fn(|request| {
+        let viewer = Viewer { peer, interim: Interim::closed() };
+        respond(Arc::clone(edge), viewer, Arc::clone(activity), request)
+    });
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
@@ -206,6 +220,22 @@ async fn finishing(edge: &Edge) {
 async fn reached(edge: &Edge, phase: Phase) {
     // The sender lives as long as the edge; should it not, there is nothing to go on for either.
     let _ = edge.live.phases().wait_for(|now| *now >= phase).await;
+}
+
+/// Lets interim responses go ahead of the final one.
+async fn with_interim<F: Future>(interim: Interim, outbox: Arc<Outbox>, response: F) -> F::Output {
+    let mut response = std::pin::pin!(response);
+    let response = loop {
+        tokio::select! {
+            // What the origin said first is told first.
+            biased;
+            head = interim.next() => outbox.put(&head),
+            response = response.as_mut() => break response,
+        }
+    };
+    interim.close();
+    outbox.emptied().await;
+    response
 }
 
 async fn respond(

@@ -47,7 +47,10 @@ async fn exchange(
     body: Option<Incoming>,
 ) -> Result<Response<OriginBody>, ForwardError> {
     let forwarded = ask.forwarded(None);
-    let body = body.map_or(RequestBody::Empty, |body| RequestBody::viewer(body, UPLOAD_PATIENCE));
+    let mut body = body.map_or(RequestBody::Empty, |body| RequestBody::viewer(body, UPLOAD_PATIENCE));
+    if ask.asked.expects_continue {
+        body.expect_continue();
+    }
     let request = ask.request(forwarded.clone(), body).ok_or(ForwardError::Target)?;
     let (label, asked) = (edge.live.purge().label(), edge.clock.now());
     let (parts, body) = edge.ask_origin(&ask, request).await?.into_parts();

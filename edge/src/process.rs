@@ -95,7 +95,8 @@ impl Edge {
         // What an extension method means by a 206 is its own affair.
         let whole =
             matches!(*request.method(), Method::GET | Method::HEAD) && !request.headers().contains_key(header::RANGE);
-        let asking = Asking { origin, endpoints: endpoints.as_deref().unwrap_or_default(), request };
+        let endpoints = endpoints.as_deref().unwrap_or_default();
+        let asking = Asking { origin, endpoints, request, interim: &ask.interim };
         let answer = self.forwarder.forward(asking).await;
         let took = self.clock.now().monotonic.saturating_sub(began);
         ask.took_origin(took);

@@ -58,7 +58,7 @@ pub async fn serve(edge: &Arc<Edge>, viewer: &Viewer, request: Request<Incoming>
         return (respond::closing(respond::own(StatusCode::MISDIRECTED_REQUEST, "no-such-host")), None);
     };
     let admitted = gate::admit(&parts, !body.is_end_stream(), &route);
-    let ask = Arc::new(Ask::new(parts, asked, route, viewer.peer));
+    let ask = Arc::new(Ask::new(parts, asked, route, viewer));
     // What is asked for beforehand is not yet done: whether the method itself would pass is no matter.
     if matches!(admitted, Ok(()) | Err(Refused::Head(Refusal::MethodNotAllowed)))
         && let Some(answer) = shown::preflight(&ask)
@@ -260,7 +260,11 @@ fn failed(edge: &Edge, ask: &Ask, error: &ForwardError, status: CacheStatus) -> 
     let origin = &ask.route.behavior.origin.name;
     let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     tracing::warn!(site = %ask.route.site.site.name, origin, detail = error.detail(), %error, source, "no answer");
-    if !matches!(error, ForwardError::RequestBody(_) | ForwardError::Target) {
+    if error.is_the_viewers() {
+        // What may still come of it belongs to nothing (RFC 9110 §15.5.9).
+        return respond::closing(respond::failed(error.status(), status, error.detail()));
+    }
+    if !matches!(error, ForwardError::Target) {
         match fill::stands_in(edge, ask, Failure::NoAnswer) {
             (Some(held), Fallback::Stale(stale)) => {
                 let shown = hit(ask, &held, stale.age, CacheStatus::stale(&stale), CacheResult::Stale);

@@ -163,6 +163,15 @@ pub fn to_viewer(response: &HeaderMap) -> HeaderMap {
     headers
 }
 
+/// The same for an interim response, which has no content to speak of (RFC 9110 §15.2).
+pub fn interim_to_viewer(response: &HeaderMap) -> HeaderMap {
+    let mut headers = to_viewer(response);
+    for name in [header::CONTENT_LENGTH, header::TRAILER] {
+        headers.remove(name);
+    }
+    headers
+}
+
 fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
     if let Some(value) = value {
         headers.insert(name, value);
@@ -315,6 +324,7 @@ mod tests {
             authority: Some("shop.example:8080".to_owned()),
             path: NormalPath::parse("/a").expect("legal"),
             query: None,
+            expects_continue: false,
         };
         let (_, keyed) = key::of_request(&site, &behavior, &viewer, &asked, &asked.path);
         let authority = asked.authority.as_deref();
@@ -403,6 +413,12 @@ mod tests {
         let lines =
             ["cdn-cache-control: max-age=1", "surrogate-key: a b", "cache-control: max-age=2", "connection: close"];
         assert_eq!(to_viewer(&fields(&lines)), fields(&["cache-control: max-age=2"]));
+    }
+
+    #[test]
+    fn an_interim_response_announces_no_content() {
+        let lines = ["link: </a.css>", "content-length: 3", "transfer-encoding: chunked", "surrogate-key: a"];
+        assert_eq!(interim_to_viewer(&fields(&lines)), fields(&["link: </a.css>"]));
     }
 
     #[test]

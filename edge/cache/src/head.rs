@@ -47,6 +47,9 @@ pub enum Refusal {
     /// The path is refused.
     #[error(transparent)]
     Path(PathError),
+    /// `Expect` expects something else than `100-continue` (RFC 9110 §10.1.1).
+    #[error("expectation-unknown")]
+    Expectation,
     /// The target is too long.
     #[error("target-too-long")]
     TargetTooLong,
@@ -71,6 +74,7 @@ impl Refusal {
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             _ => StatusCode::BAD_REQUEST,
@@ -79,7 +83,7 @@ impl Refusal {
 
     /// Whether the connection (in HTTP/2: the stream) ends: after a head that does not fit, what follows cannot be trusted.
     pub fn closes(self) -> bool {
-        !matches!(self, Self::Loop | Self::BodyNotAllowed | Self::MethodNotAllowed)
+        !matches!(self, Self::Expectation | Self::Loop | Self::BodyNotAllowed | Self::MethodNotAllowed)
     }
 }
 
@@ -94,6 +98,8 @@ pub struct Asked {
     pub path: NormalPath,
     /// The query as it came.
     pub query: Option<String>,
+    /// Whether the viewer waits for a word before it sends its body.
+    pub expects_continue: bool,
 }
 
 /// What every request must fulfil, before it is known whom it is for.
@@ -106,6 +112,7 @@ pub fn examine(request: &request::Parts) -> Result<Asked, Refusal> {
     check_size(request)?;
     check_framing(request)?;
     let authority = authority_of(request)?;
+    let expects_continue = expectation(request)?;
     let host = authority.as_deref().map(|authority| bare_host(authority).to_owned());
     // RFC 9112 §3.2.3 and §3.2.4: neither an authority nor `*` names anything that is stored or routed here.
     let target =
@@ -115,7 +122,7 @@ pub fn examine(request: &request::Parts) -> Result<Asked, Refusal> {
         PathError::NotAbsolute => Refusal::TargetForm,
         other => Refusal::Path(other),
     })?;
-    Ok(Asked { host, authority, path, query: target.query().map(ToOwned::to_owned) })
+    Ok(Asked { host, authority, path, query: target.query().map(ToOwned::to_owned), expects_continue })
 }
 
 /// What a request must fulfil where it is routed to. `has_body`: its framing announces content.
@@ -191,6 +198,24 @@ fn check_framing(request: &request::Parts) -> Result<(), Refusal> {
         Coding::Unknown => Err(Refusal::TransferCoding),
         Coding::Chunked => Ok(()),
     }
+}
+
+/// RFC 9110 §10.1.1: there is one expectation to know. HTTP/1.0 has none.
+fn expectation(request: &request::Parts) -> Result<bool, Refusal> {
+    let mut expects = false;
+    if request.version == Version::HTTP_10 {
+        return Ok(false);
+    }
+    for value in request.headers.get_all(header::EXPECT) {
+        for member in value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            match member {
+                b"" => {}
+                known if known.eq_ignore_ascii_case(b"100-continue") => expects = true,
+                _ => return Err(Refusal::Expectation),
+            }
+        }
+    }
+    Ok(expects)
 }
 
 /// RFC 9112 §3.2 and RFC 9113 §8.3.1: one valid `Host`, the same as the target's authority where both are there.
@@ -341,6 +366,23 @@ mod tests {
     }
 
     #[test]
+    fn the_one_known_expectation_is_kept_and_others_are_refused() {
+        let check = |version: Version, lines: &[&str], expect: Result<bool, Refusal>| {
+            let lines: Vec<&str> = ["host: a"].iter().chain(lines).copied().collect();
+            let asked = examine(&testing::request("POST", "/", version, &lines));
+            assert_eq!(asked.map(|asked| asked.expects_continue), expect, "{lines:?}");
+        };
+        check(Version::HTTP_11, &[], Ok(false));
+        check(Version::HTTP_11, &["expect: 100-Continue"], Ok(true));
+        check(Version::HTTP_2, &["expect: , 100-continue"], Ok(true));
+        check(Version::HTTP_10, &["expect: 100-continue"], Ok(false));
+        check(Version::HTTP_10, &["expect: miracles"], Ok(false));
+        for unknown in ["miracles", "100-continue, miracles", "100-continue; q=1", "\"100-continue\""] {
+            check(Version::HTTP_11, &[&format!("expect: {unknown}")], Err(Refusal::Expectation));
+        }
+    }
+
+    #[test]
     fn heads_are_bounded() {
         let host = "host: a".to_owned();
         let examined = |version, target: &str, lines: &[String]| {
@@ -415,6 +457,7 @@ mod tests {
         assert_eq!(status(Refusal::TransferCoding), 501);
         assert_eq!(status(Refusal::TargetTooLong), 414);
         assert_eq!(status(Refusal::HeadTooLarge), 431);
+        assert_eq!(status(Refusal::Expectation), 417);
         assert_eq!(status(Refusal::Loop), 508);
         assert_eq!(status(Refusal::MethodNotAllowed), 405);
         assert!(Refusal::Framing.closes() && !Refusal::MethodNotAllowed.closes());

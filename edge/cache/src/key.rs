@@ -174,6 +174,7 @@ mod tests {
             authority: Some(host.to_owned()),
             path: path("/a"),
             query: Some("x=1&y=2".to_owned()),
+            expects_continue: false,
         };
         of_request(site, behavior, &viewer, &asked, &path("/a"))
     }

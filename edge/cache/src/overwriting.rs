@@ -125,6 +125,7 @@ mod tests {
             authority: Some("a.example:81".to_owned()),
             path: NormalPath::parse(path).expect("legal"),
             query: Some("x=1&id=2".to_owned()),
+            expects_continue: false,
         };
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         let rule = Choice::Include(vec!["id".to_owned()]);
@@ -189,7 +190,8 @@ mod tests {
     fn a_default_port_need_not_be_named() {
         let meant = |named: &str, authority: &str, expect: bool| {
             let path = NormalPath::parse("/a").expect("legal");
-            let asked = Asked { host: None, authority: Some(authority.to_owned()), path, query: None };
+            let authority = Some(authority.to_owned());
+            let asked = Asked { host: None, authority, path, query: None, expects_continue: false };
             let found = same_origin(&testing::fields(&[&format!("location: {named}")]), &header::LOCATION, &asked);
             assert_eq!(found.as_deref(), expect.then_some("/b"), "{named} at {authority}");
         };

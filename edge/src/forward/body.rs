@@ -13,6 +13,7 @@ use thiserror::Error;
 use tokio::time::Sleep;
 
 use super::connect::{Destination, Sender};
+use super::expectation::{Expectation, Waiting};
 use super::pool::Pool;
 use crate::clock::Clock;
 
@@ -31,6 +32,9 @@ pub enum BodyError {
     /// The fill that this response follows was given up.
     #[error("the fill was cut short")]
     Cut,
+    /// The origin has answered without having asked for it.
+    #[error("the body is not wanted")]
+    Unwanted,
 }
 
 /// A timer that runs only while nothing comes.
@@ -75,6 +79,7 @@ pub struct Upload {
     incoming: Incoming,
     stall: Stall,
     taken: Arc<AtomicU64>,
+    expectation: Option<(Expectation, Waiting)>,
 }
 
 impl RequestBody {
@@ -83,7 +88,23 @@ impl RequestBody {
         if incoming.is_end_stream() {
             return Self::Empty;
         }
-        Self::Viewer(Upload { incoming, stall: Stall::new(patience), taken: Arc::default() })
+        let stall = Stall::new(patience);
+        Self::Viewer(Upload { incoming, stall, taken: Arc::default(), expectation: None })
+    }
+
+    /// Puts off reading what the viewer sends until the origin wants it.
+    pub fn expect_continue(&mut self) {
+        if let Self::Viewer(upload) = self {
+            let expectation = Expectation::default();
+            let waiting = Waiting::on(&expectation);
+            upload.expectation = Some((expectation, waiting));
+        }
+    }
+
+    /// What is to be told of the origin's word, if the viewer waits for one.
+    pub fn expectation(&self) -> Option<&Expectation> {
+        let Self::Viewer(upload) = self else { return None };
+        upload.expectation.as_ref().map(|(expectation, _)| expectation)
     }
 
     /// Counts the pieces that the connection has taken: an origin that still reads cannot answer yet.
@@ -99,7 +120,12 @@ impl Body for RequestBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
-            Self::Viewer(Upload { incoming, stall, taken }) => {
+            Self::Viewer(Upload { incoming, stall, taken, expectation }) => {
+                if let Some((_, waiting)) = expectation
+                    && !ready!(waiting.poll_wanted(cx))
+                {
+                    return Poll::Ready(Some(Err(BodyError::Unwanted)));
+                }
                 taken.fetch_add(1, Ordering::Relaxed);
                 poll_incoming(incoming, stall, cx)
             }
@@ -144,6 +170,7 @@ pub struct OriginBody {
     incoming: Incoming,
     stall: Stall,
     lease: Option<Lease>,
+    expectation: Option<Expectation>,
 }
 
 /// The connection that a body comes over, and where it goes afterwards.
@@ -177,9 +204,9 @@ impl Lease {
 }
 
 impl OriginBody {
-    /// Reads on as long as something comes within `patience`.
-    pub fn new(incoming: Incoming, patience: Duration, lease: Lease) -> Self {
-        let mut body = Self { incoming, stall: Stall::new(patience), lease: Some(lease) };
+    /// Reads on as long as something comes within `patience`. The request's expectation is told when it is over.
+    pub fn new(incoming: Incoming, patience: Duration, lease: Lease, expectation: Option<Expectation>) -> Self {
+        let mut body = Self { incoming, stall: Stall::new(patience), lease: Some(lease), expectation };
         if body.incoming.is_end_stream() {
             body.finish();
         }
@@ -187,8 +214,18 @@ impl OriginBody {
     }
 
     fn finish(&mut self) {
-        if let Some(lease) = self.lease.take() {
+        // The origin may wait for a body, or not: RFC 9110 §10.1.1 lets it do either.
+        let waits = self.expectation.take().is_some_and(|expectation| expectation.over());
+        if let Some(lease) = self.lease.take().filter(|_| !waits) {
             lease.give_back();
+        }
+    }
+}
+
+impl Drop for OriginBody {
+    fn drop(&mut self) {
+        if let Some(expectation) = self.expectation.take() {
+            expectation.over();
         }
     }
 }

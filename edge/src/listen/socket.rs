@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 
 use super::activity::Activity;
 use super::framing::Framing;
+use super::outbox::Outbox;
 use crate::clock::Clock;
 
 /// RFC 9113 §3.4.
@@ -26,6 +27,7 @@ pub struct Socket {
     unread: BytesMut,
     activity: Arc<Activity>,
     clock: Clock,
+    outbox: Arc<Outbox>,
     /// Follows what is read, where it is HTTP/1.
     framing: Option<Framing>,
     refused: bool,
@@ -34,7 +36,13 @@ pub struct Socket {
 impl Socket {
     /// Wraps a stream that was just accepted.
     pub fn new(stream: TcpStream, activity: Arc<Activity>, clock: Clock) -> Self {
-        Self { stream, unread: BytesMut::new(), activity, clock, framing: None, refused: false }
+        let outbox = Arc::default();
+        Self { stream, unread: BytesMut::new(), activity, clock, outbox, framing: None, refused: false }
+    }
+
+    /// What is to be written between the responses.
+    pub fn outbox(&self) -> Arc<Outbox> {
+        Arc::clone(&self.outbox)
     }
 
     /// Waits until the first bytes say what the viewer speaks; they will be read again.
@@ -100,7 +108,7 @@ impl AsyncRead for Socket {
 }
 
 impl Socket {
-    fn note(&self, polled: &Poll<io::Result<usize>>) {
+    fn note<T>(&self, polled: &Poll<io::Result<T>>) {
         match polled {
             Poll::Pending => self.activity.write_waits(self.clock.now().monotonic),
             Poll::Ready(_) => self.activity.write_moves(),
@@ -109,19 +117,27 @@ impl Socket {
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.note(&polled);
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let polled = match this.outbox.poll_rest(&mut this.stream, cx) {
+            Poll::Ready(Ok(())) => Pin::new(&mut this.stream).poll_write(cx, buf),
+            unfinished => unfinished.map_ok(|()| 0),
+        };
+        this.note(&polled);
         polled
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.note(&polled);
+        let this = self.get_mut();
+        let polled = match this.outbox.poll_rest(&mut this.stream, cx) {
+            Poll::Ready(Ok(())) => Pin::new(&mut this.stream).poll_write_vectored(cx, bufs),
+            unfinished => unfinished.map_ok(|()| 0),
+        };
+        this.note(&polled);
         polled
     }
 
@@ -129,8 +145,12 @@ impl AsyncWrite for Socket {
         self.stream.is_write_vectored()
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let polled = this.outbox.poll_flush(&mut this.stream, cx);
+        this.note(&polled);
+        ready!(polled)?;
+        Pin::new(&mut this.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

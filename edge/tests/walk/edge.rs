@@ -19,6 +19,7 @@ use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub const EPOCH: Epoch = Epoch(7);
@@ -177,13 +178,43 @@ impl Edge {
 }
 
 pub async fn raw(address: SocketAddr, bytes: &str) -> String {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = TcpStream::connect(address).await.expect("accepts");
-    stream.write_all(bytes.as_bytes()).await.expect("takes them");
-    let mut answer = Vec::new();
-    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("closes");
-    drop(read);
-    String::from_utf8_lossy(&answer).into_owned()
+    let mut viewer = Raw::to(address).await;
+    viewer.say(bytes).await;
+    viewer.rest().await
+}
+
+/// A viewer that says what a test tells it to, and reads only when it is told.
+pub struct Raw(TcpStream);
+
+impl Raw {
+    pub async fn to(address: SocketAddr) -> Self {
+        Self(TcpStream::connect(address).await.expect("accepts"))
+    }
+
+    pub async fn say(&mut self, bytes: impl AsRef<[u8]>) {
+        let written = tokio::time::timeout(PATIENCE, self.0.write_all(bytes.as_ref())).await;
+        written.expect("is taken in time").expect("is taken");
+    }
+
+    /// All up to the end of the next head, or to the end of the connection.
+    pub async fn head(&mut self) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            match tokio::time::timeout(PATIENCE, self.0.read_u8()).await.expect("comes") {
+                Ok(byte) => head.push(byte),
+                Err(_) => break,
+            }
+        }
+        String::from_utf8_lossy(&head).into_owned()
+    }
+
+    /// All up to the end of the connection.
+    pub async fn rest(&mut self) -> String {
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(PATIENCE, self.0.read_to_end(&mut answer)).await.expect("closes");
+        drop(read);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
 }
 
 pub fn request(method: Method, target: &str) -> Request<BoxBody<Bytes, hyper::Error>> {

@@ -150,8 +150,9 @@ async fn an_upload_may_stand_still_for_thirty_seconds() {
     seconds_until(&edge, || halves.next().is_none()).await;
     viewer.stream.write_all(b"d").await.expect("is taken");
     check(seconds_until(&edge, || viewer.is_over()).await, 30);
-    assert!(viewer.heard.starts_with("HTTP/1.1 400 "), "{}", viewer.heard);
-    assert!(viewer.heard.contains("detail=request-body"), "{}", viewer.heard);
+    assert!(viewer.heard.starts_with("HTTP/1.1 408 "), "{}", viewer.heard);
+    assert!(viewer.heard.contains("detail=request-body-timeout"), "{}", viewer.heard);
+    assert!(viewer.heard.contains("\r\nconnection: close\r\n"), "{}", viewer.heard);
 }
 
 #[tokio::test(start_paused = true)]
