@@ -9,6 +9,7 @@
 pub mod body;
 pub mod connect;
 pub mod expectation;
+pub mod heads;
 pub mod pool;
 pub mod resolve;
 
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use edge_cache::answer::{self, Distrust};
 use edge_contract::{Origin, OriginTarget};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header};
 use rustls::pki_types::ServerName;
 use thiserror::Error;
 
@@ -290,6 +291,8 @@ impl Attempt<'_> {
 
     async fn exchange(&mut self, mut sender: Sender, to: Destination) -> Result<Response<OriginBody>, ForwardError> {
         let Some(mut request) = self.request.take() else { return Err(ForwardError::NoTarget) };
+        let conditional =
+            [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE].iter().any(|name| request.headers().contains_key(name));
         let expectation = request.body().expectation().cloned();
         let (interim, asked) = (self.interim.clone(), expectation.clone());
         hyper::ext::on_informational(&mut request, move |head| match &asked {
@@ -299,7 +302,7 @@ impl Attempt<'_> {
         });
         let limit = Duration::from_millis(self.origin.response_timeout_ms);
         let progress = request.body().progress();
-        let answer = match head_within(limit, progress, sender.try_send_request(request)).await {
+        let answer = match head_within(limit, progress, sender.send(request)).await {
             None => return Err(ForwardError::HeadTimedOut(limit)),
             Some(Ok(response)) => response,
             Some(Err(mut refused)) => {
@@ -326,6 +329,8 @@ impl Attempt<'_> {
             keep_alive: Duration::from_millis(self.origin.keep_alive_ms),
             clock: self.forwarder.clock.clone(),
         };
+        // Whoever answers a condition that was not put may be answering someone else.
+        let lease = (conditional || parts.status != StatusCode::NOT_MODIFIED).then_some(lease);
         Ok(Response::from_parts(parts, OriginBody::new(incoming, limit, lease, expectation)))
     }
 }

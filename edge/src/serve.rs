@@ -184,7 +184,11 @@ async fn fetch(
             let status = CacheStatus { forwarded_status: Some(held.stored.status), stored: true, ..status };
             let showing = Showing { age: held.stored.age.current(now), status, result: CacheResult::Miss };
             let own = interest.fill().take_fields();
-            respond::stored(ask, &held, &showing, Some(interest)).map(|answer| answer.with(own)).ok_or(Anew::Alone)
+            match respond::stored(ask, &held, &showing, Some(interest)) {
+                // It was asked for and came to nothing, before anything of it was sent on.
+                None if held.is_cut() => Ok(respond::failed(StatusCode::BAD_GATEWAY, status, "origin-body")),
+                shown => shown.map(|answer| answer.with(own)).ok_or(Anew::Alone),
+            }
         }
         Outcome::Freshened(Freshened { held, stays }) => {
             let age = held.stored.age.current(now);

@@ -204,9 +204,10 @@ impl Lease {
 }
 
 impl OriginBody {
-    /// Reads on as long as something comes within `patience`. The request's expectation is told when it is over.
-    pub fn new(incoming: Incoming, patience: Duration, lease: Lease, expectation: Option<Expectation>) -> Self {
-        let mut body = Self { incoming, stall: Stall::new(patience), lease: Some(lease), expectation };
+    /// Reads on as long as something comes within `patience`. The request's expectation is told when it is over. Without a lease its
+    /// connection is not used again.
+    pub fn new(incoming: Incoming, patience: Duration, lease: Option<Lease>, expectation: Option<Expectation>) -> Self {
+        let mut body = Self { incoming, stall: Stall::new(patience), lease, expectation };
         if body.incoming.is_end_stream() {
             body.finish();
         }

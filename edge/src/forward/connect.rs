@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use hyper::client::conn::http1;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -15,9 +17,40 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::body::RequestBody;
+use super::heads::{Awaiting, Heads};
 
 /// Sends requests over one connection.
-pub type Sender = http1::SendRequest<RequestBody>;
+#[derive(Debug)]
+pub struct Sender {
+    requests: http1::SendRequest<RequestBody>,
+    awaiting: Awaiting,
+}
+
+impl Sender {
+    /// Sends a request; the error has it back if nothing of it was sent.
+    pub async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+        self.awaiting.head();
+        self.requests.try_send_request(request).await
+    }
+
+    /// Waits until the next request can be sent, or never can.
+    pub async fn ready(&mut self) -> hyper::Result<()> {
+        self.requests.ready().await
+    }
+
+    /// Whether it can be sent now.
+    pub fn is_ready(&self) -> bool {
+        self.requests.is_ready()
+    }
+
+    /// Whether it never can.
+    pub fn is_closed(&self) -> bool {
+        self.requests.is_closed()
+    }
+}
 
 /// The largest response head, and the most of a body that is read at once.
 const READ_BUFFER: usize = 64 * 1024;
@@ -134,13 +167,15 @@ async fn handshake<S>(stream: S, address: SocketAddr) -> Result<Sender, ConnectE
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let handshake = http1::Builder::new().max_buf_size(READ_BUFFER).handshake(TokioIo::new(stream)).await;
-    let (sender, connection) = handshake.map_err(|source| ConnectError::Handshake { address, source })?;
+    let awaiting = Awaiting::default();
+    let stream = TokioIo::new(Heads::of(stream, awaiting.clone()));
+    let handshake = http1::Builder::new().max_buf_size(READ_BUFFER).handshake(stream).await;
+    let (requests, connection) = handshake.map_err(|source| ConnectError::Handshake { address, source })?;
     tokio::spawn(async move {
         // Whoever waits for a response or a body hears of the same failure there.
         if let Err(error) = connection.await {
             tracing::debug!(%address, %error, "connection to an origin ended");
         }
     });
-    Ok(sender)
+    Ok(Sender { requests, awaiting })
 }

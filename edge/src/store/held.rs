@@ -123,6 +123,11 @@ impl Held {
         Arc::strong_count(&whole.blocks) > 1 || Arc::strong_count(&self.hold) > 1
     }
 
+    /// Whether its body broke off while it arrived.
+    pub fn is_cut(&self) -> bool {
+        matches!(&self.content, Content::Arriving { recording, .. } if recording.is_cut())
+    }
+
     /// The length of the whole body, if it is known.
     pub fn length(&self) -> Option<u64> {
         self.content.length()

@@ -113,6 +113,11 @@ impl Recording {
         state.wake_all();
     }
 
+    /// Whether the rest will not come.
+    pub fn is_cut(&self) -> bool {
+        matches!(self.state.lock().end, Some(End::Cut))
+    }
+
     /// From here on blocks are held only until every reader has taken them.
     pub fn stop_keeping(&self) {
         let mut state = self.state.lock();

@@ -24,6 +24,7 @@ mod logging;
 mod metrics;
 mod owners;
 mod interim;
+mod lying_origins;
 mod patience;
 mod poison;
 mod protocols;
