@@ -3,9 +3,12 @@
 //! hyper is lenient where RFC 9112 lets a recipient be: lines may end in a bare LF, and of `Content-Length` beside `Transfer-Encoding` it
 //! keeps one. Whoever stands before this edge may have read the same bytes otherwise, so such heads are refused. This follows heads and
 //! bodies as hyper does; where a body's framing is not plain, it stops looking, for what hyper and head policy then say ends the connection
-//! anyway. What they would let pass is refused here: a length that is said twice, of which hyper keeps one, and a bare LF in trailers.
+//! anyway. What they would let pass is refused here: a length that is said twice, of which hyper keeps one, a bare LF in trailers, and
+//! lines without end, which a size of many zeros can be. hyper calls every head that is too large by one name; a target has its own.
 
-/// Lines longer than this are refused for their length elsewhere.
+/// Where a request line holds a target that head policy finds too long, whatever comes after.
+const LONGEST_REQUEST_LINE: usize = 9 * 1024;
+/// hyper refuses heads before a line of them is as long as this.
 const LONGEST_LINE: usize = 64 * 1024;
 /// What is kept of the line buffer between requests.
 const KEPT: usize = 512;
@@ -48,6 +51,23 @@ enum Said<T> {
     Unclearly,
 }
 
+/// What must not be passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unfit {
+    /// The place of its first byte among those that were followed.
+    pub(super) at: usize,
+    pub(super) why: Why,
+}
+
+/// Why it must not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// It could be understood in two ways.
+    Unclear,
+    /// It goes on with a target that is too long already (RFC 9112 §3).
+    TargetTooLong,
+}
+
 /// What a line means for what follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
@@ -63,15 +83,22 @@ impl Default for Framing {
 }
 
 impl Framing {
-    /// Follows the next bytes; the error is the place of one that must not be passed on.
-    pub(super) fn follow(&mut self, bytes: &[u8]) -> Result<(), usize> {
+    /// Whether all requests that have begun have ended, as far as bytes say.
+    pub(super) fn is_between(&self) -> bool {
+        self.state == State::Head && self.line.is_empty() && !self.head.has_request_line
+    }
+
+    /// Follows the next bytes.
+    pub(super) fn follow(&mut self, bytes: &[u8]) -> Result<(), Unfit> {
         let mut rest = bytes;
         while !rest.is_empty() {
             rest = match self.state {
                 State::Unwatched => return Ok(()),
                 State::Content(left) => self.skip(rest, left, State::Head, State::Content),
                 State::Chunk(left) => self.skip(rest, left, State::ChunkEnd, State::Chunk),
-                _ => self.follow_line(rest).map_err(|within| bytes.len() - rest.len() + within)?,
+                _ => self
+                    .follow_line(rest)
+                    .map_err(|Unfit { at, why }| Unfit { at: bytes.len() - rest.len() + at, why })?,
             };
         }
         Ok(())
@@ -85,11 +112,17 @@ impl Framing {
     }
 
     /// One line, or as much of it as there is.
-    fn follow_line<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], usize> {
+    fn follow_line<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], Unfit> {
+        let before = self.line.len();
         let end = bytes.iter().position(|byte| *byte == b'\n');
         self.line.extend_from_slice(bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default());
-        if self.line.len() > LONGEST_LINE {
-            self.state = State::Unwatched;
+        let (longest, why) = if self.state == State::Head && !self.head.has_request_line {
+            (LONGEST_REQUEST_LINE, Why::TargetTooLong)
+        } else {
+            (LONGEST_LINE, Why::Unclear)
+        };
+        if self.line.len() > longest {
+            return Err(Unfit { at: longest.saturating_sub(before), why });
         }
         let Some(end) = end else { return Ok(&[]) };
         let line = std::mem::take(&mut self.line);
@@ -103,7 +136,7 @@ impl Framing {
         self.line.clear();
         self.line.shrink_to(KEPT);
         match verdict {
-            Line::Refused => return Err(end),
+            Line::Refused => return Err(Unfit { at: end, why: Why::Unclear }),
             Line::Goes => {}
             Line::Then(state) => {
                 self.state = state;
@@ -200,8 +233,8 @@ mod tests {
             let (first, second) = stream.as_bytes().split_at(cut);
             let mut framing = Framing::default();
             let found = match framing.follow(first) {
-                Err(at) => Some(at),
-                Ok(()) => framing.follow(second).err().map(|at| cut + at),
+                Err(unfit) => Some(unfit.at),
+                Ok(()) => framing.follow(second).err().map(|unfit| cut + unfit.at),
             };
             assert_eq!(found, expect, "{stream:?} cut at {cut}");
         }
@@ -245,6 +278,49 @@ mod tests {
             let before = format!("{head}{lines}");
             check(&format!("{before}\n\r\nGET / HTTP/1.1\r\n"), Some(&before));
         }
+    }
+
+    #[track_caller]
+    fn check_end(stream: &str, expect: Unfit) {
+        assert_eq!(Framing::default().follow(stream.as_bytes()), Err(expect));
+        let (first, second) = stream.as_bytes().split_at(5_000);
+        let mut framing = Framing::default();
+        assert_eq!(framing.follow(first), Ok(()));
+        assert_eq!(framing.follow(second), Err(Unfit { at: expect.at - 5_000, why: expect.why }));
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_refused_before_it_has_one() {
+        let endless = |letter: &str| letter.repeat(100_000);
+        let line = format!("GET /{}", endless("x"));
+        check_end(&line, Unfit { at: LONGEST_REQUEST_LINE, why: Why::TargetTooLong });
+        let body = "PUT / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
+        for line in [endless("0"), format!("0\r\nx: {}", endless("y"))] {
+            let begun = line.len().saturating_sub(100_000 + 3) + body.len() + LONGEST_LINE;
+            check_end(&format!("{body}{line}\r\n"), Unfit { at: begun, why: Why::Unclear });
+        }
+    }
+
+    #[track_caller]
+    fn check_between(stream: &str, expect: bool) {
+        let mut framing = Framing::default();
+        framing.follow(stream.as_bytes()).expect("is fit");
+        assert_eq!(framing.is_between(), expect, "{stream:?}");
+    }
+
+    #[test]
+    fn a_connection_is_between_requests_when_the_last_byte_of_one_has_come() {
+        let head = "PUT / HTTP/1.1\r\ncontent-length: 3\r\n\r\n";
+        check_between("", true);
+        check_between("\r\n", true);
+        check_between("G", false);
+        check_between("GET / HTTP/1.1\r\n", false);
+        check_between("GET / HTTP/1.1\r\n\r\n", true);
+        check_between(head, false);
+        check_between(&format!("{head}ab"), false);
+        check_between(&format!("{head}abc"), true);
+        check_between("PUT / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n", false);
+        check_between("PUT / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", true);
     }
 
     #[test]

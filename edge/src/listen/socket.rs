@@ -1,17 +1,20 @@
-//! A viewer's TCP stream into one that marks what it does, and that can give back what was read to tell protocols apart.
+//! A viewer's TCP stream into one that marks what it does, that can give back what was read to tell protocols apart, and that lets what
+//! it says last be heard.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use edge_contract::Protocol;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
 
 use super::activity::Activity;
-use super::framing::Framing;
+use super::framing::{Framing, Unfit, Why};
 use super::outbox::Outbox;
 use crate::clock::Clock;
 
@@ -20,6 +23,12 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// No field holds a NUL, and hyper looks at a head once it has an end.
 const REFUSED: &[u8] = b"\0\r\n\r\n";
+/// A target that is too long gets an end, for head policy to find it so.
+const CUT_SHORT: &[u8] = b" HTTP/1.1\r\n\r\n";
+
+/// For how long, and for how many bytes, a viewer may go on sending what nobody reads any more.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 8 * 1024 * 1024;
 
 /// A viewer's side of a connection.
 pub struct Socket {
@@ -30,14 +39,21 @@ pub struct Socket {
     outbox: Arc<Outbox>,
     /// Follows what is read, where it is HTTP/1.
     framing: Option<Framing>,
-    refused: bool,
+    refused: Option<Why>,
+    parting: Option<Parting>,
+}
+
+/// What is left to do for a connection after the last byte to its viewer.
+struct Parting {
+    over: Pin<Box<Sleep>>,
+    left: usize,
 }
 
 impl Socket {
     /// Wraps a stream that was just accepted.
     pub fn new(stream: TcpStream, activity: Arc<Activity>, clock: Clock) -> Self {
         let outbox = Arc::default();
-        Self { stream, unread: BytesMut::new(), activity, clock, outbox, framing: None, refused: false }
+        Self { stream, unread: BytesMut::new(), activity, clock, outbox, framing: None, refused: None, parting: None }
     }
 
     /// What is to be written between the responses.
@@ -72,11 +88,14 @@ impl Socket {
     fn guard(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
         let Some(framing) = &mut self.framing else { return };
         let read = buf.filled().get(before..).unwrap_or_default();
-        let Err(at) = framing.follow(read) else { return };
+        let Err(Unfit { at, why }) = framing.follow(read) else { return };
         buf.set_filled(before + at);
-        self.unread = BytesMut::from(REFUSED);
+        self.unread = BytesMut::from(match why {
+            Why::Unclear => REFUSED,
+            Why::TargetTooLong => CUT_SHORT,
+        });
         self.framing = None;
-        self.refused = true;
+        self.refused = Some(why);
         self.give_back(buf);
     }
 
@@ -96,8 +115,10 @@ impl AsyncRead for Socket {
         match (this.unread.is_empty(), this.refused) {
             (false, _) => this.give_back(buf),
             // Behind what was refused there is nothing that anyone should see.
-            (true, true) => return Poll::Ready(Ok(())),
-            (true, false) => ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?,
+            (true, Some(Why::Unclear)) => return Poll::Ready(Ok(())),
+            // Nor behind what got an end, but that is a request: its viewer has not left before it is answered.
+            (true, Some(Why::TargetTooLong)) => return Poll::Pending,
+            (true, None) => ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?,
         }
         if buf.filled().len() > before && this.activity.awaits_head() {
             this.activity.head_begins(this.clock.now().monotonic);
@@ -153,7 +174,86 @@ impl AsyncWrite for Socket {
         Pin::new(&mut this.stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.parting.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+        }
+        if this.may_be_sending() { this.poll_part(cx).map(Ok) } else { Poll::Ready(Ok(())) }
+    }
+}
+
+impl Socket {
+    /// Whether a request has begun whose end has not come.
+    fn may_be_sending(&self) -> bool {
+        self.refused.is_some() || self.framing.as_ref().is_some_and(|framing| !framing.is_between())
+    }
+
+    /// RFC 9112 §9.6: to close while a viewer still sends resets the connection, and takes from it the response that says why.
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let parting = self
+            .parting
+            .get_or_insert_with(|| Parting { over: Box::pin(tokio::time::sleep(LINGER)), left: LINGER_BYTES });
+        if parting.over.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut scratch = [0; 4 * 1024];
+        while parting.left > 0 {
+            let mut buf = ReadBuf::new(&mut scratch);
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => parting.left = parting.left.saturating_sub(buf.filled().len()),
+                _ => break,
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A viewer that has written this, and the edge's side, which has read it.
+    async fn having_read(written: &str) -> (TcpStream, Socket) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let mut viewer = TcpStream::connect(listener.local_addr().expect("is bound")).await.expect("is queued");
+        let (stream, _) = listener.accept().await.expect("is there");
+        viewer.write_all(written.as_bytes()).await.expect("is taken");
+        let mut socket = Socket::new(stream, Arc::default(), Clock::standing());
+        assert_eq!(socket.spoken().await.expect("is told"), Protocol::HTTP1);
+        let mut read = vec![0; written.len()];
+        socket.read_exact(&mut read).await.expect("is read");
+        (viewer, socket)
+    }
+
+    /// How long it takes to part from a viewer.
+    async fn parting(mut socket: Socket) -> Duration {
+        let began = Clock::deadline(Duration::ZERO);
+        socket.shutdown().await.expect("in order");
+        began.elapsed()
+    }
+
+    const HALF: &str = "PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nabc";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_viewer_that_may_still_be_sending_has_two_seconds_to_hear_the_last_word() {
+        let (_viewer, socket) = having_read(HALF).await;
+        assert_eq!(parting(socket).await, LINGER);
+    }
+
+    #[tokio::test]
+    async fn a_viewer_that_leaves_is_not_waited_for() {
+        let (viewer, socket) = having_read(HALF).await;
+        drop(viewer);
+        assert!(parting(socket).await < LINGER);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_viewer_that_has_sent_whole_requests_is_parted_from_at_once() {
+        let (_viewer, socket) = having_read("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        assert_eq!(parting(socket).await, Duration::ZERO);
     }
 }

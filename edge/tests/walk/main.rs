@@ -1,6 +1,7 @@
 //! The whole edge against scripted origins, over real sockets: each test is a sentence about what a viewer or an origin sees.
 
 mod edge;
+mod frames;
 mod origin;
 mod program;
 
@@ -24,7 +25,9 @@ mod logging;
 mod metrics;
 mod owners;
 mod interim;
+mod lying_http2;
 mod lying_origins;
+mod lying_viewers;
 mod patience;
 mod poison;
 mod protocols;
