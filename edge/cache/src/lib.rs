@@ -11,6 +11,8 @@
 //! it asks for, [`invalidation`] says whether a stored response may still be used, [`reuse`] what to do with it, [`forwarding`] what an
 //! origin is sent, [`answer`] whether its response can be trusted, [`storing`] whether it is kept, [`validation`] what a 304 does, [`overwriting`] what a write makes void,
 //! [`cache_status`] how all of it is told.
+//! response can be trusted, [`trailers`] what may stand behind a body, [`storing`] whether it is kept, [`validation`] what a 304 does,
+//! [`overwriting`] what a write makes void, [`cache_status`] how all of it is told.
 //! Guarantees: synchronous, no clock, no store, no socket, no panic on any input; the same arguments give the same verdict.
 //! Assumptions: `now` is a [`Moment`] of one process; header fields are those that `http` accepts.
 //! Errors: what an edge must refuse is a value with a status and a reason ([`Refusal`]); nothing else fails.
@@ -51,6 +53,7 @@ pub mod storing;
 pub mod terms;
 #[cfg(test)]
 mod testing;
+pub mod trailers;
 pub mod validation;
 pub mod vary;
 

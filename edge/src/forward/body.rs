@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use edge_cache::trailers;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use thiserror::Error;
@@ -155,13 +156,23 @@ fn poll_incoming(
     match Pin::new(incoming).poll_frame(cx) {
         Poll::Ready(frame) => {
             stall.moved();
-            Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)))
+            Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)).and_then(with_fit_trailers))
         }
         Poll::Pending => {
             ready!(stall.poll_over(cx));
             Poll::Ready(Some(Err(BodyError::Stalled(stall.limit))))
         }
     }
+}
+
+/// Nothing comes behind trailers, so a body whose trailers are none of them fit ends instead.
+fn with_fit_trailers(frame: Result<Frame<Bytes>, BodyError>) -> Option<Result<Frame<Bytes>, BodyError>> {
+    let fields = match frame.map(Frame::into_trailers) {
+        Err(error) => return Some(Err(error)),
+        Ok(Err(frame)) => return Some(Ok(frame)),
+        Ok(Ok(fields)) => trailers::passing(&fields),
+    };
+    (!fields.is_empty()).then(|| Ok(Frame::trailers(fields)))
 }
 
 /// A response's body as it comes from an origin. Read to its end, it gives its connection back; dropped earlier, it closes it.
