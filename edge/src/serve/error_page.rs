@@ -12,7 +12,10 @@ use crate::respond::Answer;
 /// Shows the site's page in place of an error of the origin. A page that fails itself leaves the error as it is: it has no page.
 pub(super) async fn in_place(edge: &Arc<Edge>, ask: &Arc<Ask>, error: Answer) -> Answer {
     let rules = &ask.route.site.site.error_responses;
-    let Some(page) = error_pages::page_for(rules, error.response.status()) else { return error };
+    // What the cache has no word for, the edge refused by itself.
+    let Some(page) = error.status.and_then(|_| error_pages::page_for(rules, error.response.status())) else {
+        return error;
+    };
     match fetched(edge, ask, &page).await {
         Some(answer) => joined(error, answer, page.status),
         None => error,

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use edge_contract::{Behavior, EdgeConfig, ErrorResponse, Methods, Origin as Source, Ttl};
+use edge_contract::{Behavior, EdgeConfig, ErrorResponse, Methods, Origin as Source, Ttl, ViewerControls};
 use http::{Method, StatusCode};
 
 use crate::edge::{Edge, address, config, request, until, with_text};
@@ -147,15 +147,20 @@ async fn an_error_that_nobody_reads_is_stored_all_the_same() {
 #[tokio::test]
 async fn what_the_edge_refuses_by_itself_is_no_error_of_the_origin() {
     let origin = failing("404 Not Found", "").await;
-    let mut config = ruled(origin.address, vec![rule(405, Some(("/pages/405", Some(200))), None)]);
+    let rules = [405, 504].map(|code| rule(code, Some(("/pages/sorry", Some(200))), None)).to_vec();
+    let mut config = ruled(origin.address, rules);
     config.sites[0].behaviors[0].methods = Methods::ReadOnly;
+    config.sites[0].behaviors[0].viewer_controls = ViewerControls::Respect;
     let edge = Edge::start(config).await;
     let refused = edge.send(request(Method::POST, "/a")).await;
-    assert_eq!(
-        (refused.status, refused.cache_status()),
-        (StatusCode::METHOD_NOT_ALLOWED, "kubefront; detail=method-not-allowed")
-    );
-    assert_eq!(origin.reads(), 0);
+    assert_eq!(refused.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(refused.cache_status(), "kubefront; detail=method-not-allowed");
+    edge.get("/pages/sorry").await;
+    let mut viewer = request(Method::GET, "/a");
+    viewer.headers_mut().insert("cache-control", "only-if-cached".parse().expect("a value"));
+    let refused = edge.send(viewer).await;
+    assert_eq!(refused.status, StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!((refused.cache_status(), origin.reads()), ("kubefront; detail=only-if-cached", 1));
 }
 
 #[tokio::test]
