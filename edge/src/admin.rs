@@ -1,4 +1,4 @@
-//! Health, readiness and metrics, on a port of their own.
+//! Health, readiness, metrics and explanations, on a port of their own.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,10 +13,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::explain;
 use crate::live::Phase;
 use crate::process::Edge;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const JSON: &str = "application/json";
 /// Kubelet, Prometheus and a person: more connections than this are a mistake.
 const CONNECTIONS: usize = 64;
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
@@ -61,7 +63,16 @@ pub fn answer<B>(edge: &Edge, request: &Request<B>) -> Response<Full<Bytes>> {
             Ok(text) => with_type(StatusCode::OK, text, OPENMETRICS),
             Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
         },
-        _ => plain(StatusCode::NOT_FOUND, "/healthz, /readyz, /metrics\n"),
+        "/explain" => explanation(edge, request.uri().query()),
+        _ => plain(StatusCode::NOT_FOUND, "/healthz, /readyz, /metrics, /explain?url=…\n"),
+    }
+}
+
+/// What would become of a request, by [`explain`].
+fn explanation(edge: &Edge, query: Option<&str>) -> Response<Full<Bytes>> {
+    match explain::question(query) {
+        Ok(request) => with_type(StatusCode::OK, format!("{:#}\n", explain::answer(edge, request)), JSON),
+        Err(wrong) => plain(StatusCode::BAD_REQUEST, &format!("{wrong}\n")),
     }
 }
 

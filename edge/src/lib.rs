@@ -46,6 +46,7 @@ pub mod purge;
 pub mod admin;
 pub mod clock;
 pub mod drain;
+pub mod explain;
 pub mod metrics;
 pub mod process;
 pub mod settings;

@@ -67,6 +67,11 @@ impl Purge {
         admission
     }
 
+    /// What [`Purge::admits`] would say, without remembering that it was asked.
+    pub fn would_admit(&self, key: &CacheKey, held: &Held) -> Admission {
+        self.ledger.read().admits(held.stored.label, held.checked(), key.target())
+    }
+
     /// The same for a read that is still under way.
     pub fn admits_read(&self, key: &CacheKey, label: Label) -> bool {
         self.ledger.read().admits(label, Stamp::default(), key.target()).is_admitted()

@@ -14,7 +14,7 @@ pub struct Settings {
     #[arg(long, env = "KUBEFRONT_LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
 
-    /// Where /healthz, /readyz and /metrics answer.
+    /// Where /healthz, /readyz, /metrics and /explain answer.
     #[arg(long, env = "KUBEFRONT_ADMIN", default_value = "0.0.0.0:9090")]
     pub admin: SocketAddr,
 

@@ -89,6 +89,11 @@ impl Store {
         self.shard(key).and_then(|shard| shard.lock().lookup(key))
     }
 
+    /// The same without a use counted for them: what looks on must not keep what nobody asks for.
+    pub fn peek(&self, key: &CacheKey) -> Option<Variants> {
+        self.shard(key).and_then(|shard| shard.lock().peek(key))
+    }
+
     /// Takes a whole response in. `admit` is asked while nothing else can touch its key; what it refuses stays out.
     pub fn insert(&self, key: &CacheKey, held: Arc<Held>, admit: impl FnOnce(&Held) -> bool) -> Displaced {
         let Some(mut shard) = self.shard(key).map(Mutex::lock) else { return Displaced::default() };

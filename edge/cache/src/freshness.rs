@@ -134,7 +134,7 @@ fn bounded(terms: &Terms, ttl: Ttl) -> Lifetime {
 }
 
 /// §4.2.2: a tenth of the time that it had not changed for, where the owner wants that.
-fn unchanged(terms: &Terms, ttl: Ttl) -> Option<Duration> {
+pub(crate) fn unchanged(terms: &Terms, ttl: Ttl) -> Option<Duration> {
     let unchanged_for = terms.unchanged_for.filter(|_| ttl.heuristic == Heuristic::LastModified)?;
     Some((unchanged_for / 10).min(ASSUMED_AT_MOST))
 }

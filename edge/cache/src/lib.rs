@@ -32,6 +32,7 @@ pub mod cors;
 pub mod date;
 pub mod directives;
 pub mod error_pages;
+pub mod explain;
 pub mod forwarding;
 pub mod freshening;
 pub mod freshness;
@@ -59,7 +60,7 @@ pub mod vary;
 
 pub use cache_status::CacheStatus;
 pub use controls::Controls;
-pub use freshness::{Moment, Received};
+pub use freshness::{Lifetime, Moment, Received};
 pub use head::Refusal;
 pub use invalidation::{Admission, Label, Ledger};
 pub use key::CacheKey;

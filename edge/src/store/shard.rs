@@ -75,6 +75,11 @@ impl Shard {
         Some(Arc::clone(&slot.variants))
     }
 
+    /// The same, and nothing counted.
+    pub fn peek(&self, key: &CacheKey) -> Option<Variants> {
+        self.index.get(key).map(|slot| Arc::clone(&slot.variants))
+    }
+
     /// Takes a response in, in place of the variant that the same requests select.
     pub fn insert(&mut self, key: &CacheKey, new: Arc<Held>) -> Displaced {
         let Some(slot) = self.index.get(key) else {

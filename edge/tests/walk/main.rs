@@ -16,6 +16,7 @@ mod draining;
 mod epochs;
 mod error_pages;
 mod expectations;
+mod explain;
 mod failures;
 mod freshening;
 mod headers;

@@ -1,0 +1,117 @@
+//! What an edge says would become of a request, and that saying so changes nothing.
+
+use edge_contract::{Cors, Header, Key, Methods, ResponseHeaders, Scope};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::edge::{Edge, config, request};
+use crate::origin::{Origin, nobody};
+
+async fn explained(edge: &Edge, query: &str) -> Value {
+    let reply = edge.admin(&format!("/explain?{query}")).await;
+    assert_eq!((reply.status, reply.header("content-type")), (StatusCode::OK, Some("application/json")), "{reply:?}");
+    serde_json::from_str(&reply.body).expect("is JSON")
+}
+
+#[tokio::test]
+async fn the_example_of_the_documents_is_what_an_edge_says() {
+    let fields = "content-type: text/html\r\ncache-control: max-age=60\r\netag: \"v1\"\r\nvary: accept-language\r\n";
+    let origin = Origin::numbered(fields).await;
+    let mut config = config(origin.address);
+    config.sites[0].behaviors[0].ttl.max = 30;
+    config.sites[0].behaviors[0].ttl.default = 30;
+    let edge = Edge::start(config).await;
+    edge.begin_log();
+    edge.get("/a/../index.html?page=2").await;
+    edge.skip(12);
+    let said = explained(&edge, "url=http://shop.test/index.html%3Fpage=2&header=accept-language:de").await;
+    let document = include_str!("../../../docs/explain.md");
+    let example = document.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let example: Value = serde_json::from_str(example).expect("is JSON");
+    assert_eq!(said, example, "docs/explain.md should show:\n{said:#}");
+}
+
+#[tokio::test]
+async fn explaining_asks_stores_counts_and_remembers_nothing() {
+    let origin = Origin::numbered("").await;
+    let edge = Edge::start(config(origin.address)).await;
+    let before = edge.admin("/metrics").await.body;
+    for _ in 0..3 {
+        assert_eq!(explained(&edge, "url=/a").await["verdict"]["does"], "ask the origin");
+    }
+    assert_eq!((origin.reads(), edge.live().store().responses(), edge.admin("/metrics").await.body), (0, 0, before));
+    edge.get("/a").await;
+    let before = edge.admin("/metrics").await.body;
+    assert_eq!(explained(&edge, "url=/a").await["verdict"]["does"], "answer from the store");
+    assert_eq!((origin.reads(), edge.admin("/metrics").await.body), (1, before));
+}
+
+#[tokio::test]
+async fn each_verdict_is_told_with_its_clause() {
+    let origin = Origin::numbered("cache-control: max-age=10\r\netag: \"v\"\r\n").await;
+    let edge = Edge::start(config(origin.address)).await;
+    edge.begin_log();
+    let verdict = async |query: &str| {
+        let said = explained(&edge, query).await;
+        let text = |name: &str| said["verdict"][name].as_str().unwrap_or_default().to_owned();
+        (text("cacheStatus"), text("clause"))
+    };
+    assert_eq!(verdict("url=/a").await.0, "kubefront; fwd=uri-miss");
+    edge.get("/a").await;
+    let (status, clause) = verdict("url=/a").await;
+    assert_eq!((status.as_str(), clause.starts_with("RFC 9111 §4.2")), ("kubefront; hit; ttl=10", true));
+    assert_eq!(verdict("url=/a&method=POST").await.0, "kubefront; fwd=method");
+    edge.skip(11);
+    assert_eq!(verdict("url=/a").await.0, "kubefront; fwd=stale");
+    edge.get("/a").await;
+    edge.order(2, vec![Scope::Prefix("/".into())]);
+    let (status, clause) = verdict("url=/a").await;
+    assert!(
+        status == "kubefront; fwd=miss; detail=purged" || status == "kubefront; fwd=uri-miss",
+        "{status}: {clause}"
+    );
+}
+
+#[tokio::test]
+async fn refusals_and_preflights_are_told() {
+    let mut config = config(nobody().await);
+    config.sites[0].aliases = vec!["shop.test".into()];
+    let behavior = &mut config.sites[0].behaviors[0];
+    behavior.methods = Methods::ReadOnly;
+    let cors = Cors { origins: vec!["*".into()], methods: vec!["GET".into()], ..Cors::default() };
+    behavior.response_headers = ResponseHeaders { cors: Some(cors), ..ResponseHeaders::default() };
+    let edge = Edge::start(config).await;
+    let refusal = async |query: &str| explained(&edge, query).await["refusal"].clone();
+    assert_eq!(refusal("url=http://other.test/").await, json!({ "status": 421, "detail": "no-such-host" }));
+    assert_eq!(refusal("url=/..").await["status"], 400);
+    assert_eq!(refusal("url=/&method=POST").await, json!({ "status": 405, "detail": "method-not-allowed" }));
+    let preflight = "url=/&method=OPTIONS&header=origin:https://a&header=access-control-request-method";
+    assert_eq!(explained(&edge, &format!("{preflight}:GET")).await["preflight"], "granted");
+    assert_eq!(explained(&edge, &format!("{preflight}:PUT")).await["preflight"], "refused");
+    let wrong = edge.admin("/explain?method=GET").await;
+    assert_eq!((wrong.status, wrong.body.as_str()), (StatusCode::BAD_REQUEST, "url: there is none\n"));
+}
+
+#[tokio::test]
+async fn no_secret_is_ever_told() {
+    let origin = Origin::numbered("vary: cookie\r\nx-internal: 1nternal\r\n").await;
+    let mut config = config(origin.address);
+    config.sites[0].origins[0].headers = vec![Header { name: "x-origin-key".into(), value: "own3r".into() }];
+    config.sites[0].behaviors[0].key = Key { headers: vec!["authorization".into()], ..Key::default() };
+    let edge = Edge::start(config).await;
+    let mut viewer = request(Method::GET, "/a");
+    viewer.headers_mut().insert("cookie", "sid=c00kie".parse().expect("a value"));
+    viewer.headers_mut().insert("authorization", "Bearer t0ken".parse().expect("a value"));
+    edge.send(viewer).await;
+    for query in [
+        "url=/a",
+        "url=/a&header=cookie:sid=c00kie&header=authorization:Bearer+t0ken",
+        "url=/a&method=POST&header=cookie:c00kie",
+    ] {
+        let said = explained(&edge, query).await.to_string();
+        assert!(said.contains("x-origin-key"), "names are told");
+        for secret in ["c00kie", "t0ken", "own3r", "1nternal"] {
+            assert!(!said.contains(secret), "{query}: {said}");
+        }
+    }
+}
