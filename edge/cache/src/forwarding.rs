@@ -116,8 +116,11 @@ impl Outgoing<'_> {
                 headers.insert(name, value.clone());
             }
         }
-        // Not the viewer's own words: all who share the answer accept this. Without it an origin may pick any coding (RFC 9110 §12.5.3).
-        headers.entry(header::ACCEPT_ENCODING).or_insert_with(|| self.accepted.for_origin());
+        // Not the viewer's own words where codings are told apart, whatever else goes along: all who share the answer accept this. Without
+        // the field an origin may pick any coding (RFC 9110 §12.5.3).
+        if self.behavior.compress || !headers.contains_key(header::ACCEPT_ENCODING) {
+            headers.insert(header::ACCEPT_ENCODING, self.accepted.for_origin());
+        }
     }
 
     /// RFC 9112 §3.2: where there is no host to send, the field is sent empty.
@@ -311,7 +314,7 @@ mod tests {
 
     #[test]
     fn what_is_keyed_is_sent_in_the_form_it_is_keyed_in() {
-        let mut behavior = plain();
+        let mut behavior = Behavior { compress: false, ..plain() };
         behavior.key.headers = vec!["host".to_owned(), "x-a".to_owned(), "accept-encoding".to_owned()];
         behavior.key.cookies = Choice::Include(vec!["b".to_owned()]);
         behavior.forward.cookies = Forwarded::Include(vec!["a".to_owned()]);
@@ -345,6 +348,22 @@ mod tests {
             "cdn-loop: uid",
         ];
         assert_eq!(outgoing.headers(Carry::KeyedOnly, None), fields(&expect));
+    }
+
+    #[test]
+    fn where_codings_are_told_apart_none_of_the_viewers_own_words_for_them_goes_along() {
+        let viewer = testing::request("GET", "/a", Version::HTTP_11, &["accept-encoding: zstd, br"]);
+        let (origin, keyed) = (origin(fixed(), &[]), Keyed::default());
+        for (compress, expect) in [(true, "br"), (false, "zstd, br")] {
+            let mut behavior = Behavior { compress, ..plain() };
+            behavior.forward.headers = Forwarded::All;
+            let accepted = if compress { Accepted::Brotli } else { Accepted::Identity };
+            let (behavior, keyed, origin) = (&behavior, &keyed, &origin);
+            let outgoing =
+                Outgoing { viewer: &viewer, authority: None, keyed, behavior, site: "uid", origin, accepted };
+            let headers = outgoing.headers(Carry::KeyedOnly, None);
+            assert_eq!(headers.get(header::ACCEPT_ENCODING).map(HeaderValue::as_bytes), Some(expect.as_bytes()));
+        }
     }
 
     #[test]
