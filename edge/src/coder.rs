@@ -48,8 +48,11 @@ impl Coder {
     /// Begins to code a stored response for viewers like this one, unless it was begun before or no turn is free: then the next hit
     /// offers it again.
     pub fn offer(&self, live: &Live, ask: &Ask, held: &Arc<Held>) {
+        if ask.accepted == Accepted::Identity || !held.awaits_coding() {
+            return;
+        }
         let Content::Whole(whole) = &held.content else { return };
-        if ask.accepted == Accepted::Identity || held.coding().is_some() || whole.trailers.is_some() {
+        if whole.trailers.is_some() {
             return;
         }
         let stored = &held.stored;
@@ -152,6 +155,8 @@ impl Write for Bounded {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn decoded(coded: &[u8], coding: Coding) -> Vec<u8> {
@@ -188,5 +193,24 @@ mod tests {
         let lengths: Vec<usize> = pieces(Bytes::from(vec![0; 150_000])).map(|piece| piece.len()).collect();
         assert_eq!(lengths, [PIECE, PIECE, 150_000 - 2 * PIECE]);
         assert_eq!(pieces(Bytes::new()).count(), 0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn whatever_is_coded_is_what_was_there_before(
+            seed in proptest::collection::vec(any::<u8>(), 1..200),
+            times in 1_usize..200,
+            cut in 1_usize..5_000,
+        ) {
+            let body = seed.repeat(times);
+            let blocks: Vec<Bytes> = body.chunks(cut).map(Bytes::copy_from_slice).collect();
+            for coding in [Coding::Brotli, Coding::Gzip] {
+                if let Ok(coded) = code(&blocks, coding, body.len()) {
+                    prop_assert!(coded.len() < body.len());
+                    prop_assert_eq!(decoded(&coded, coding), body.clone());
+                }
+            }
+        }
     }
 }

@@ -159,13 +159,14 @@ impl Weights {
             if parts.next().is_some() {
                 return None;
             }
-            let slot = match name.to_ascii_lowercase().as_slice() {
-                b"br" => &mut weights.brotli,
+            let is = |coding: &[u8]| name.eq_ignore_ascii_case(coding);
+            let slot = match () {
+                () if is(b"br") => &mut weights.brotli,
                 // §8.4.1.3: the same, by an old name.
-                b"gzip" | b"x-gzip" => &mut weights.gzip,
-                b"identity" => &mut weights.identity,
-                b"*" => &mut weights.any,
-                _ => continue,
+                () if is(b"gzip") || is(b"x-gzip") => &mut weights.gzip,
+                () if is(b"identity") => &mut weights.identity,
+                () if is(b"*") => &mut weights.any,
+                () => continue,
             };
             // Of two opinions the more cautious.
             *slot = Some(slot.map_or(weight, |known| known.min(weight)));

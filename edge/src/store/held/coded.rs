@@ -1,7 +1,7 @@
 //! A stored response and a coded body into the stored response that stands in its place.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use edge_cache::Stored;
 use edge_cache::coding::{self, Coding};
@@ -20,6 +20,11 @@ impl Held {
         self.codable
     }
 
+    /// Whether nobody has decided yet if it is to be coded. Asked at each hit, so it costs next to nothing.
+    pub fn awaits_coding(&self) -> bool {
+        !self.coding_claimed.load(Ordering::Relaxed)
+    }
+
     /// The right to code it, which is given once.
     pub fn claim_coding(&self) -> bool {
         !self.coding_claimed.swap(true, Ordering::AcqRel)
@@ -32,7 +37,7 @@ impl Held {
         let mut coded = Self::new(self.stored.clone(), Content::Whole(whole), hold);
         // Only what viewers are shown: the origin knows its response by the strong tag and the length that it gave it.
         coding::to_coded(&mut coded.head, coding, length);
-        Self { coding: Some(coding), codable: true, ..coded }
+        Self { coding: Some(coding), codable: true, coding_claimed: AtomicBool::new(true), ..coded }
     }
 
     /// The same body under the fields of a 304. None: it was coded, and now may not be.
@@ -47,6 +52,6 @@ impl Held {
         let (whole, length) = (whole.clone(), whole.length);
         let mut freshened = Self::new(stored, Content::Whole(whole), hold);
         coding::to_coded(&mut freshened.head, coding, length);
-        Some(Self { coding: Some(coding), codable: true, ..freshened })
+        Some(Self { coding: Some(coding), codable: true, coding_claimed: AtomicBool::new(true), ..freshened })
     }
 }
