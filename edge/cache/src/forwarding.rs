@@ -116,9 +116,10 @@ impl Outgoing<'_> {
                 headers.insert(name, value.clone());
             }
         }
-        // Not the viewer's own words where codings are told apart, whatever else goes along: all who share the answer accept this. Without
-        // the field an origin may pick any coding (RFC 9110 §12.5.3).
-        if self.behavior.compress || !headers.contains_key(header::ACCEPT_ENCODING) {
+        let is_keyed = self.keyed.fields.iter().any(|(name, _)| *name == header::ACCEPT_ENCODING);
+        // Not the viewer's own words where the edge tells viewers apart by what they accept: all who share the answer accept this. Without
+        // any word an origin may pick any coding (RFC 9110 §12.5.3).
+        if !is_keyed && (self.behavior.compress || !headers.contains_key(header::ACCEPT_ENCODING)) {
             headers.insert(header::ACCEPT_ENCODING, self.accepted.for_origin());
         }
     }
@@ -310,6 +311,22 @@ mod tests {
         check(|b| b.key.headers = vec!["authorization".to_owned()], Carry::KeyedOnly, true);
         check(|b| b.forward.headers = Forwarded::All, Carry::KeyedOnly, true);
         check(|b| b.forward.headers = Forwarded::None, Carry::Everything, false);
+    }
+
+    #[test]
+    fn where_the_edge_codes_an_origin_is_told_what_all_who_share_the_answer_accept() {
+        let viewer = testing::request("GET", "/a", Version::HTTP_11, &["accept-encoding: zstd, br, gzip"]);
+        let (origin, keyed, accepted) = (origin(fixed(), &[]), Keyed::default(), Accepted::by(&viewer));
+        let told = |compress: bool| {
+            let mut behavior = plain();
+            behavior.compress = compress;
+            behavior.forward.headers = Forwarded::All;
+            let (viewer, behavior, keyed, origin) = (&viewer, &behavior, &keyed, &origin);
+            let outgoing = Outgoing { viewer, authority: None, keyed, behavior, site: "uid", origin, accepted };
+            outgoing.headers(Carry::KeyedOnly, None).get(header::ACCEPT_ENCODING).cloned()
+        };
+        assert_eq!(told(true), Some(HeaderValue::from_static("br, gzip")));
+        assert_eq!(told(false), Some(HeaderValue::from_static("zstd, br, gzip")));
     }
 
     #[test]
