@@ -20,7 +20,7 @@ NODES ?= 1
 CARGO_TEST = cargo test --workspace --locked
 WALKS = $(shell awk '/^\[/ {test = /^\[\[test/} /^name/ {name = $$3} test && /^required-features.*cluster/ {print "--test " name}' tests/Cargo.toml)
 
-.PHONY: help fmt lint test unit walks bench soak demo demo-down generate images programs cluster cluster-up cluster-down audit ci
+.PHONY: help fmt lint test unit walks bench soak demo demo-down generate kubefront images programs cluster cluster-up cluster-down audit ci
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -56,9 +56,14 @@ soak: images ## Viewers while every part is away for long, then twenty sudden de
 	.ci/with-cluster 1 cargo run --locked --package tests --features cluster --bin soak
 
 generate: programs ## Rewrite what is generated: CRDs, their copy in the chart, golden files
-	UPDATE=1 cargo test --quiet --locked --package crds --package operator
+	UPDATE=1 cargo test --quiet --locked --package crds --package operator --package cli
 	cp crds/*.yaml charts/kubefront/crds/
 	PATH="$$(cluster build):$$PATH" UPDATE=1 $(CARGO_TEST) --quiet --features tests/cluster --test chart
+
+kubefront: ## The command line, as target/bin/kubefront: serve a manifest on this machine without a cluster
+	@.ci/prepare build
+	cargo build --release --locked --package cli
+	@install -D $(CARGO_TARGET_DIR)/release/kubefront target/bin/kubefront
 
 images: cluster ## Build the images edge, operator and origin as OCI archives into target/images
 	@.ci/images

@@ -68,9 +68,10 @@ fn never_depends(manifest: &str, forbidden: &[&str]) {
 
 #[test]
 fn crates_import_only_what_lies_below_them() {
-    never_depends("crds/Cargo.toml", &["edge", "edge-contract", "edge-cache", "operator", "tokio", "hyper"]);
-    never_depends("operator/Cargo.toml", &["edge", "edge-cache", "tests"]);
-    never_depends("edge/Cargo.toml", &["crds", "operator", "kube", "k8s-openapi", "tests"]);
+    never_depends("crds/Cargo.toml", &["edge", "edge-contract", "edge-cache", "operator", "cli", "tokio", "hyper"]);
+    never_depends("operator/Cargo.toml", &["edge", "edge-cache", "cli", "tests"]);
+    never_depends("edge/Cargo.toml", &["crds", "operator", "cli", "kube", "k8s-openapi", "tests"]);
+    never_depends("cli/Cargo.toml", &["tests"]);
 }
 
 #[test]
@@ -112,7 +113,8 @@ fn files_that_decide_neither_wait_nor_call() {
 
 #[test]
 fn only_a_clock_reads_the_time() {
-    for path in files("operator/src", "rs").into_iter().chain(files("edge", "rs")).chain(files("crds/src", "rs")) {
+    let folders = ["operator/src", "edge", "crds/src", "cli/src"];
+    for path in folders.into_iter().flat_map(|folder| files(folder, "rs")) {
         if path.ends_with("clock.rs") || is_test(&path) {
             continue;
         }
@@ -142,7 +144,7 @@ fn only_their_files_write_to_the_api() {
 
 #[test]
 fn every_source_file_opens_with_what_it_turns_into_what() {
-    for folder in ["crds/src", "edge", "operator", "tests"] {
+    for folder in ["crds/src", "edge", "operator", "cli", "tests"] {
         for path in files(folder, "rs") {
             let first = read(&path).lines().next().unwrap_or_default().to_owned();
             assert!(first.starts_with("//! ") && first.len() > 20, "{} must open with a //! sentence", path.display());
@@ -152,7 +154,7 @@ fn every_source_file_opens_with_what_it_turns_into_what() {
 
 #[test]
 fn no_file_has_a_name_that_says_nothing() {
-    for path in ["crds", "edge", "operator", "tests"].into_iter().flat_map(|folder| files(folder, "rs")) {
+    for path in ["crds", "edge", "operator", "cli", "tests"].into_iter().flat_map(|folder| files(folder, "rs")) {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
         assert!(
             !["utils", "util", "common", "helpers", "helper", "types", "misc", "mod"].contains(&stem.as_str()),
@@ -164,7 +166,7 @@ fn no_file_has_a_name_that_says_nothing() {
 
 #[test]
 fn no_test_is_ignored_and_none_sleeps() {
-    for path in ["crds", "edge", "operator", "tests"].into_iter().flat_map(|folder| files(folder, "rs")) {
+    for path in ["crds", "edge", "operator", "cli", "tests"].into_iter().flat_map(|folder| files(folder, "rs")) {
         if path.ends_with("tidy.rs") {
             continue;
         }
@@ -179,7 +181,7 @@ const UNSAFE: [&str; 0] = [];
 
 #[test]
 fn unsafe_code_stands_only_where_it_is_listed() {
-    for path in ["crds", "edge", "operator", "tests"].into_iter().flat_map(|folder| files(folder, "rs")) {
+    for path in ["crds", "edge", "operator", "cli", "tests"].into_iter().flat_map(|folder| files(folder, "rs")) {
         if path.ends_with("tidy.rs") || UNSAFE.iter().any(|listed| path.ends_with(listed)) {
             continue;
         }

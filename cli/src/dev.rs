@@ -1,0 +1,252 @@
+//! Manifests into an edge on this machine that follows them: what an operator and its edge do, in one process, without a cluster.
+//!
+//! Flow: files → [`Kept`] → [`decide`] → [`Live`](edge::live::Live); every half second the files are looked at again.
+//! Guarantees: requests are answered by the edge's own code, a mistake takes down nothing that serves, and whatever is wrong is
+//! said once for each time that a file changes.
+//! Errors: an address that cannot be listened on, and files in which nothing can be served, end it.
+
+mod admin;
+mod invalidations;
+mod log;
+mod orders;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge::clock::Clock;
+use edge::process::{self, Edge, StartError};
+use edge::settings::{OperatorSettings, Settings};
+use edge_contract::{CONTRACT, EdgeConfig, Site};
+use operator::cluster::{Cluster, LocalOrigins};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::MissedTickBehavior;
+
+use crate::arguments::Dev;
+use crate::cluster::cluster;
+use crate::complaint::Complaint;
+use crate::files::{Files, Texts};
+use crate::place::{Assume, Placed, Places};
+use crate::serving::{Around, Memory, Served, decide};
+use crate::world::{Kept, World};
+use crate::{Outcome, say};
+use admin::{Admin, nobody, responses};
+use invalidations::{Fired, site_of};
+use orders::{EPOCH, Orders};
+use watch::Watch;
+
+/// How often the files are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// As many connections of viewers as one person's tools open.
+const CONNECTIONS: usize = 1_024;
+
+/// Serves until SIGTERM or SIGINT.
+pub fn run(dev: &Dev) -> Result<Outcome, String> {
+    let runtime = Builder::new_multi_thread().enable_all().build().map_err(|error| format!("starting: {error}"))?;
+    let outcome = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(|error| format!("signals: {error}"))?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| format!("signals: {error}"))?;
+        tokio::select! {
+            outcome = serve(dev) => outcome,
+            _ = terminate.recv() => Ok(Outcome::Well),
+            _ = interrupt.recv() => Ok(Outcome::Well),
+        }
+    });
+    // Nobody waits for what a person has ended.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn serve(dev: &Dev) -> Result<Outcome, String> {
+    log::begin(dev.log_format);
+    let settings = settings(dev);
+    let files = Files::named(&dev.manifests.files);
+    let texts = files.read();
+    let mut watch = Watch::from(texts.clone());
+    let mut session = Session::new(dev, &settings);
+    let first = session.look(&texts);
+    if session.sites.is_empty() {
+        session.act(first).await;
+        eprintln!("nothing here can be served");
+        return Ok(Outcome::Found);
+    }
+    let (viewer_socket, viewers) = process::bind(settings.listen).await.map_err(|error| told(&error))?;
+    let (admin_socket, admin) = process::bind(settings.admin).await.map_err(|error| told(&error))?;
+    process::serve(&session.edge, viewer_socket, &settings);
+    tokio::spawn(admin::run(Arc::new(session.admin()), admin_socket));
+    session.act(first).await;
+    eprintln!("viewers: http://{viewers}  admin: http://{admin}");
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let files = files.clone();
+        let read = tokio::task::spawn_blocking(move || files.read()).await;
+        if let Some(texts) = read.ok().and_then(|texts| watch.look(texts)) {
+            let look = session.look(&texts);
+            session.act(look).await;
+        }
+    }
+}
+
+/// An edge's settings, without an operator.
+fn settings(dev: &Dev) -> Settings {
+    Settings {
+        listen: dev.listen,
+        admin: dev.admin,
+        config: None,
+        cache_memory: dev.cache_memory.saturating_mul(1024 * 1024),
+        max_connections: CONNECTIONS,
+        drain_accept: 0,
+        drain_limit: 0,
+        access_log: true,
+        operator: OperatorSettings::default(),
+    }
+}
+
+fn told(error: &StartError) -> String {
+    let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
+    format!("{error}{source}")
+}
+
+/// Everything that is remembered from one look at the files to the next.
+struct Session {
+    edge: Arc<Edge>,
+    orders: Arc<Orders>,
+    namespace: String,
+    around: Around,
+    kept: Kept,
+    memory: Memory,
+    fired: Fired,
+    sites: Vec<Site>,
+    revision: u64,
+    /// What was said of each Distribution, and what of the files: said again only when it is something else.
+    said: BTreeMap<String, String>,
+    complaints: Vec<Complaint>,
+}
+
+/// What one look at the files came to.
+struct Look {
+    world: World,
+    served: Vec<Served>,
+    complaints: Vec<Complaint>,
+}
+
+impl Session {
+    fn new(dev: &Dev, settings: &Settings) -> Self {
+        let local_origins = if dev.here.allow_local_origins { LocalOrigins::Allowed } else { LocalOrigins::Forbidden };
+        let namespace = dev.manifests.namespace.clone();
+        let edge = process::assemble(settings, Clock::system());
+        Self {
+            orders: Arc::new(Orders::begin(edge.live.clone())),
+            around: Around {
+                places: Places::of(&dev.here.service, &dev.here.ingress, &namespace),
+                assume: Assume::Everything,
+                cluster: Arc::new(Cluster { local_origins, ..cluster("") }),
+            },
+            edge,
+            namespace,
+            kept: Kept::default(),
+            memory: Memory::default(),
+            fired: Fired::default(),
+            sites: Vec::new(),
+            revision: 0,
+            said: BTreeMap::new(),
+            complaints: Vec::new(),
+        }
+    }
+
+    fn admin(&self) -> Admin {
+        Admin { edge: Arc::clone(&self.edge), orders: Arc::clone(&self.orders), namespace: self.namespace.clone() }
+    }
+
+    /// Serves what the files say now.
+    fn look(&mut self, texts: &Texts) -> Look {
+        let (world, mut complaints) = self.kept.take(texts, &self.namespace);
+        let (served, found) = decide(&world, &mut self.memory, &self.around);
+        complaints.extend(found);
+        complaints.extend(self.configure(&served).err().map(|error| Complaint::about(&"these files".into(), error)));
+        Look { world, served, complaints }
+    }
+
+    /// Removes what is to be removed with it, and says what is new. The edge runs by now: it is what removes.
+    async fn act(&mut self, look: Look) {
+        let Look { world, served, mut complaints } = look;
+        for one in served.iter().filter(|one| one.flush) {
+            let done = self.orders.flush(&one.site.id).await;
+            eprintln!("contentVersion of {} changed: {} removed", one.site.name, responses(done.removed));
+        }
+        complaints.extend(self.invalidate(&world).await);
+        self.tell(&world, &served, &complaints);
+    }
+
+    /// Serves other sites, if they are others.
+    fn configure(&mut self, served: &[Served]) -> Result<(), String> {
+        let sites: Vec<Site> = served.iter().map(|one| one.site.clone()).collect();
+        if sites == self.sites || sites.is_empty() {
+            return Ok(());
+        }
+        let revision = self.revision + 1;
+        let config = EdgeConfig { contract: CONTRACT, epoch: EPOCH, revision, sites: sites.clone() };
+        self.edge.live.take_config(config)?;
+        (self.revision, self.sites) = (revision, sites);
+        Ok(())
+    }
+
+    /// Carries out the Invalidations that are due.
+    async fn invalidate(&mut self, world: &World) -> Vec<Complaint> {
+        let (due, mut complaints) = self.fired.due(&world.invalidations);
+        for one in due {
+            let (site, distribution) = site_of(&one.object);
+            if self.orders.serves(&site) {
+                admin::carry_out(&self.orders, &one).await;
+            } else {
+                complaints.push(one.complaint("spec.distributionRef.name", nobody(&distribution)));
+            }
+        }
+        complaints
+    }
+
+    /// Says what is new of all this.
+    fn tell(&mut self, world: &World, served: &[Served], complaints: &[Complaint]) {
+        let texts: BTreeMap<_, _> = served.iter().map(|one| (one.site.name.clone(), description(one))).collect();
+        for (name, text) in &texts {
+            if self.said.get(name) != Some(text) {
+                eprint!("{text}");
+            }
+        }
+        if served.is_empty() && !self.sites.is_empty() {
+            eprintln!("no Distribution is left in the files: what served last serves on");
+        }
+        self.said = texts;
+        let specs = world.distributions.iter().map(|(key, one)| (key.namespace.as_str(), &one.object.spec));
+        let unused = self.around.places.unused(specs);
+        let unused = unused.into_iter().map(|text| Complaint::about(&"command line".into(), text));
+        let all: Vec<_> = complaints.iter().cloned().chain(world.skipped.iter().cloned()).chain(unused).collect();
+        if all != self.complaints {
+            say(&all);
+        }
+        if complaints.is_empty() && self.complaints.iter().any(|before| !all.contains(before)) {
+            eprintln!("all is well again");
+        }
+        self.complaints = all;
+    }
+}
+
+/// One Distribution, for people: for which hosts, and where its origins are.
+fn description(served: &Served) -> String {
+    let site = &served.site;
+    let hosts = if site.aliases.is_empty() { "every Host".to_owned() } else { site.aliases.join(", ") };
+    let mut text = format!("serving {} ({}) generation {} for {hosts}\n", site.name, served.file, site.generation);
+    for Placed { origin, what, address } in &served.placed {
+        let at = address.as_deref().filter(|address| *address != what);
+        let at = at.map_or_else(String::new, |address| format!(" at {address}"));
+        let nowhere = if address.is_none() { ", nowhere: 503" } else { "" };
+        let _ = writeln!(text, "  {origin}: {what}{at}{nowhere}");
+    }
+    text
+}

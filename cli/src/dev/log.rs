@@ -1,0 +1,173 @@
+//! What the edge logs into lines for a person: one for each request on standard output, the rest on standard error.
+
+use std::collections::BTreeMap;
+use std::fmt::{Debug, Write as _};
+use std::io::{IsTerminal, Write as _};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::arguments::LogFormat;
+use crate::clock;
+
+/// Where the edge logs requests.
+const ACCESS: &str = "access";
+
+/// Begins to log.
+pub fn begin(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    match format {
+        LogFormat::Json => tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).init(),
+        LogFormat::Text => tracing_subscriber::registry().with(filter).with(Lines { colour: wants_colour() }).init(),
+    }
+}
+
+/// <https://no-color.org>: any value but an empty one.
+fn wants_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stdout().is_terminal()
+}
+
+struct Lines {
+    colour: bool,
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        if event.metadata().target() == ACCESS {
+            let line = access(&fields, &clock::time_of_day(), self.colour);
+            // Whoever read this has left; that is no reason to stop serving.
+            let _ = writeln!(std::io::stdout(), "{line}");
+        } else if *event.metadata().level() <= Level::WARN {
+            let _ = writeln!(std::io::stderr(), "{}", remark(&fields));
+        }
+    }
+}
+
+/// What an event says.
+#[derive(Debug, Default)]
+struct Fields(BTreeMap<&'static str, String>);
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name(), value.to_owned());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.insert(field.name(), format!("{value:?}"));
+    }
+}
+
+impl Fields {
+    fn get(&self, name: &str) -> &str {
+        self.0.get(name).map(String::as_str).unwrap_or_default()
+    }
+}
+
+/// A request: time, status, what the cache did, how long it stays fresh and how old it is, what was asked for, and how long
+/// it took.
+fn access(fields: &Fields, time: &str, colour: bool) -> String {
+    let (status, cache) = (fields.get("status"), fields.get("cache"));
+    let (begin, end) = if colour { paint(status) } else { ("", "") };
+    let seconds: f64 = fields.get("seconds").parse().unwrap_or_default();
+    let mut line = format!(
+        "{time}  {begin}{:<3}  {:<11}{end}  {:<20}  {} {}  {:.1} ms",
+        or_none(status),
+        or_none(cache),
+        freshness(fields),
+        fields.get("method"),
+        fields.get("path"),
+        seconds * 1_000.0,
+    );
+    for why in [fields.get("fwd"), fields.get("detail")].into_iter().filter(|why| !why.is_empty()) {
+        let _ = write!(line, "  {why}");
+    }
+    if fields.get("complete") == "false" {
+        line.push_str("  (cut off)");
+    }
+    line
+}
+
+/// A viewer that left before there was a head leaves nothing to say.
+fn or_none(text: &str) -> &str {
+    if text.is_empty() { "-" } else { text }
+}
+
+fn freshness(fields: &Fields) -> String {
+    let known = ["ttl", "age"].into_iter().filter(|name| !fields.get(name).is_empty());
+    let shown: Vec<_> = known.map(|name| format!("{name} {}s", fields.get(name))).collect();
+    shown.join(" ")
+}
+
+/// What begins and ends the colour of a status.
+fn paint(status: &str) -> (&'static str, &'static str) {
+    let begin = match status.bytes().next() {
+        Some(b'2') => "\u{1b}[32m",
+        Some(b'3') => "\u{1b}[36m",
+        Some(b'4') => "\u{1b}[33m",
+        _ => "\u{1b}[31m",
+    };
+    (begin, "\u{1b}[0m")
+}
+
+/// Anything else: the message, then what goes with it.
+fn remark(fields: &Fields) -> String {
+    let others = fields.0.iter().filter(|(name, value)| **name != "message" && !value.is_empty());
+    let others: Vec<_> = others.map(|(name, value)| format!("{name}: {value}")).collect();
+    let message = fields.get("message");
+    if others.is_empty() { message.to_owned() } else { format!("{message} ({})", others.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(of: &[(&'static str, &str)]) -> Fields {
+        Fields(of.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
+    }
+
+    const HIT: [(&str, &str); 8] = [
+        ("status", "200"),
+        ("cache", "hit"),
+        ("ttl", "57"),
+        ("age", "3"),
+        ("method", "GET"),
+        ("path", "/img/a?x=1"),
+        ("seconds", "0.00042"),
+        ("complete", "true"),
+    ];
+
+    #[test]
+    fn a_request_is_one_line() {
+        assert_eq!(
+            access(&fields(&HIT), "12:00:00.123", false),
+            "12:00:00.123  200  hit          ttl 57s age 3s        GET /img/a?x=1  0.4 ms"
+        );
+        let failed = [("status", "503"), ("cache", "edge"), ("method", "GET"), ("path", "/"), ("detail", "no-origin")];
+        assert_eq!(
+            access(&fields(&failed), "12:00:00.123", false),
+            "12:00:00.123  503  edge                               GET /  0.0 ms  no-origin"
+        );
+        let missed = [("status", "200"), ("cache", "miss"), ("fwd", "uri-miss"), ("method", "GET"), ("path", "/")];
+        assert!(access(&fields(&missed), "12:00:00.123", false).ends_with("GET /  0.0 ms  uri-miss"));
+        let left = [("method", "GET"), ("path", "/"), ("complete", "false")];
+        assert!(access(&fields(&left), "12:00:00.123", false).ends_with("GET /  0.0 ms  (cut off)"));
+    }
+
+    #[test]
+    fn colour_is_put_around_status_and_verdict_alone() {
+        let line = access(&fields(&HIT), "12:00:00.123", true);
+        assert!(line.contains("\u{1b}[32m200  hit        \u{1b}[0m"), "{line:?}");
+        assert_eq!(line.matches('\u{1b}').count(), 2);
+    }
+
+    #[test]
+    fn a_remark_says_all_that_goes_with_it() {
+        let of = fields(&[("message", "no answer"), ("origin", "app"), ("source", ""), ("detail", "refused")]);
+        assert_eq!(remark(&of), "no answer (detail: refused, origin: app)");
+    }
+}

@@ -1,0 +1,238 @@
+//! What only exists in a cluster into where it is on this machine: `--service` and `--ingress`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crds::DistributionSpec;
+use edge_contract::{OriginTarget, Scheme, Site};
+use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
+use k8s_openapi::api::networking::v1::{
+    Ingress, IngressLoadBalancerIngress, IngressLoadBalancerStatus, IngressRule, IngressSpec, IngressStatus,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use operator::distribution::resolve::Resolved;
+
+use crate::world::Name;
+
+/// What an Ingress without an address gets for one, until its place on this machine takes over (RFC 5737).
+const SOMEWHERE: &str = "192.0.2.1";
+
+/// `[NS/]NAME=HOST:PORT`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    namespace: Option<String>,
+    name: String,
+    address: Address,
+}
+
+/// A host name or address, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    host: String,
+    port: u16,
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not [NAMESPACE/]NAME=HOST:PORT");
+        let (whose, address) = text.split_once('=').ok_or_else(wrong)?;
+        let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?;
+        let (namespace, name) = whose.split_once('/').map_or((None, whose), |(ns, name)| (Some(ns.to_owned()), name));
+        if host.is_empty() || host.contains('/') || name.is_empty() || namespace.as_deref() == Some("") {
+            return Err(wrong());
+        }
+        Ok(Self { namespace, name: name.to_owned(), address: Address { host: host.to_owned(), port } })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
+impl Address {
+    fn target(&self) -> OriginTarget {
+        OriginTarget::Address { scheme: Scheme::Http, host: self.host.clone(), port: self.port, server_name: None }
+    }
+}
+
+/// Where everything is that has a place.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    services: BTreeMap<Name, Address>,
+    ingresses: BTreeMap<Name, Address>,
+}
+
+/// Where an origin is, as it is told to people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The origin's name.
+    pub origin: String,
+    /// What it is.
+    pub what: String,
+    /// Where it is; absent for a Service that has no place.
+    pub address: Option<String>,
+}
+
+impl Places {
+    /// Of the flags; `namespace` is that of those that name none.
+    pub fn of(services: &[Place], ingresses: &[Place], namespace: &str) -> Self {
+        let by_name = |places: &[Place]| {
+            let named = places.iter().map(|place| {
+                let namespace = place.namespace.clone().unwrap_or_else(|| namespace.to_owned());
+                ((namespace, place.name.clone()), place.address.clone())
+            });
+            named.collect()
+        };
+        Self { services: by_name(services), ingresses: by_name(ingresses) }
+    }
+
+    /// Flags that name what no origin of these does.
+    pub fn unused<'a>(&self, specs: impl Iterator<Item = (&'a str, &'a DistributionSpec)>) -> Vec<String> {
+        let origins: Vec<_> = specs.flat_map(|(ns, spec)| spec.origins.iter().map(move |one| (ns, one))).collect();
+        let is_named = |(namespace, name): &Name, of: &dyn Fn(&crds::distribution::Origin) -> Option<String>| {
+            origins.iter().any(|(ns, origin)| ns == namespace && of(origin).as_ref() == Some(name))
+        };
+        let service = |origin: &crds::distribution::Origin| origin.service.as_ref().map(|one| one.name.clone());
+        let ingress = |origin: &crds::distribution::Origin| origin.ingress.as_ref().map(|one| one.name.clone());
+        let services = self.services.keys().filter(|name| !is_named(name, &service)).map(|name| ("--service", name));
+        let ingresses = self.ingresses.keys().filter(|name| !is_named(name, &ingress)).map(|name| ("--ingress", name));
+        let unused = services.chain(ingresses);
+        unused.map(|(flag, (ns, name))| format!("{flag} {ns}/{name}: no origin is called so")).collect()
+    }
+
+    /// The Services that a spec names and that have a place, or all that it names: those of `known` as they are, the rest as
+    /// the origins expect them.
+    pub fn services(&self, spec: &DistributionSpec, namespace: &str, assume: Assume) -> BTreeMap<String, Arc<Service>> {
+        let references = spec.origins.iter().filter_map(|origin| origin.service.as_ref());
+        let names: BTreeSet<&String> = references.clone().map(|reference| &reference.name).collect();
+        let is_placed = |name: &String| self.services.contains_key(&(namespace.to_owned(), name.clone()));
+        let there = names.into_iter().filter(|name| assume == Assume::Everything || is_placed(name));
+        let expected = there.map(|name| {
+            let ports = references.clone().filter(|reference| reference.name == *name).map(|one| port(&one.port));
+            let spec = ServiceSpec { ports: Some(ports.collect()), ..ServiceSpec::default() };
+            (name.clone(), Arc::new(Service { metadata: named(name), spec: Some(spec), status: None }))
+        });
+        expected.collect()
+    }
+
+    /// The Ingresses that a spec names and that have a place, with an address, as `known` or as the origins expect them.
+    pub fn ingresses(
+        &self,
+        spec: &DistributionSpec,
+        namespace: &str,
+        known: &BTreeMap<Name, Arc<Ingress>>,
+    ) -> BTreeMap<String, Arc<Ingress>> {
+        let references = spec.origins.iter().filter_map(|origin| origin.ingress.as_ref());
+        let placed = references.filter_map(|reference| {
+            let name = (namespace.to_owned(), reference.name.clone());
+            let address = self.ingresses.get(&name)?;
+            let expected = || Ingress {
+                metadata: named(&reference.name),
+                spec: Some(IngressSpec {
+                    rules: Some(vec![IngressRule { host: Some(address.host.clone()), http: None }]),
+                    ..IngressSpec::default()
+                }),
+                status: None,
+            };
+            let there = known.get(&name).map_or_else(expected, |ingress| (**ingress).clone());
+            let somewhere = IngressLoadBalancerIngress { ip: Some(SOMEWHERE.into()), ..Default::default() };
+            let status = IngressLoadBalancerStatus { ingress: Some(vec![somewhere]) };
+            let there = Ingress { status: Some(IngressStatus { load_balancer: Some(status) }), ..there };
+            Some((reference.name.clone(), Arc::new(there)))
+        });
+        placed.collect()
+    }
+
+    /// Sends a site's origins to where they are on this machine. A Service without a place is nowhere.
+    pub fn send(&self, site: &mut Site, resolved: &Resolved) -> Vec<Placed> {
+        let namespace = &resolved.key.namespace;
+        let mut placed = Vec::new();
+        for origin in &mut site.origins {
+            let Some(asked) = resolved.spec.origins.iter().find(|asked| asked.name == origin.name) else { continue };
+            let (what, place) = match (&asked.service, &asked.ingress) {
+                (Some(service), _) => {
+                    let name = (namespace.clone(), service.name.clone());
+                    (format!("Service {namespace}/{}", service.name), self.services.get(&name))
+                }
+                (_, Some(ingress)) => {
+                    let name = (namespace.clone(), ingress.name.clone());
+                    (format!("Ingress {namespace}/{}", ingress.name), self.ingresses.get(&name))
+                }
+                _ => (asked.url.clone().unwrap_or_default(), None),
+            };
+            origin.target = match (origin.target.take(), place) {
+                (Some(_), Some(address)) => Some(address.target()),
+                (Some(OriginTarget::Service { .. }), None) => None,
+                (target, _) => target,
+            };
+            placed.push(Placed { origin: origin.name.clone(), what, address: origin.target.as_ref().map(shown) });
+        }
+        placed
+    }
+}
+
+/// Whether what is not in the files is taken to be in the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assume {
+    /// Only what has a place.
+    Placed,
+    /// Whatever an origin names.
+    Everything,
+}
+
+fn shown(target: &OriginTarget) -> String {
+    match target {
+        OriginTarget::Service { dns_name, port } => format!("{dns_name}:{port}"),
+        OriginTarget::Address { scheme, host, port, .. } => {
+            let address = Address { host: host.clone(), port: *port };
+            let scheme = if *scheme == Scheme::Https { "https" } else { "http" };
+            format!("{scheme}://{address}")
+        }
+    }
+}
+
+fn named(name: &str) -> ObjectMeta {
+    ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }
+}
+
+/// The port that an origin expects.
+fn port(asked: &IntOrString) -> ServicePort {
+    match asked {
+        IntOrString::Int(number) => ServicePort { port: *number, ..ServicePort::default() },
+        IntOrString::String(name) => ServicePort { port: 80, name: Some(name.clone()), ..ServicePort::default() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expect: Option<(Option<&str>, &str, &str, u16)>) {
+        let parsed = text.parse::<Place>().ok();
+        let parsed = parsed.as_ref().map(|place| {
+            (place.namespace.as_deref(), place.name.as_str(), place.address.host.as_str(), place.address.port)
+        });
+        assert_eq!(parsed, expect, "{text}");
+    }
+
+    #[test]
+    fn a_place_is_a_name_and_an_address() {
+        check("web/shop=127.0.0.1:3000", Some((Some("web"), "shop", "127.0.0.1", 3000)));
+        check("shop=localhost:80", Some((None, "shop", "localhost", 80)));
+        check("shop=[::1]:80", Some((None, "shop", "::1", 80)));
+        for wrong in ["shop", "shop=3000", "shop=a:0", "shop=a:b", "=a:1", "/shop=a:1", "shop=:1", "a=http://b:1"] {
+            check(wrong, None);
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! A manifest and the schema of its kind into the object that an API server would store, or every reason why it would refuse it.
+//!
+//! There is no API server here, so what it does to a manifest is done here too: unknown fields are refused as kubectl's
+//! server-side field validation does, types, bounds, enums and patterns are held to, defaults are filled in, and the rules
+//! across fields (CEL) are asked once the rest is sound.
+//! Guarantees: the schemas are those of the `CustomResourceDefinition`s themselves, made from the same types.
+//! Assumptions: they use the words of [`structural::WORDS`] only; a test looks.
+
+mod rules;
+mod structural;
+
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+
+use crate::document::Node;
+
+/// What is wrong with a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The field, as API servers write it: `spec.origins[0].url`.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// The kinds of this API, each with its schema.
+static KINDS: LazyLock<Vec<(String, Value)>> = LazyLock::new(|| {
+    let kinds = crds::schema::definitions().into_iter().map(|definition| {
+        let version = definition.spec.versions.into_iter().next().and_then(|version| version.schema);
+        let schema = serde_json::to_value(version.and_then(|schema| schema.open_api_v3_schema));
+        (definition.spec.names.kind, whole(schema.unwrap_or_else(|error| unreachable!("plain data: {error}"))))
+    });
+    kinds.collect()
+});
+
+/// What every object has, beside its own fields. A status is the operator's: an API server drops it when the object is applied.
+fn whole(mut schema: Value) -> Value {
+    let texts = json!({ "type": "object", "additionalProperties": { "type": "string" } });
+    let label = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
+    let name = json!({ "type": "string", "minLength": 1, "maxLength": 253, "pattern": label });
+    let anything = json!({ "x-kubernetes-preserve-unknown-fields": true });
+    let own = [
+        ("apiVersion", json!({ "type": "string" })),
+        ("kind", json!({ "type": "string" })),
+        ("status", anything.clone()),
+        (
+            "metadata",
+            json!({ "type": "object", "properties": {
+                "name": name, "namespace": name, "labels": texts, "annotations": texts,
+                "generateName": { "type": "string", "maxLength": 253 },
+                "finalizers": { "type": "array", "items": { "type": "string" } },
+                "uid": { "type": "string" }, "resourceVersion": { "type": "string" }, "selfLink": { "type": "string" },
+                "generation": { "type": "integer" }, "deletionGracePeriodSeconds": { "type": "integer" },
+                "creationTimestamp": { "type": "string" }, "deletionTimestamp": { "type": "string" },
+                "ownerReferences": anything, "managedFields": anything,
+            }}),
+        ),
+    ];
+    for (field, of_field) in own {
+        schema["properties"][field] = of_field;
+    }
+    schema["required"] = json!(["metadata", "spec"]);
+    schema
+}
+
+/// Whether this API has such a kind.
+pub fn has(kind: &str) -> bool {
+    KINDS.iter().any(|(known, _)| known == kind)
+}
+
+/// The names of its kinds.
+pub fn kinds() -> Vec<&'static str> {
+    KINDS.iter().map(|(kind, _)| kind.as_str()).collect()
+}
+
+/// The object as an API server would store it.
+pub fn admit(document: &Node, kind: &str) -> Result<Value, Vec<Fault>> {
+    let Some((_, schema)) = KINDS.iter().find(|(known, _)| known == kind) else {
+        return Err(vec![Fault { field: "kind".into(), message: format!("there is no kind {kind}") }]);
+    };
+    let object = structural::check(document, schema)?;
+    let broken = rules::check(&object, schema);
+    if broken.is_empty() { Ok(object) } else { Err(broken) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document;
+
+    fn admitted(text: &str) -> Result<Value, Vec<Fault>> {
+        let document = document::parse(text).expect("is YAML").remove(0);
+        let kind = document.get("kind").and_then(Node::text).expect("a kind").to_owned();
+        admit(&document, &kind)
+    }
+
+    /// A Distribution with these lines in its spec, in place of the ones that it has otherwise.
+    fn distribution(origins: &str, more: &str) -> String {
+        format!(
+            "apiVersion: cdn.kubefront.io/v1alpha1\nkind: Distribution\nmetadata: {{name: shop}}\nspec:\n  origins: {origins}\n{more}"
+        )
+    }
+
+    const ORIGINS: &str = "[{name: app, service: {name: shop, port: 80}}]";
+    const DEFAULT: &str = "  defaultBehavior: {origin: app}\n";
+
+    #[track_caller]
+    fn refuses(text: &str, expect: &[&str]) {
+        let faults = admitted(text).expect_err("is refused");
+        let said: Vec<String> = faults.iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect();
+        assert_eq!(said, expect, "{text}");
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_api_server() {
+        let object = admitted(&distribution(ORIGINS, DEFAULT)).expect("is sound");
+        assert_eq!(object["spec"]["type"], "Web");
+        assert_eq!(object["spec"]["enabled"], true);
+        assert_eq!(object["spec"]["defaultBehavior"]["methods"], "ReadOnly");
+        assert_eq!(object["spec"]["origins"][0].get("attempts"), None, "no default lies inside a list");
+    }
+
+    #[test]
+    fn a_null_is_as_if_nothing_was_written() {
+        let object = admitted(&distribution(ORIGINS, "  enabled: ~\n  aliases: ~\n  defaultBehavior: {origin: app}\n"));
+        let object = object.expect("is sound");
+        assert_eq!((object["spec"]["enabled"].as_bool(), object["spec"].get("aliases")), (Some(true), None));
+    }
+
+    #[test]
+    fn what_the_schema_refuses_is_refused_with_its_field() {
+        refuses(&distribution(ORIGINS, ""), &["spec.defaultBehavior: is required"]);
+        refuses(&distribution("[]", DEFAULT), &["spec.origins: must have at least 1 item"]);
+        refuses(
+            &distribution("[{name: app, url: \"ftp://a\"}]", DEFAULT),
+            &[
+                "spec.origins[0].url: must match ^https?://([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?(/[^?#\\s\\\\]*)?$",
+            ],
+        );
+        refuses(
+            &distribution("[{name: app, url: \"http://a\", attempts: 4}]", DEFAULT),
+            &["spec.origins[0].attempts: must be at most 3"],
+        );
+        refuses(
+            &distribution(ORIGINS, "  defaultBehavior: {origin: app, methods: Some}\n"),
+            &["spec.defaultBehavior.methods: must be one of ReadOnly, ReadOptions, All"],
+        );
+        refuses(
+            &distribution(ORIGINS, "  contentVersion: 1\n  defaultBehavior: {origin: app}\n"),
+            &["spec.contentVersion: must be a text, not a number; put it in quotes"],
+        );
+        refuses(
+            &distribution("[{name: app, url: \"http://a\"}, {name: app, url: \"http://b\"}]", DEFAULT),
+            &["spec.origins[1]: an earlier item has the same name"],
+        );
+    }
+
+    #[test]
+    fn what_nobody_knows_is_refused_and_not_dropped() {
+        let faults =
+            admitted(&distribution(ORIGINS, "  defaultBehaviour: {origin: app}\n  defaultBehavior: {origin: app}\n"));
+        let faults = faults.expect_err("is refused");
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert_eq!(faults[0].field, "spec.defaultBehaviour");
+        assert!(faults[0].message.starts_with("is not a field; there are "), "{faults:?}");
+        assert!(faults[0].message.contains("defaultBehavior,"), "{faults:?}");
+    }
+
+    #[test]
+    fn rules_across_fields_are_asked() {
+        refuses(
+            &distribution(ORIGINS, "  defaultBehavior: {origin: web}\n"),
+            &["spec.defaultBehavior.origin: defaultBehavior.origin names no origin of this Distribution"],
+        );
+        refuses(
+            &distribution("[{name: app}]", DEFAULT),
+            &["spec.origins[0]: give exactly one of service, ingress and url"],
+        );
+        refuses(
+            &distribution("[{name: app, url: \"http://a\", connectTimeout: 11s}]", DEFAULT),
+            &["spec.origins[0].connectTimeout: connectTimeout must be from 1s to 10s"],
+        );
+        refuses(
+            &distribution("[{name: app, service: {name: a, port: 0}}]", DEFAULT),
+            &[
+                "spec.origins[0].service.port: port must be a number from 1 to 65535 or the name of a port of the Service",
+            ],
+        );
+        refuses(
+            &distribution("[{name: app, url: \"http://a\", headers: [{name: Via, value: x}]}]", DEFAULT),
+            &["spec.origins[0].headers[0].name: this field belongs to the edge; for Host use hostHeader"],
+        );
+        refuses(
+            &distribution(
+                ORIGINS,
+                "  locations: [{name: eu, cache: {memory: 1Ki}}]\n  defaultBehavior: {origin: app}\n",
+            ),
+            &["spec.locations[0].cache.memory: cache.memory must be a quantity from 1Mi to 256Gi"],
+        );
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_is_refused_by_the_rule_of_the_whole_object() {
+        let text = distribution(ORIGINS, DEFAULT).replace("{name: shop}", "{name: a-name-that-is-longer-than-thirty}");
+        let faults = admitted(&text).expect_err("is refused");
+        assert!(faults[0].message.starts_with("metadata.name must be at most 30"), "{faults:?}");
+    }
+
+    #[test]
+    fn an_invalidation_is_held_to_its_rules_too() {
+        let invalidation = |metadata: &str, spec: &str| {
+            format!("apiVersion: cdn.kubefront.io/v1alpha1\nkind: Invalidation\nmetadata: {metadata}\nspec: {spec}\n")
+        };
+        admitted(&invalidation("{generateName: shop-}", "{distributionRef: {name: shop}, paths: [/, \"/img/*\"]}"))
+            .expect("is sound");
+        refuses(
+            &invalidation("{name: a}", "{distributionRef: {name: shop}, paths: [/], ttlSecondsAfterFinished: 1}"),
+            &[
+                "spec.ttlSecondsAfterFinished: ttlSecondsAfterFinished needs a generated name: an Invalidation of a fixed name stays, so that re-applying it finds it",
+            ],
+        );
+        refuses(
+            &invalidation("{name: a}", "{distributionRef: {name: shop}, paths: [img]}"),
+            &["spec.paths[0]: must match ^/[^\\s*#\\\\]*\\*?$"],
+        );
+    }
+
+    /// Calls `visit` with every schema within a schema.
+    fn walk(schema: &Value, visit: &mut impl FnMut(&Value)) {
+        visit(schema);
+        for (_, property) in schema["properties"].as_object().into_iter().flatten() {
+            walk(property, visit);
+        }
+        for inner in ["items", "additionalProperties"].iter().filter_map(|inner| schema.get(inner)) {
+            if inner.is_object() {
+                walk(inner, visit);
+            }
+        }
+    }
+
+    #[test]
+    fn the_schemas_use_no_word_that_is_not_understood_here() {
+        let mut rules = 0;
+        for (kind, schema) in KINDS.iter() {
+            walk(schema, &mut |schema| {
+                for word in schema.as_object().into_iter().flatten().map(|(word, _)| word) {
+                    assert!(structural::WORDS.contains(&word.as_str()), "{kind}: {word} is not checked by kubefront");
+                }
+                for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
+                    let text = rule["rule"].as_str().expect("a rule");
+                    assert_eq!(rules::unknown(text), Vec::<String>::new(), "{kind}: {text} cannot be judged here");
+                    rules += 1;
+                }
+            });
+        }
+        assert!(rules >= 15, "{rules}");
+    }
+}

@@ -1,0 +1,310 @@
+//! A world and what served before it into the sites that serve now, by the operator's own steps: observe, resolve, compile.
+//!
+//! Guarantees: a generation is taken whole or not at all, by the very rule of the operator; a mistake never takes down what
+//! serves. Nothing here waits, reads or writes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crds::{Distribution, DistributionSpec, DistributionStatus};
+use edge_contract::Site;
+use operator::cluster::Cluster;
+use operator::compile;
+use operator::distribution::observe::{Children, Claim, Observed};
+use operator::distribution::resolve::{Resolved, resolve};
+use operator::distribution::taken::Taken;
+use operator::finding::Finding;
+use operator::names::DistributionKey;
+
+use crate::complaint::Complaint;
+use crate::contents::Declared;
+use crate::place::{Assume, Placed, Places};
+use crate::world::World;
+
+/// What there is beside the files.
+#[derive(Clone, Debug)]
+pub struct Around {
+    /// Where things are on this machine.
+    pub places: Places,
+    /// Whether what is not in the files is taken to exist.
+    pub assume: Assume,
+    /// The cluster that manifests are resolved for.
+    pub cluster: Arc<Cluster>,
+}
+
+/// What is remembered of Distributions while their files change.
+#[derive(Debug, Default)]
+pub struct Memory(BTreeMap<DistributionKey, Known>);
+
+#[derive(Debug)]
+struct Known {
+    /// The newest spec, and how many there were.
+    spec: DistributionSpec,
+    generation: i64,
+    /// The last one that was taken.
+    taken: Option<Taken>,
+    /// The aliases that it holds.
+    aliases: Vec<String>,
+}
+
+/// One Distribution as it serves.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// Its site, its origins on this machine.
+    pub site: Site,
+    /// Where those are.
+    pub placed: Vec<Placed>,
+    /// The file that declares it.
+    pub file: Arc<str>,
+    /// Its `contentVersion` was changed: everything stored is to go.
+    pub flush: bool,
+}
+
+/// Decides what serves.
+pub fn decide(world: &World, memory: &mut Memory, around: &Around) -> (Vec<Served>, Vec<Complaint>) {
+    memory.0.retain(|key, _| world.distributions.contains_key(key));
+    let (mut served, mut complaints) = (Vec::new(), Vec::new());
+    for (key, declared) in &world.distributions {
+        let distribution = memory.note(key, declared);
+        let observed = observe(distribution, memory.taken(key), world, around, memory.claims(key, world));
+        let resolution = resolve(&observed);
+        complaints.extend(resolution.findings.iter().map(|finding| complaint(declared, finding)));
+        let Some(resolved) = resolution.resolved else { continue };
+        let mut site = compile::site(&resolved);
+        let placed = around.places.send(&mut site, &resolved);
+        complaints.extend(nowhere(declared, &resolved, &site));
+        let flush = memory.take(key, &resolved);
+        served.push(Served { site, placed, file: Arc::clone(&declared.file), flush });
+    }
+    // `localhost` is no plain address, and a person who serves one Distribution means that one.
+    if let [only] = served.as_mut_slice() {
+        only.site.own_names.push("localhost".into());
+    }
+    (served, complaints)
+}
+
+impl Memory {
+    /// The Distribution with its generation, as an API server counts them, and the aliases that it holds.
+    fn note(&mut self, key: &DistributionKey, declared: &Declared<Distribution>) -> Distribution {
+        let mut distribution = declared.object.clone();
+        let known = self.0.entry(key.clone()).or_insert_with(|| Known {
+            spec: distribution.spec.clone(),
+            generation: 1,
+            taken: None,
+            aliases: Vec::new(),
+        });
+        if known.spec != distribution.spec {
+            known.generation += 1;
+            known.spec = distribution.spec.clone();
+        }
+        distribution.metadata.generation = Some(known.generation);
+        distribution.status =
+            Some(DistributionStatus { aliases: known.aliases.clone(), ..DistributionStatus::default() });
+        distribution
+    }
+
+    fn taken(&self, key: &DistributionKey) -> Option<Taken> {
+        self.0.get(key).and_then(|known| known.taken.clone())
+    }
+
+    /// Who else wants aliases: all of them are as old as each other.
+    pub fn claims(&self, own: &DistributionKey, world: &World) -> Vec<Claim> {
+        let others = world.distributions.iter().filter(|(key, _)| *key != own);
+        let claims = others.flat_map(|(key, other)| {
+            let held = self.0.get(key).map(|known| known.aliases.as_slice()).unwrap_or_default();
+            other.object.spec.aliases.iter().map(|alias| Claim {
+                alias: alias.clone(),
+                by: key.clone(),
+                created: None,
+                holds: held.contains(alias),
+            })
+        });
+        claims.collect()
+    }
+
+    /// Keeps what was taken; says whether everything stored is void with it.
+    fn take(&mut self, key: &DistributionKey, resolved: &Resolved) -> bool {
+        let Some(known) = self.0.get_mut(key) else { return false };
+        known.aliases.clone_from(&resolved.aliases);
+        let before = known.taken.replace(Taken { generation: resolved.generation, spec: resolved.spec.clone() });
+        before.is_some_and(|before| before.spec.content_version != resolved.spec.content_version)
+    }
+}
+
+/// What an operator would see of this world.
+pub fn observe(
+    distribution: Distribution,
+    taken: Option<Taken>,
+    world: &World,
+    around: &Around,
+    claims: Vec<Claim>,
+) -> Observed {
+    let namespace = distribution.metadata.namespace.clone().unwrap_or_default();
+    let mut services = around.places.services(&distribution.spec, &namespace, around.assume);
+    let declared = world.services.iter().filter(|((ns, _), _)| *ns == namespace);
+    services.extend(declared.map(|((_, name), service)| (name.clone(), Arc::clone(service))));
+    let declared = world.ingresses.iter().filter(|((ns, _), _)| *ns == namespace);
+    let mut ingresses: BTreeMap<_, _> =
+        declared.map(|((_, name), ingress)| (name.clone(), Arc::clone(ingress))).collect();
+    ingresses.extend(around.places.ingresses(&distribution.spec, &namespace, &world.ingresses));
+    Observed {
+        distribution: Arc::new(distribution),
+        taken,
+        children: Children { services: services.clone(), ..Children::default() },
+        services,
+        ingresses,
+        endpoint_slices: Vec::new(),
+        claims,
+        pods: Vec::new(),
+        ca_bundle: String::new(),
+        cluster: Arc::clone(&around.cluster),
+    }
+}
+
+/// A finding where it stands in the file, with what mends it here.
+fn complaint(declared: &Declared<Distribution>, finding: &Finding) -> Complaint {
+    let hint = hint(declared, finding);
+    declared.complaint(&finding.field, format!("{}{hint}", finding.message))
+}
+
+fn hint(declared: &Declared<Distribution>, finding: &Finding) -> String {
+    let is_local = finding.message.contains("loopback") || finding.message.contains("link-local");
+    let is_url = finding.field.strip_suffix(".url").is_some();
+    if is_local && is_url {
+        return ", or allow it here with --allow-local-origins".into();
+    }
+    let origins = &declared.object.spec.origins;
+    let ingress = origins.iter().find_map(|origin| {
+        let field = format!("spec.origins[{}].ingress", origin.name);
+        origin.ingress.as_ref().filter(|_| finding.field.starts_with(&field))
+    });
+    let namespace = declared.object.metadata.namespace.as_deref().unwrap_or_default();
+    ingress.map_or_else(String::new, |ingress| {
+        format!(", or say where it is here with --ingress {namespace}/{}=HOST:PORT", ingress.name)
+    })
+}
+
+/// Services that exist and are nowhere on this machine.
+fn nowhere(declared: &Declared<Distribution>, resolved: &Resolved, site: &Site) -> Vec<Complaint> {
+    let namespace = &resolved.key.namespace;
+    let lost = site.origins.iter().filter(|origin| origin.target.is_none()).filter_map(|origin| {
+        let service = resolved.origins.get(&origin.name)?.service.as_ref()?;
+        let field = format!("spec.origins[{}].service", origin.name);
+        let message = format!(
+            "nothing says where Service {namespace}/{name} is on this machine, so its behaviors answer 503; add --service {namespace}/{name}=HOST:PORT",
+            name = service.name
+        );
+        Some(declared.complaint(&field, message))
+    });
+    lost.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_contract::OriginTarget;
+    use operator::cluster::LocalOrigins;
+
+    use super::*;
+    use crate::cluster::cluster;
+    use crate::world::Kept;
+
+    fn around(services: &[&str], local_origins: LocalOrigins) -> Around {
+        let places: Vec<_> = services.iter().map(|place| place.parse().expect("a place")).collect();
+        let cluster = Arc::new(Cluster { local_origins, ..cluster("edge") });
+        Around { places: Places::of(&places, &[], "default"), assume: Assume::Everything, cluster }
+    }
+
+    fn world(texts: &[&str]) -> World {
+        let texts = texts.iter().enumerate().map(|(at, text)| (format!("{at}.yaml").into(), Ok((*text).into())));
+        let (world, complaints) = Kept::default().take(&texts.collect(), "default");
+        assert_eq!(complaints, []);
+        world
+    }
+
+    fn distribution(name: &str, origin: &str, more: &str) -> String {
+        format!(
+            "apiVersion: cdn.kubefront.io/v1alpha1\nkind: Distribution\nmetadata: {{name: {name}}}\nspec:\n  origins: [{{name: app, {origin}}}]\n  defaultBehavior: {{origin: app}}\n{more}"
+        )
+    }
+
+    const SERVICE: &str = "service: {name: shop, port: 80}";
+
+    fn targets(served: &[Served]) -> Vec<Option<&OriginTarget>> {
+        served.iter().flat_map(|one| one.site.origins.iter().map(|origin| origin.target.as_ref())).collect()
+    }
+
+    fn said(complaints: &[Complaint]) -> Vec<String> {
+        complaints.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_service_is_where_a_flag_says_and_keeps_its_own_name() {
+        let world = world(&[&distribution("shop", SERVICE, "")]);
+        let around = around(&["shop=127.0.0.1:3000"], LocalOrigins::Forbidden);
+        let (served, complaints) = decide(&world, &mut Memory::default(), &around);
+        assert_eq!(said(&complaints), Vec::<String>::new(), "a flag for an address is permission for it");
+        let origin = &served[0].site.origins[0];
+        assert!(matches!(&origin.target, Some(OriginTarget::Address { port: 3000, .. })), "{origin:?}");
+        let own = edge_contract::HostHeader::Fixed("shop.default.svc.cluster.local".into());
+        assert_eq!(origin.host_header, own, "as in the cluster");
+    }
+
+    #[test]
+    fn a_service_that_is_nowhere_serves_nothing_and_says_which_flag_is_missing() {
+        let world = world(&[&distribution("shop", SERVICE, "")]);
+        let (served, complaints) = decide(&world, &mut Memory::default(), &around(&[], LocalOrigins::Forbidden));
+        assert_eq!(targets(&served), [None]);
+        assert_eq!(
+            said(&complaints),
+            [
+                "0.yaml:5: spec.origins[app].service: nothing says where Service default/shop is on this machine, so its behaviors answer 503; add --service default/shop=HOST:PORT"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_local_url_needs_its_flag() {
+        let world = world(&[&distribution("shop", "url: \"http://localhost:3000\"", "")]);
+        let (served, complaints) = decide(&world, &mut Memory::default(), &around(&[], LocalOrigins::Forbidden));
+        assert_eq!(targets(&served), [None]);
+        assert!(said(&complaints)[0].ends_with(", or allow it here with --allow-local-origins"), "{complaints:?}");
+        let (served, complaints) = decide(&world, &mut Memory::default(), &around(&[], LocalOrigins::Allowed));
+        assert!(targets(&served)[0].is_some() && complaints.is_empty(), "{complaints:?}");
+    }
+
+    #[test]
+    fn a_generation_with_a_new_mistake_is_refused_and_the_last_one_serves_on() {
+        let (mut memory, around) = (Memory::default(), around(&[], LocalOrigins::Forbidden));
+        decide(&world(&[&distribution("shop", "url: \"http://a.example\"", "")]), &mut memory, &around);
+        let worse = world(&[&distribution("shop", "url: \"http://127.0.0.1\"", "  defaultRootObject: x.html\n")]);
+        let (served, complaints) = decide(&worse, &mut memory, &around);
+        assert_eq!((served[0].site.generation, &served[0].site.default_root_object), (1, &None));
+        assert_eq!(complaints.len(), 1);
+        let better = world(&[&distribution("shop", "url: \"http://b.example\"", "")]);
+        assert_eq!(decide(&better, &mut memory, &around).0[0].site.generation, 3);
+    }
+
+    #[test]
+    fn a_changed_content_version_makes_what_is_stored_void_and_the_first_one_does_not() {
+        let (mut memory, around) = (Memory::default(), around(&[], LocalOrigins::Forbidden));
+        let mut flushes = |version: &str| {
+            let more = format!("  contentVersion: \"{version}\"\n");
+            decide(&world(&[&distribution("shop", "url: \"http://a.example\"", &more)]), &mut memory, &around).0[0]
+                .flush
+        };
+        assert_eq!([flushes("1"), flushes("1"), flushes("2"), flushes("1")], [false, false, true, true]);
+    }
+
+    #[test]
+    fn an_alias_is_served_by_one_distribution() {
+        let url = "url: \"http://a.example\"";
+        let alias = "  aliases: [shop.example.com]\n";
+        let world = world(&[&distribution("b", url, alias), &distribution("a", url, alias)]);
+        let (served, complaints) = decide(&world, &mut Memory::default(), &around(&[], LocalOrigins::Forbidden));
+        assert_eq!(served[0].site.aliases, ["shop.example.com"]);
+        assert_eq!(served[1].site.aliases, ["no-alias-held.invalid"]);
+        assert!(
+            said(&complaints)[0].starts_with("0.yaml:7: spec.aliases[shop.example.com]: Distribution default/a holds")
+        );
+    }
+}

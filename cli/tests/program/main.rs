@@ -1,0 +1,9 @@
+//! The program itself, as a person runs it: manifests and flags in, responses, lines and an exit status out.
+
+mod dev;
+mod examples;
+mod explain;
+mod folder;
+mod invalidations;
+mod process;
+mod render;
