@@ -33,7 +33,8 @@ not apply it.";
 const EXPLAIN_AFTER: &str = "\
 Examples:
   kubefront explain -f examples/two-origins.yaml http://shop.example.com/img/logo.png?width=10
-  kubefront explain -f shop.yaml /account/me -X POST -H 'cookie: session=1'";
+  kubefront explain -f shop.yaml /account/me -X POST -H 'cookie: session=1'
+  kubefront explain --admin http://127.0.0.1:9090 /img/logo.png    # asks an edge that runs: it knows what is stored";
 
 /// Kubefront without a cluster: serve a manifest on this machine, print what becomes of it, explain a request.
 #[derive(Debug, Parser)]
@@ -147,8 +148,15 @@ pub enum Output {
 /// What `explain` is told.
 #[derive(Debug, Args)]
 pub struct Explain {
-    #[command(flatten)]
-    pub manifests: Manifests,
+    /// A manifest, a folder of them, or - for standard input. May be given several times.
+    #[arg(short, long = "filename", value_name = "FILE", required_unless_present = "admin")]
+    pub files: Vec<PathBuf>,
+    /// The namespace of objects that name none.
+    #[arg(short, long, value_name = "NAMESPACE", default_value = "default")]
+    pub namespace: String,
+    /// Ask the edge whose admin port this is, instead of files.
+    #[arg(long, value_name = "URL", conflicts_with = "files")]
+    pub admin: Option<String>,
     #[command(flatten)]
     pub here: Here,
     /// What a viewer asks for: a URL, or a path where the Host does not matter.

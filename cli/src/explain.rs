@@ -1,5 +1,7 @@
 //! Manifests and a request into what becomes of it, by the steps of the edge itself, printed.
 
+mod running;
+
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -9,10 +11,10 @@ use edge::config::Sites;
 use edge::forward::body::RequestBody;
 use edge::{gate, route};
 use edge_cache::head;
-use edge_contract::{Behavior, CONTRACT, EdgeConfig, Epoch, Site};
+use edge_contract::{Behavior, CONTRACT, EdgeConfig, Epoch, HostHeader, Site};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::arguments::{Explain, Output};
 use crate::cluster::cluster;
@@ -28,11 +30,15 @@ const VIEWER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 /// Prints what becomes of the request, and what is wrong with the manifests on standard error.
 pub fn run(explain: &Explain) -> Result<Outcome, String> {
-    let texts = Files::named(&explain.manifests.files).read();
-    let (world, mut complaints) = Kept::default().take(&texts, &explain.manifests.namespace);
+    if let Some(admin) = &explain.admin {
+        print(explain.output, &running::ask(admin, explain)?)?;
+        return Ok(Outcome::Well);
+    }
+    let texts = Files::named(&explain.files).read();
+    let (world, mut complaints) = Kept::default().take(&texts, &explain.namespace);
     let local_origins = if explain.here.allow_local_origins { LocalOrigins::Allowed } else { LocalOrigins::Forbidden };
     let around = Around {
-        places: Places::of(&explain.here.service, &explain.here.ingress, &explain.manifests.namespace),
+        places: Places::of(&explain.here.service, &explain.here.ingress, &explain.namespace),
         assume: Assume::Everything,
         cluster: Arc::new(Cluster { local_origins, ..cluster("") }),
     };
@@ -115,12 +121,14 @@ fn key(ask: &Ask) -> Value {
     if !ask.policy().caches() {
         return json!("none: nothing is stored under this behavior");
     }
-    let viewers_host = ask.route.behavior.origin.host_header == edge_contract::HostHeader::Viewer;
-    let mut key = Map::from_iter([("target".to_owned(), json!(ask.key.target()))]);
-    if viewers_host {
-        key.insert("host".into(), json!(ask.asked.authority));
-    }
-    Value::Object(key)
+    let behavior = &ask.route.behavior;
+    json!({
+        "target": ask.key.target(),
+        "host": behavior.origin.host_header == HostHeader::Viewer,
+        "headers": behavior.behavior.key.headers,
+        "cookies": behavior.behavior.key.cookies,
+        "codings": ask.accepted.for_origin().to_str().unwrap_or_default(),
+    })
 }
 
 /// What the origin is asked.

@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
 use crate::process::{run, text};
 
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/two-origins.yaml");
@@ -52,4 +55,22 @@ async fn a_request_that_is_none_is_a_mistake() {
     let output = run(&["explain", "-f", EXAMPLE, "/", "-H", "no field"]).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("\"no field\" is not NAME: VALUE"), "{}", text(&output.stderr));
+}
+
+#[tokio::test]
+async fn an_edge_that_runs_is_asked_instead_of_files() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let admin = format!("http://{}", listener.local_addr().expect("an address"));
+    let answering = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("is asked");
+        let mut asked = [0; 1_024];
+        let length = stream.read(&mut asked).await.expect("is read");
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"key\":1}").await.expect("is written");
+        String::from_utf8_lossy(&asked[..length]).into_owned()
+    });
+    let output = run(&["explain", "--admin", &admin, "/a?b=c", "-X", "HEAD", "-H", "accept: text/html"]).await;
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), "key: 1\n"), "{}", text(&output.stderr));
+    let asked = answering.await.expect("is whole");
+    let target = "GET /explain?url=%2Fa%3Fb%3Dc&method=HEAD&header=accept%3A+text%2Fhtml HTTP/1.1\r\n";
+    assert!(asked.starts_with(target), "{asked}");
 }
