@@ -287,6 +287,26 @@ mod tests {
         assert_eq!(keys[0], plain);
     }
 
+    #[test]
+    fn no_value_looks_like_the_fields_that_follow_it() {
+        let characters = ["a", "1", ":", "/"];
+        let mut values = vec![String::new()];
+        for length in 0..3 {
+            let longer: Vec<String> = values.iter().filter(|value| value.len() == length).cloned().collect();
+            values.extend(longer.iter().flat_map(|value| characters.map(|last| format!("{value}{last}"))));
+        }
+        let field = |name: &str, value: &String| (name.parse().expect("a name"), value.parse().expect("a value"));
+        let one: Vec<Vec<_>> =
+            values.iter().flat_map(|value| ["a", "1"].map(|name| vec![field(name, value)])).collect();
+        let two = one.iter().flat_map(|first| one.iter().map(move |second| [&first[..], &second[..]].concat()));
+        let lists: Vec<Vec<_>> = two.chain(one.iter().cloned()).chain([vec![]]).collect();
+        let keys = lists.iter().flat_map(|fields| {
+            let keyed = Keyed { fields: fields.clone(), ..Keyed::default() };
+            ["/", "/a:", "/1:/"].map(|target| CacheKey::of("s", &path(target), &keyed))
+        });
+        assert_eq!(keys.collect::<std::collections::HashSet<_>>().len(), 3 * lists.len());
+    }
+
     /// Small alphabets of what separates the parts, so that a part can look like the end of another.
     type Parts = (String, Option<String>, Vec<(String, String)>, String, Option<String>);
 

@@ -190,8 +190,8 @@ mod tests {
     fn a_default_port_need_not_be_named() {
         let meant = |named: &str, authority: &str, expect: bool| {
             let path = NormalPath::parse("/a").expect("legal");
-            let authority = Some(authority.to_owned());
-            let asked = Asked { host: None, authority, path, query: None, expects_continue: false };
+            let asked_at = Some(authority.to_owned());
+            let asked = Asked { host: None, authority: asked_at, path, query: None, expects_continue: false };
             let found = same_origin(&testing::fields(&[&format!("location: {named}")]), &header::LOCATION, &asked);
             assert_eq!(found.as_deref(), expect.then_some("/b"), "{named} at {authority}");
         };
