@@ -9,6 +9,7 @@ use std::sync::Arc;
 use edge::ask::Ask;
 use edge::config::Sites;
 use edge::forward::body::RequestBody;
+use edge::listen::Viewer;
 use edge::{gate, route};
 use edge_cache::head;
 use edge_contract::{Behavior, CONTRACT, EdgeConfig, Epoch, HostHeader, Site};
@@ -94,7 +95,7 @@ fn answer(sites: &Sites, parts: Parts) -> Value {
         return refused(421, "no-such-host");
     };
     let admitted = gate::admit(&parts, false, &route);
-    let ask = Ask::new(parts, asked, route, VIEWER);
+    let ask = Ask::new(parts, asked, route, &Viewer::imagined(VIEWER));
     let (site, behavior) = (&ask.route.site, &ask.route.behavior);
     let place = site.behaviors.iter().position(|one| Arc::ptr_eq(one, behavior)).unwrap_or_default();
     let mut said = json!({

@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ask::Ask;
 use crate::forward::body::RequestBody;
+use crate::listen::Viewer;
 use crate::process::Edge;
 use crate::store::held::Held;
 use crate::{gate, route};
@@ -80,7 +81,7 @@ pub fn answer(edge: &Edge, request: request::Parts) -> Value {
         return refused(421, "no-such-host");
     };
     let admitted = gate::admit(&request, false, &route);
-    let ask = Ask::new(request, asked, route, VIEWER);
+    let ask = Ask::new(request, asked, route, &Viewer::imagined(VIEWER));
     let mut said = Map::new();
     said.insert("route".into(), routed(&ask));
     let rules = &ask.route.behavior.header_rules;

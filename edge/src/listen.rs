@@ -59,6 +59,13 @@ pub struct Viewer {
     pub interim: Interim,
 }
 
+impl Viewer {
+    /// One who only thinks of a request: nothing is sent there.
+    pub fn imagined(peer: IpAddr) -> Self {
+        Self { peer, interim: Interim::closed() }
+    }
+}
+
 /// Accepts until the edge finishes; returns once every connection has ended or `limit` has passed after that.
 pub async fn run(edge: Arc<Edge>, listener: TcpListener, connections: usize, limit: Duration) {
     let permits = Arc::new(Semaphore::new(connections));
