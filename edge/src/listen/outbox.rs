@@ -127,7 +127,7 @@ mod tests {
             drop(edge);
         };
         let mut read = String::new();
-        let (_, outcome) = tokio::join!(writing, viewer.read_to_string(&mut read));
+        let ((), outcome) = tokio::join!(writing, viewer.read_to_string(&mut read));
         outcome.expect("is text");
         assert_eq!(read, format!("{TEXT}HTTP/1.1 200 OK"));
     }
