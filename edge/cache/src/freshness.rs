@@ -309,6 +309,9 @@ mod tests {
         check(402, &[], Lifetime::Never(Never::NoFreshness));
         check(404, &["cache-control: private"], Lifetime::Never(Never::Forbidden));
         check(404, &["cache-control: no-cache"], Lifetime::AlwaysValidate);
+        let over = policy(10, 100, 1_000).with_floors(&[error(404, Some(60))]);
+        let private = Terms::of(StatusCode::NOT_FOUND, &fields(&["cache-control: private"]), NOW);
+        assert_eq!(lifetime(&private, &over), lasts(10), "that is what the minimum is for, and no more");
         let off = policy(0, 0, 0).with_floors(&[error(404, Some(60))]);
         assert_eq!(lifetime(&Terms::of(StatusCode::NOT_FOUND, &fields(&[]), NOW), &off), Lifetime::Never(Never::Off));
     }
