@@ -1,0 +1,58 @@
+//! The plain data of a run into the types that the crate reads, and back into text.
+
+use edge_contract::{Behavior, HostHeader, Logging, Origin, Site};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header, request};
+
+use crate::words::Fields;
+
+/// Each byte is a character.
+pub fn text(value: &HeaderValue) -> String {
+    value.as_bytes().iter().map(|byte| char::from(*byte)).collect()
+}
+
+pub fn headers(fields: &Fields) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        let bytes: Vec<u8> = value.chars().map(|c| u8::try_from(u32::from(c)).expect("is a byte")).collect();
+        headers.append(
+            HeaderName::try_from(name.as_str()).expect("is a name"),
+            HeaderValue::from_bytes(&bytes).expect("is a value"),
+        );
+    }
+    headers
+}
+
+pub fn request_of(method: &str, target: &str, fields: &Fields) -> request::Parts {
+    let mut parts = Request::builder().method(method).uri(target).body(()).expect("is a request").into_parts().0;
+    parts.headers = headers(fields);
+    parts.headers.insert(header::HOST, HeaderValue::from_static("shop.test"));
+    parts
+}
+
+pub fn site(behavior: &Behavior) -> Site {
+    Site {
+        id: "uid".to_owned(),
+        name: "default/shop".to_owned(),
+        generation: 1,
+        enabled: true,
+        aliases: vec![],
+        own_names: vec![],
+        protocols: vec![],
+        default_root_object: None,
+        origins: vec![Origin {
+            name: "app".to_owned(),
+            target: None,
+            base_path: String::new(),
+            host_header: HostHeader::Fixed("app.test".to_owned()),
+            headers: vec![],
+            connect_timeout_ms: 1,
+            response_timeout_ms: 1,
+            keep_alive_ms: 1,
+            attempts: 1,
+        }],
+        behaviors: vec![behavior.clone()],
+        trusted_proxies: vec![],
+        error_responses: vec![],
+        logging: Logging::default(),
+    }
+}
