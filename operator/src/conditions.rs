@@ -221,7 +221,7 @@ fn reconciling(judged: &Judged, ready: &Verdict, stalled: &Verdict, programmed: 
         return working(Reason::WriteFailed, failing);
     }
     if let Some(rolling) = &judged.rolling {
-        return working(Reason::RollingOut, rolling);
+        return working(Reason::RollingOut, &with_cause(rolling.clone(), &judged.edges));
     }
     if !programmed.holds {
         return working(Reason::Programming, &programmed.message);
@@ -327,6 +327,13 @@ mod tests {
 
     #[test]
     fn what_keeps_the_pods_from_running_is_in_the_message() {
+        let stuck = Judged {
+            rolling: Some("pods of eu are being replaced".into()),
+            edges: EdgesSeen { ailing: Some("pod a: why".into()), ..sound().edges },
+            ..sound()
+        };
+        let told = judge(&stuck, &[], &at(1)).into_iter().find(|one| one.type_ == "Reconciling").expect("is there");
+        assert_eq!(told.message, "pods of eu are being replaced: pod a: why");
         for edges in [
             EdgesSeen { ailing: Some("pod a: why".into()), ..EdgesSeen::default() },
             EdgesSeen {

@@ -127,7 +127,7 @@ where
             }
             Setback::NamespaceEnds => tracing::debug!(%key, controller, error, ?again_in, "the namespace ends"),
             Setback::OwnerUnknown => {
-                tracing::debug!(%key, controller, error, ?again_in, "the API server has yet to learn what a Distribution is");
+                tracing::info!(%key, controller, error, ?again_in, "the API server has yet to learn what a Distribution is");
             }
             Setback::Overtaken => {
                 reconciles.overtaken();

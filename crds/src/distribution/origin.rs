@@ -31,7 +31,8 @@ pub struct Origin {
     pub ingress: Option<IngressReference>,
 
     /// Any web server: a load balancer, a virtual machine, a server on premises. http or https, a host, an optional port
-    /// and base path; no user, query or fragment. Example: `https://legacy.example.com/base`.
+    /// and base path; no user, query or fragment. A name is looked up as it stands, so a Service of another namespace is
+    /// given whole. Examples: `https://legacy.example.com/base`, `http://shop.team-b.svc.cluster.local:8080`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 2048),

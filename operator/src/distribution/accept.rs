@@ -102,7 +102,6 @@ pub async fn accept(
         Next::Take => status.invalidation.clone().unwrap_or_default(),
         Next::Begin => {
             let epoch = dice::epoch().map_err(AcceptError::BeginEpoch)?;
-            tracing::info!(%key, epoch = epoch.0, "a new epoch begins");
             let mut counters = begin(epoch, traces(context, observed, &status));
             // An order of contentVersion that is not complete is owed in the new epoch too.
             let own = distribution.metadata.uid.as_deref().unwrap_or_default();
@@ -110,10 +109,14 @@ pub async fn accept(
             counters
         }
     };
+    let begins = status.invalidation.as_ref().is_none_or(|before| before.epoch != counters.epoch);
     let number = (Epoch(counters.epoch), status.config_revision.unwrap_or_default() + 1);
     status.config_revision = Some(number.1);
     status.invalidation = Some(counters);
     let distribution = write(context, distribution, status, number.1).await?;
+    if begins {
+        tracing::info!(%key, epoch = number.0.0, "a new epoch began");
+    }
     context.taken.0.lock().insert(key.clone(), (configuration.fingerprint.clone(), number));
     Ok(Accepted { distribution, number })
 }

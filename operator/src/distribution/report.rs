@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crds::condition::ConditionType;
+use crds::condition::{ConditionType, Reason};
 use crds::distribution::{Address, AddressType, Distribution, DistributionStatus, EdgesStatus, LocationStatus};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -35,6 +35,10 @@ const TIME_TO_CALL: Duration = Duration::from_secs(30);
 
 /// How often a foreign object is looked for again: it carries no label, so no watch tells when it goes.
 const FOREIGN_AGAIN: Duration = Duration::from_secs(30);
+
+/// Why a Distribution is not Ready where nothing is wrong: after each edit, for a moment.
+const ON_THE_WAY: [Reason; 4] =
+    [Reason::WaitingForEdges, Reason::Programming, Reason::RollingOut, Reason::ContentVersionPending];
 
 /// What was attempted.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +79,7 @@ pub async fn report(context: &Context, outcome: Outcome<'_>) -> Result<Wake, Rep
         write(context, status).await?;
         tell(context, distribution, &before.conditions, &conditions).await;
     }
-    let foreign =
-        outcome.resolution.findings.iter().any(|finding| finding.reason == crds::condition::Reason::NameTaken);
+    let foreign = outcome.resolution.findings.iter().any(|finding| finding.reason == Reason::NameTaken);
     let again = if foreign { Wake::after(FOREIGN_AGAIN, "another's object may be gone") } else { Wake::ON_CHANGE };
     Ok(time_to_call.or(again))
 }
@@ -268,8 +271,11 @@ async fn tell(context: &Context, distribution: &Distribution, before: &[Conditio
             continue;
         }
         let message = format!("{}: {}", is.reason, is.message);
+        // Repetitions keep the words of the first: none that another edit makes untrue.
         if good {
-            context.events.note(&object, type_.as_str(), &is.message).await;
+            context.events.note(&object, type_.as_str(), "as it should be").await;
+        } else if ON_THE_WAY.iter().any(|reason| reason.as_str() == is.reason) {
+            context.events.note(&object, &is.reason, "edges are being told or replaced").await;
         } else {
             context.events.warn(&object, &format!("Not{}", type_.as_str()), &message).await;
         }

@@ -67,7 +67,13 @@ fn find<'a>(
     let spec = service.spec.as_ref();
     if spec.and_then(|spec| spec.type_.as_deref()) == Some("ExternalName") {
         let elsewhere = spec.and_then(|spec| spec.external_name.as_deref()).unwrap_or("example.com");
-        let message = format!("Service {name} is of type ExternalName; give its target as url: http://{elsewhere}");
+        let port = match &reference.port {
+            IntOrString::Int(80) | IntOrString::String(_) => String::new(),
+            IntOrString::Int(number) => format!(":{number}"),
+        };
+        let message = format!(
+            "Service {name} is of type ExternalName; give its target as url: http://{elsewhere}{port}, or https"
+        );
         return Err(Finding::in_cluster(field, Reason::RefNotPermitted, message));
     }
     Ok(service)

@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use url::{Host, Url};
 
 use super::ResolvedOrigin;
+use crate::cluster::LocalOrigins;
 use crate::distribution::observe::Observed;
 use crate::distribution::resolve::addresses::{forbidden, forbidden_name};
 use crate::finding::Finding;
@@ -53,9 +54,26 @@ fn target(url: &Url, field: &str, observed: &Observed) -> Result<ResolvedOrigin,
         let message = format!("{host} is {what}, which no origin may have; give another host");
         return Err(Finding::in_spec(field, Reason::RefNotPermitted, message));
     }
+    if let Some(whole) = url.domain().and_then(|name| whole_name(name, observed)) {
+        let message = format!("{host} is looked up as it stands, without search domains; give the whole name: {whole}");
+        return Err(Finding::in_spec(field, Reason::InvalidField, message));
+    }
     // RFC 9110 §7.2: the authority as it stands in the url, without its default port.
     let host_text = url.host_str().unwrap_or_default();
     let authority = url.port().map_or_else(|| host_text.to_owned(), |port| format!("{host_text}:{port}"));
     let target = OriginTarget::Address { scheme, host, port, server_name: None };
     Ok(ResolvedOrigin { target: Some(target), authority, url_path: url.path().to_owned(), service: None })
+}
+
+/// What was meant by a name that only a pod's search domains would complete; edges have none.
+fn whole_name(name: &str, observed: &Observed) -> Option<String> {
+    let domain = &observed.cluster.domain;
+    if observed.cluster.local_origins == LocalOrigins::Allowed || name.ends_with('.') {
+        return None;
+    }
+    if name.ends_with(".svc") {
+        return Some(format!("{name}.{domain}"));
+    }
+    let namespace = observed.distribution.namespace().unwrap_or_default();
+    (!name.contains('.')).then(|| format!("{name}.{namespace}.svc.{domain}"))
 }
