@@ -11,6 +11,7 @@ mod caching;
 mod collapsing;
 mod compression;
 mod configuration;
+mod crowds;
 mod deception;
 mod draining;
 mod epochs;
