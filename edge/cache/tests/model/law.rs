@@ -132,7 +132,7 @@ impl Law {
             Lifetime::For(_) if message.is_never_stale() || message.is_kept_by_force() => Err(()),
             // §5.2.1.1: who says how fresh it must be does not want it stale, but may want it rather than an error (RFC 5861 §4).
             Lifetime::For(_) if wish.wants_fresh() && wish.stale_if_error.is_none() => Ok(None),
-            Lifetime::For(lifetime) if age - lifetime < window.max(wish.stale_if_error.unwrap_or(0)) => {
+            Lifetime::For(lifetime) if (age - lifetime).max(0) < window.max(wish.stale_if_error.unwrap_or(0)) => {
                 Ok(Some((at, age, (age - lifetime).max(0))))
             }
             Lifetime::For(_) => Ok(None),
