@@ -20,7 +20,7 @@ NODES ?= 1
 CARGO_TEST = cargo test --workspace --locked
 WALKS = $(shell awk '/^\[/ {test = /^\[\[test/} /^name/ {name = $$3} test && /^required-features.*cluster/ {print "--test " name}' tests/Cargo.toml)
 
-.PHONY: help fmt lint test unit walks bench soak soak-cache demo demo-down generate kubefront images programs cluster cluster-up cluster-down audit ci
+.PHONY: help fmt lint test unit walks bench soak soak-cache fuzz demo demo-down generate kubefront images programs cluster cluster-up cluster-down audit ci
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -57,6 +57,9 @@ soak: images ## Viewers while every part is away for long, then twenty sudden de
 
 soak-cache: ## A million random exchanges through the edge's verdicts and through the RFCs' own words: EXCHANGES=n, SEED=n
 	EXCHANGES=$${EXCHANGES:-1000000} cargo test --release --locked --package edge-cache --test model -- --nocapture
+
+fuzz: ## Feed odd bytes to what reads them, ten minutes for each target: TARGET=name, SECONDS=n
+	@.ci/fuzz $(or $(SECONDS),600) $(TARGET)
 
 generate: programs ## Rewrite what is generated: CRDs, their copy in the chart, golden files
 	UPDATE=1 cargo test --quiet --locked --package crds --package operator --package cli
