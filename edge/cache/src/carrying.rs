@@ -27,7 +27,7 @@ const ABOUT_THE_ANSWER: [HeaderName; 8] = [
 
 /// What a request that is passed on would mean something else without: what its content is, and under which conditions it holds
 /// (RFC 9110 §8.3–§8.7, §13.1, §14.4).
-const OF_THE_REQUEST_ITSELF: [HeaderName; 11] = [
+const OF_THE_REQUEST_ITSELF: [HeaderName; 12] = [
     header::CONTENT_TYPE,
     header::CONTENT_ENCODING,
     header::CONTENT_LANGUAGE,
@@ -39,6 +39,7 @@ const OF_THE_REQUEST_ITSELF: [HeaderName; 11] = [
     header::IF_MODIFIED_SINCE,
     header::IF_UNMODIFIED_SINCE,
     header::IF_RANGE,
+    header::RANGE,
 ];
 
 /// The fields of the viewer's own that an origin is sent, as they came. Where answers are shared, what is keyed is still to be set in the

@@ -168,7 +168,7 @@ fn by_age(stored: &Stored, lifetime: Duration, controls: &Controls, policy: &Pol
     if !forbids_stale(stored) {
         let owner = Duration::from_secs(policy.stale.while_revalidate);
         let granted = stored.terms.stale_while_revalidate.unwrap_or_default().max(owner);
-        if overdue < granted && !controls.wants_fresh() {
+        if overdue < granted && !controls.wants_fresh() && !too_old {
             return stale(StaleUse::WhileRevalidating);
         }
         if controls.max_stale.is_some_and(|accepted| overdue <= accepted) && !too_old {

@@ -55,6 +55,8 @@ pub enum Reason {
     VaryAny,
     /// An unknown status with `must-understand` (§5.2.2.3).
     NotUnderstood,
+    /// Its status says that it is not to be stored (RFC 6585).
+    Status,
     /// Neither its status nor its fields say how long it may be reused.
     NoFreshness,
 }
@@ -72,6 +74,7 @@ impl Reason {
             Self::Authorization => "authorization",
             Self::VaryAny => "vary-any",
             Self::NotUnderstood => "not-understood",
+            Self::Status => "status",
             Self::NoFreshness => "no-freshness",
         }
     }
@@ -98,8 +101,7 @@ pub fn decide(exchange: &Exchange<'_>, response: &response::Parts, policy: &Poli
     }
     let mut stored = Stored::new(response, exchange.forwarded, exchange.received, exchange.label);
     stored.authorized = exchange.authorized;
-    // What sets a cookie and forbids sharing is one viewer's beyond doubt: no `ttl.min` is meant for that.
-    if sets_cookie && policy.ttl.min > 0 && stored.terms.forbids != Forbids::Nothing {
+    if is_one_viewers(&stored, sets_cookie, policy) {
         return Storing::Skip(Reason::SetCookie);
     }
     if policy.set_cookie != SetCookie::Store {
@@ -113,7 +115,13 @@ pub fn decide(exchange: &Exchange<'_>, response: &response::Parts, policy: &Poli
 
 /// RFC 9111 §3 for a stored response that a 304 or a HEAD freshened: its new fields may forbid what the old ones allowed.
 pub fn may_stay(freshened: &Stored, policy: &Policy) -> bool {
-    refusal(freshened, policy).is_none()
+    !is_one_viewers(freshened, freshened.headers.contains_key(header::SET_COOKIE), policy)
+        && refusal(freshened, policy).is_none()
+}
+
+/// What sets a cookie and forbids sharing is one viewer's beyond doubt: no `ttl.min` is meant for that.
+fn is_one_viewers(stored: &Stored, sets_cookie: bool, policy: &Policy) -> bool {
+    sets_cookie && policy.ttl.min > 0 && stored.terms.forbids != Forbids::Nothing
 }
 
 /// The fields of a response that are for the viewer alone for whom it was asked: those that `private` and `no-cache` name (§5.2.2.4,
@@ -141,6 +149,10 @@ fn refusal(stored: &Stored, policy: &Policy) -> Option<Reason> {
     // §3.5; and no `ttl.min` makes an authorized answer shareable that its origin forbids to store.
     if stored.authorized && (!terms.despite_authorization || terms.forbids != Forbids::Nothing) {
         return Some(Reason::Authorization);
+    }
+    // RFC 6585 §3 to §6, whatever the fields or the owner say.
+    if matches!(terms.status.as_u16(), 428 | 429 | 431 | 511) {
+        return Some(Reason::Status);
     }
     if terms.not_understood {
         return Some(Reason::NotUnderstood);
@@ -269,6 +281,23 @@ mod tests {
         check(103, &["cache-control: max-age=60"], Some(Reason::Partial));
         let ranged = judge(&["range: bytes=0-1"], &response(200, &["cache-control: max-age=60"]), &policy(0, 1, 2));
         assert_eq!(ranged, Storing::Skip(Reason::ConditionalRequest));
+    }
+
+    #[test]
+    fn a_status_that_is_about_one_viewer_is_never_stored() {
+        for status in [428, 429, 431, 511] {
+            check(status, &["cache-control: max-age=60"], Some(Reason::Status));
+            check_policy(status, &[], (10, 10, 10), Some(Reason::Status));
+        }
+    }
+
+    #[test]
+    fn a_cookie_does_not_stay_where_a_304_forbids_to_share() {
+        let stored = testing::stored(&["set-cookie: a=1", "cache-control: private"]);
+        let owner = |min| Policy { set_cookie: SetCookie::Store, ..policy(min, 60, 100) };
+        assert!(!may_stay(&stored, &owner(60)));
+        assert!(may_stay(&testing::stored(&["cache-control: private"]), &owner(60)));
+        assert!(may_stay(&testing::stored(&["set-cookie: a=1"]), &owner(60)));
     }
 
     #[test]

@@ -4,7 +4,6 @@ mod validating;
 
 use edge_contract::{Behavior, Scope, SetCookie, ViewerControls};
 
-use crate::known;
 use crate::request::{end_to_end, forwarded, nominated};
 use crate::says::{Lifetime, Message};
 use crate::scene::{Answer, Ask, BEGIN, Cache, Meanwhile};
@@ -94,8 +93,7 @@ impl Law {
         // RFC 8246 §2: what never changes is not asked for anew while it is fresh.
         let immutable = message.is_immutable() && left > 0;
         let too_old = wish.max_age.is_some_and(|most| age > most && !immutable);
-        let waived = known::STALE_THOUGH_TOO_OLD && wish.max_stale.is_some() && left <= 0;
-        if wish.no_cache || (too_old && !waived) {
+        if wish.no_cache || too_old {
             return Use::Validate;
         }
         if left > 0 {

@@ -208,7 +208,7 @@ impl Message {
             return false;
         }
         // RFC 6585 §3 to §6: "MUST NOT be stored by a cache".
-        if !known::STORES_RFC_6585 && matches!(self.status, 428 | 429 | 431 | 511) {
+        if matches!(self.status, 428 | 429 | 431 | 511) {
             return false;
         }
         // An unknown status says nothing about itself, so its freshness must be said.

@@ -1,7 +1,6 @@
 //! What is stored into the condition it is validated by, and a 304 or an answer to HEAD into what it updates (RFC 9111 §4.3).
 
 use super::{Kept, Law, is_authorized, same};
-use crate::known;
 use crate::request::{end_to_end, identified_by, is_left_alone};
 use crate::says::Message;
 use crate::scene::Ask;
@@ -79,11 +78,7 @@ impl Law {
         let freshened = Kept { authorized: kept.authorized || is_authorized(ask), ..self.kept_of(ask, message) };
         if let Some(at) = self.kept.iter().position(|known| same(known, kept)) {
             self.kept.remove(at);
-            let mut judged = freshened.message.clone();
-            if known::KEEPS_COOKIES_THAT_A_304_FORBIDS {
-                judged.fields.retain(|(name, _)| name != "set-cookie");
-            }
-            if judged.may_be_stored(freshened.authorized, &self.behavior) {
+            if freshened.message.may_be_stored(freshened.authorized, &self.behavior) {
                 self.kept.push(freshened.clone());
             }
         }
