@@ -71,7 +71,7 @@ fn whole_name(name: &str, observed: &Observed) -> Option<String> {
     if observed.cluster.local_origins == LocalOrigins::Allowed || name.ends_with('.') {
         return None;
     }
-    if name.ends_with(".svc") {
+    if name.rsplit('.').next() == Some("svc") {
         return Some(format!("{name}.{domain}"));
     }
     let namespace = observed.distribution.namespace().unwrap_or_default();
