@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge::clock::Clock;
-use edge::process::{self, Edge, StartError};
+use edge::edge::{Edge, assemble};
+use edge::process::{self, StartError};
 use edge::settings::{OperatorSettings, Settings};
 use edge_contract::{CONTRACT, EdgeConfig, Site};
 use operator::cluster::{Cluster, LocalOrigins};
@@ -140,7 +141,7 @@ impl Session {
     fn new(dev: &Dev, settings: &Settings) -> Self {
         let local_origins = if dev.here.allow_local_origins { LocalOrigins::Allowed } else { LocalOrigins::Forbidden };
         let namespace = dev.manifests.namespace.clone();
-        let edge = process::assemble(settings, Clock::system());
+        let edge = assemble(settings, Clock::system());
         Self {
             orders: Arc::new(Orders::begin(edge.live.clone())),
             around: Around {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use edge::ask::Ask;
 use edge::config::Sites;
 use edge::forward::body::RequestBody;
-use edge::listen::Viewer;
+use edge::viewer::Viewer;
 use edge::{gate, route};
 use edge_cache::head;
 use edge_contract::{Behavior, CONTRACT, EdgeConfig, Epoch, HostHeader, Site};

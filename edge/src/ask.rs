@@ -16,8 +16,8 @@ use http_body::Body;
 
 use crate::forward::body::RequestBody;
 use crate::interim::Interim;
-use crate::listen::Viewer;
 use crate::route::Route;
+use crate::viewer::Viewer;
 
 /// A request on its way through the edge, without its body.
 #[derive(Debug)]

@@ -17,10 +17,10 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use crate::ask::Ask;
+use crate::edge::Edge;
 use crate::forward::body::RequestBody;
-use crate::listen::Viewer;
-use crate::process::Edge;
 use crate::store::held::Held;
+use crate::viewer::Viewer;
 use crate::{gate, route};
 
 /// The viewer that is imagined (RFC 5737).

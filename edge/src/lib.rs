@@ -1,38 +1,30 @@
 //! The caching edge proxy: viewer requests into responses, from its store or from an origin.
 //!
-//! Modules in the order in which a request meets them: [`listen`] → [`serve`] (head policy, [`route`], [`gate`], [`ask`]) →
-//! [`store`] → [`collapse`] → [`fill`] → [`forward`] → [`respond`], or [`pass`] in place of the store and fills. Beside that walk stand [`live`] with [`config`] and [`purge`], which
-//! the channel to the operator changes, and what runs the process.
+//! Modules in the order in which a request meets them: [`listen`] → [`serve`] (head policy, [`route`], [`gate`], [`ask`]) → [`store`] →
+//! [`collapse`] → [`fill`] → [`forward`] → [`respond`], or [`pass`] in place of the store and fills. Beside that walk stand [`live`]
+//! with [`config`] and [`purge`], which the channel to the operator changes, and what runs the process.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 // Bytes into requests.
 pub mod listen;
+pub mod viewer;
 
 // Who serves it, and whether.
+pub mod ask;
+pub mod gate;
+pub mod route;
 pub mod serve;
 
-pub mod route;
-
-pub mod gate;
-
-pub mod ask;
-
 // From the store, or from an origin through it.
-pub mod store;
-
 pub mod coder;
-
 pub mod collapse;
-
 pub mod fill;
-
 pub mod forward;
-
 pub mod pass;
+pub mod store;
 
 // Back to the viewer.
 pub mod interim;
-
 pub mod respond;
 
 // What is true right now, and who changes it.
@@ -46,6 +38,7 @@ pub mod purge;
 pub mod admin;
 pub mod clock;
 pub mod drain;
+pub mod edge;
 pub mod explain;
 pub mod metrics;
 pub mod process;

@@ -26,11 +26,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::edge::Edge;
 use crate::interim::Interim;
 use crate::live::Phase;
-use crate::process::Edge;
 use crate::respond::body::ViewerBody;
 use crate::serve;
+use crate::viewer::Viewer;
 use activity::{Activity, Judgement, Patience};
 use ending::Request as Ended;
 use outbox::Outbox;
@@ -49,22 +50,6 @@ const SEND_BUFFER: usize = 256 * 1024;
 const RESETS: usize = 32;
 /// How long to wait before accepting again when the machine cannot open another socket.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
-
-/// The other end of a connection.
-#[derive(Clone, Debug)]
-pub struct Viewer {
-    /// Its address.
-    pub peer: IpAddr,
-    /// Where interim responses to the request at hand go.
-    pub interim: Interim,
-}
-
-impl Viewer {
-    /// One who only thinks of a request: nothing is sent there.
-    pub fn imagined(peer: IpAddr) -> Self {
-        Self { peer, interim: Interim::closed() }
-    }
-}
 
 /// Accepts until the edge finishes; returns once every connection has ended or `limit` has passed after that.
 pub async fn run(edge: Arc<Edge>, listener: TcpListener, connections: usize, limit: Duration) {

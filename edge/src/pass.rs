@@ -9,11 +9,11 @@ use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
 
 use crate::ask::Ask;
+use crate::edge::Edge;
 use crate::fill::{freshen, received};
 use crate::forward::ForwardError;
 use crate::forward::body::{OriginBody, RequestBody};
 use crate::metrics::CacheResult;
-use crate::process::Edge;
 use crate::respond::{self, Answer};
 
 /// For how long a viewer may send nothing of a body that it has begun.

@@ -18,17 +18,17 @@ use hyper::body::{Body, Incoming};
 
 use crate::ask::Ask;
 use crate::collapse::{Interest, Joined, Outcome};
+use crate::edge::Edge;
 use crate::fill::freshen::Freshened;
 use crate::fill::{self, Work};
 use crate::forward::ForwardError;
 use crate::gate::{self, Refused};
-use crate::listen::Viewer;
 use crate::metrics::CacheResult;
 use crate::pass;
-use crate::process::Edge;
 use crate::respond::{self, Answer, Showing, shown};
 use crate::route;
 use crate::store::held::Held;
+use crate::viewer::Viewer;
 
 /// How often a request may find that what it waited for is not for it; the last time it waits for nobody but itself.
 const ROUNDS: usize = 4;

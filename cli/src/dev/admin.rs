@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use crds::Invalidation;
-use edge::process::Edge;
+use edge::edge::Edge;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;

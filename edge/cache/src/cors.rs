@@ -3,7 +3,7 @@
 use edge_contract::Cors;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request};
 
-use crate::response_headers::vary_on;
+use crate::vary::vary_on;
 
 /// What scripts of other sites may do, ready to be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 use edge_contract::ErrorResponse;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request};
 
-use crate::{NormalPath, cache_status::CACHE_STATUS, response_headers::vary_on};
+use crate::{NormalPath, cache_status::CACHE_STATUS, vary::vary_on};
 
 /// A page, and the status that it is shown with.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 //! and here they are passed over.
 
 use edge_contract::{ResponseHeaders, is_edges_own};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::cors::CorsRules;
 
@@ -52,16 +52,6 @@ impl HeaderRules {
             headers.append(name.clone(), value.clone());
         }
     }
-}
-
-/// RFC 9110 §12.5.5: says that this request field has a say in what is sent.
-pub fn vary_on(headers: &mut HeaderMap, name: &HeaderName) {
-    let members = headers.get_all(header::VARY).into_iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
-    let said = |member: &[u8]| member == b"*" || member.eq_ignore_ascii_case(name.as_str().as_bytes());
-    if members.map(<[u8]>::trim_ascii).any(said) {
-        return;
-    }
-    headers.append(header::VARY, HeaderValue::from(name.clone()));
 }
 
 #[cfg(test)]
@@ -112,18 +102,5 @@ mod tests {
         let cors = Cors { origins: vec!["*".into()], methods: vec!["GET".into()], ..Cors::default() };
         let all = ResponseHeaders { cors: Some(cors), ..rules(&["vary"], &[("access-control-allow-origin", "b")]) };
         check(&all, &["vary: x"], &["access-control-allow-origin: *"]);
-    }
-
-    #[test]
-    fn a_field_is_named_in_vary_once() {
-        let check = |lines: &[&str], expect: &[&str]| {
-            let mut headers = fields(lines);
-            vary_on(&mut headers, &header::ORIGIN);
-            assert_eq!(headers, fields(expect));
-        };
-        check(&[], &["vary: origin"]);
-        check(&["vary: Accept"], &["vary: Accept", "vary: origin"]);
-        check(&["vary: accept , Origin"], &["vary: accept , Origin"]);
-        check(&["vary: *"], &["vary: *"]);
     }
 }

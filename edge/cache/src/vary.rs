@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{Moment, Stored, date::Date, terms::date_of};
 
@@ -120,6 +120,16 @@ fn normalised(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
     Some(members.join(&b","[..]))
 }
 
+/// RFC 9110 §12.5.5: says that this request field has a say in what is sent.
+pub fn vary_on(headers: &mut HeaderMap, name: &HeaderName) {
+    let members = headers.get_all(header::VARY).into_iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
+    let said = |member: &[u8]| member == b"*" || member.eq_ignore_ascii_case(name.as_str().as_bytes());
+    if members.map(<[u8]>::trim_ascii).any(said) {
+        return;
+    }
+    headers.append(header::VARY, HeaderValue::from(name.clone()));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,5 +223,18 @@ mod tests {
         assert_eq!(long, 0);
         let cookie = format!("cookie: {}", "c".repeat(9_000));
         assert!(Selecting::of(&fields(&["vary: cookie"]), &fields(&[&cookie])).size() > 9_000);
+    }
+
+    #[test]
+    fn a_field_is_named_in_vary_once() {
+        let check = |lines: &[&str], expect: &[&str]| {
+            let mut headers = fields(lines);
+            vary_on(&mut headers, &header::ORIGIN);
+            assert_eq!(headers, fields(expect));
+        };
+        check(&[], &["vary: origin"]);
+        check(&["vary: Accept"], &["vary: Accept", "vary: origin"]);
+        check(&["vary: accept , Origin"], &["vary: accept , Origin"]);
+        check(&["vary: *"], &["vary: *"]);
     }
 }

@@ -9,7 +9,7 @@ use edge_cache::{Stored, freshening};
 use http::response;
 
 use crate::ask::Ask;
-use crate::process::Edge;
+use crate::edge::Edge;
 use crate::store::held::{self, Held};
 
 /// A stored response that an origin says still holds.

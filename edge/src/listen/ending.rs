@@ -13,8 +13,8 @@ use super::activity::Activity;
 use crate::ask::Ask;
 use crate::clock::Now;
 use crate::config::{BehaviorTable, SiteTable};
+use crate::edge::Edge;
 use crate::metrics::CacheResult;
-use crate::process::Edge;
 use crate::respond::Answer;
 use crate::respond::body::Ending;
 

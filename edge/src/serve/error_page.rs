@@ -6,7 +6,7 @@ use edge_cache::error_pages::{self, Page};
 use http::StatusCode;
 
 use crate::ask::Ask;
-use crate::process::Edge;
+use crate::edge::Edge;
 use crate::respond::Answer;
 
 /// Shows the site's page in place of an error of the origin. A page that fails itself leaves the error as it is: it has no page.
