@@ -43,7 +43,7 @@ fn site(host_header: HostHeader, behavior: Behavior) -> Site {
     }
 }
 
-/// What an edge writes for each request anew, whoever asks (http.md): who asked it, by which protocol, after which networks.
+/// What an edge writes for each request anew, whoever asks: who asked it, by which protocol, after which networks.
 const WRITTEN: [&str; 3] = ["via", "cdn-loop", "x-forwarded-for"];
 
 /// What an origin is sent: target and head.

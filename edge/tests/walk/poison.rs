@@ -291,7 +291,7 @@ const MEANT_FOR_THE_EDGE: [(&str, &str); 22] = [
     ("keep-alive", "poison"),
 ];
 
-/// What http.md lets an edge write for each request anew.
+/// What an edge writes itself for each request anew.
 const WRITTEN: [&str; 5] = ["via", "cdn-loop", "x-forwarded-for", "range", "if-range"];
 
 /// Answers with the whole head that it received.
