@@ -3,7 +3,7 @@
 use crate::{Behavior, Forwarded};
 
 /// Fields that concern one connection (RFC 9110 §7.6.1): nobody else ever sees them.
-const OF_ONE_CONNECTION: [&str; 10] = [
+pub(super) const OF_ONE_CONNECTION: [&str; 10] = [
     "connection",
     "keep-alive",
     "proxy-authenticate",

@@ -2,34 +2,17 @@
 
 use crate::{Cors, ResponseHeaders};
 
-use super::{is_field_value, is_token};
+use super::{is_field_value, is_token, names::OF_ONE_CONNECTION};
 
-/// Fields that say how a message is framed, whose connection it is, how its bytes are coded, where it has been and how old it is: an
-/// edge writes them for each response, and nobody changes them (RFC 9110 §7.6, RFC 9111 §5.1, RFC 9112 §6).
-const EDGES_OWN: [&str; 16] = [
-    "age",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-range",
-    "date",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authentication-info",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "via",
-];
+/// Fields that say how a message is framed, how its bytes are coded, where it has been and how old it is: beside those of the connection,
+/// an edge writes them for each response, and nobody changes them (RFC 9110 §7.6, RFC 9111 §5.1, RFC 9112 §6).
+const EDGES_OWN: [&str; 6] = ["age", "content-encoding", "content-length", "content-range", "date", "via"];
 /// Fields that may be taken away, but that nobody else knows the value of.
 const NEVER_SET: [&str; 3] = ["cache-status", "etag", "last-modified"];
 
 /// Whether a response field, in lower case, is the edge's own: neither removed nor set by anyone else.
 pub fn is_edges_own(name: &str) -> bool {
-    EDGES_OWN.contains(&name)
+    EDGES_OWN.contains(&name) || OF_ONE_CONNECTION.contains(&name)
 }
 
 pub(super) fn faults(rules: &ResponseHeaders) -> Vec<String> {

@@ -55,7 +55,9 @@ fn target(url: &Url, field: &str, observed: &Observed) -> Result<ResolvedOrigin,
         return Err(Finding::in_spec(field, Reason::RefNotPermitted, message));
     }
     if let Some(whole) = url.domain().and_then(|name| whole_name(name, observed)) {
-        let message = format!("{host} is looked up as it stands, without search domains; give the whole name: {whole}");
+        let message = format!(
+            "{host} is looked up as it stands, without search domains; give the whole name, {whole}, or end it with a dot if it is whole"
+        );
         return Err(Finding::in_spec(field, Reason::InvalidField, message));
     }
     // RFC 9110 §7.2: the authority as it stands in the url, without its default port.
