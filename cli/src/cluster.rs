@@ -1,8 +1,7 @@
 //! The cluster that manifests are resolved for where there is none: as the chart installs it, by its own defaults.
 
-use std::collections::BTreeSet;
-
-use operator::cluster::{Channel, Cluster, EdgeImage, LocalOrigins};
+use edge_contract::Walls;
+use operator::cluster::{Channel, Cluster, EdgeImage};
 
 /// The namespace that the chart's page installs into.
 const NAMESPACE: &str = "kubefront-system";
@@ -17,8 +16,7 @@ const CHANNEL_PORT: u16 = 8443;
 pub fn cluster(edge_image: &str) -> Cluster {
     Cluster {
         domain: "cluster.local".into(),
-        api_servers: BTreeSet::new(),
-        local_origins: LocalOrigins::Forbidden,
+        walls: Walls::default(),
         edge: EdgeImage { name: edge_image.to_owned(), pull_policy: None },
         channel: Channel {
             address: format!("{OPERATOR}.{NAMESPACE}.svc:{CHANNEL_PORT}"),

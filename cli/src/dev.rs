@@ -20,8 +20,8 @@ use edge::clock::Clock;
 use edge::edge::{Edge, assemble};
 use edge::process::{self, StartError};
 use edge::settings::{OperatorSettings, Settings};
-use edge_contract::{CONTRACT, EdgeConfig, Site};
-use operator::cluster::{Cluster, LocalOrigins};
+use edge_contract::{CONTRACT, EdgeConfig, Site, Walls};
+use operator::cluster::Cluster;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
@@ -139,7 +139,7 @@ struct Look {
 
 impl Session {
     fn new(dev: &Dev, settings: &Settings) -> Self {
-        let local_origins = if dev.here.allow_local_origins { LocalOrigins::Allowed } else { LocalOrigins::Forbidden };
+        let walls = Walls { local_origins: dev.here.allow_local_origins, ..Walls::default() };
         let namespace = dev.manifests.namespace.clone();
         let edge = assemble(settings, Clock::system());
         Self {
@@ -147,7 +147,7 @@ impl Session {
             around: Around {
                 places: Places::of(&dev.here.service, &dev.here.ingress, &namespace),
                 assume: Assume::Everything,
-                cluster: Arc::new(Cluster { local_origins, ..cluster("") }),
+                cluster: Arc::new(Cluster { walls, ..cluster("") }),
             },
             edge,
             namespace,

@@ -12,7 +12,7 @@ use edge::forward::body::RequestBody;
 use edge::viewer::Viewer;
 use edge::{gate, route};
 use edge_cache::head;
-use edge_contract::{Behavior, CONTRACT, EdgeConfig, Epoch, HostHeader, Site};
+use edge_contract::{Behavior, CONTRACT, EdgeConfig, Epoch, HostHeader, Site, Walls};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ use crate::place::{Assume, Places};
 use crate::serving::{Around, Memory, decide};
 use crate::world::Kept;
 use crate::{Outcome, say};
-use operator::cluster::{Cluster, LocalOrigins};
+use operator::cluster::Cluster;
 
 /// The viewer whose request is explained (RFC 5737).
 const VIEWER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -37,11 +37,11 @@ pub fn run(explain: &Explain) -> Result<Outcome, String> {
     }
     let texts = Files::named(&explain.files).read();
     let (world, mut complaints) = Kept::default().take(&texts, &explain.namespace);
-    let local_origins = if explain.here.allow_local_origins { LocalOrigins::Allowed } else { LocalOrigins::Forbidden };
+    let walls = Walls { local_origins: explain.here.allow_local_origins, ..Walls::default() };
     let around = Around {
         places: Places::of(&explain.here.service, &explain.here.ingress, &explain.namespace),
         assume: Assume::Everything,
-        cluster: Arc::new(Cluster { local_origins, ..cluster("") }),
+        cluster: Arc::new(Cluster { walls, ..cluster("") }),
     };
     let (served, found) = decide(&world, &mut Memory::default(), &around);
     complaints.extend(found);

@@ -61,7 +61,7 @@ impl fmt::Display for Address {
 
 impl Address {
     fn target(&self) -> OriginTarget {
-        OriginTarget::Address { scheme: Scheme::Http, host: self.host.clone(), port: self.port, server_name: None }
+        OriginTarget::Address { scheme: Scheme::Http, host: self.host.clone(), port: self.port }
     }
 }
 
@@ -192,7 +192,7 @@ pub enum Assume {
 
 fn shown(target: &OriginTarget) -> String {
     match target {
-        OriginTarget::Service { dns_name, port } => format!("{dns_name}:{port}"),
+        OriginTarget::Service { dns_name, port, .. } => format!("{dns_name}:{port}"),
         OriginTarget::Address { scheme, host, port, .. } => {
             let address = Address { host: host.clone(), port: *port };
             let scheme = if *scheme == Scheme::Https { "https" } else { "http" };

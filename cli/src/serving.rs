@@ -201,16 +201,15 @@ fn nowhere(declared: &Declared<Distribution>, resolved: &Resolved, site: &Site) 
 
 #[cfg(test)]
 mod tests {
-    use edge_contract::OriginTarget;
-    use operator::cluster::LocalOrigins;
+    use edge_contract::{OriginTarget, Walls};
 
     use super::*;
     use crate::cluster::cluster;
     use crate::world::Kept;
 
-    fn around(services: &[&str], local_origins: LocalOrigins) -> Around {
+    fn around(services: &[&str], local_origins: bool) -> Around {
         let places: Vec<_> = services.iter().map(|place| place.parse().expect("a place")).collect();
-        let cluster = Arc::new(Cluster { local_origins, ..cluster("edge") });
+        let cluster = Arc::new(Cluster { walls: Walls { local_origins, ..Walls::default() }, ..cluster("edge") });
         Around { places: Places::of(&places, &[], "default"), assume: Assume::Everything, cluster }
     }
 
@@ -240,7 +239,7 @@ mod tests {
     #[test]
     fn a_service_is_where_a_flag_says_and_keeps_its_own_name() {
         let world = world(&[&distribution("shop", SERVICE, "")]);
-        let around = around(&["shop=127.0.0.1:3000"], LocalOrigins::Forbidden);
+        let around = around(&["shop=127.0.0.1:3000"], false);
         let (served, complaints) = decide(&world, &mut Memory::default(), &around);
         assert_eq!(said(&complaints), Vec::<String>::new(), "a flag for an address is permission for it");
         let origin = &served[0].site.origins[0];
@@ -252,7 +251,7 @@ mod tests {
     #[test]
     fn a_service_that_is_nowhere_serves_nothing_and_says_which_flag_is_missing() {
         let world = world(&[&distribution("shop", SERVICE, "")]);
-        let (served, complaints) = decide(&world, &mut Memory::default(), &around(&[], LocalOrigins::Forbidden));
+        let (served, complaints) = decide(&world, &mut Memory::default(), &around(&[], false));
         assert_eq!(targets(&served), [None]);
         assert_eq!(
             said(&complaints),
@@ -265,16 +264,16 @@ mod tests {
     #[test]
     fn a_local_url_needs_its_flag() {
         let world = world(&[&distribution("shop", "url: \"http://localhost:3000\"", "")]);
-        let (served, complaints) = decide(&world, &mut Memory::default(), &around(&[], LocalOrigins::Forbidden));
+        let (served, complaints) = decide(&world, &mut Memory::default(), &around(&[], false));
         assert_eq!(targets(&served), [None]);
         assert!(said(&complaints)[0].ends_with(", or allow it here with --allow-local-origins"), "{complaints:?}");
-        let (served, complaints) = decide(&world, &mut Memory::default(), &around(&[], LocalOrigins::Allowed));
+        let (served, complaints) = decide(&world, &mut Memory::default(), &around(&[], true));
         assert!(targets(&served)[0].is_some() && complaints.is_empty(), "{complaints:?}");
     }
 
     #[test]
     fn a_generation_with_a_new_mistake_is_refused_and_the_last_one_serves_on() {
-        let (mut memory, around) = (Memory::default(), around(&[], LocalOrigins::Forbidden));
+        let (mut memory, around) = (Memory::default(), around(&[], false));
         decide(&world(&[&distribution("shop", "url: \"http://a.example\"", "")]), &mut memory, &around);
         let worse = world(&[&distribution("shop", "url: \"http://127.0.0.1\"", "  defaultRootObject: x.html\n")]);
         let (served, complaints) = decide(&worse, &mut memory, &around);
@@ -286,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_changed_content_version_makes_what_is_stored_void_and_the_first_one_does_not() {
-        let (mut memory, around) = (Memory::default(), around(&[], LocalOrigins::Forbidden));
+        let (mut memory, around) = (Memory::default(), around(&[], false));
         let mut flushes = |version: &str| {
             let more = format!("  contentVersion: \"{version}\"\n");
             decide(&world(&[&distribution("shop", "url: \"http://a.example\"", &more)]), &mut memory, &around).0[0]
@@ -300,7 +299,7 @@ mod tests {
         let url = "url: \"http://a.example\"";
         let alias = "  aliases: [shop.example.com]\n";
         let world = world(&[&distribution("b", url, alias), &distribution("a", url, alias)]);
-        let (served, complaints) = decide(&world, &mut Memory::default(), &around(&[], LocalOrigins::Forbidden));
+        let (served, complaints) = decide(&world, &mut Memory::default(), &around(&[], false));
         assert_eq!(served[0].site.aliases, ["shop.example.com"]);
         assert_eq!(served[1].site.aliases, ["no-alias-held.invalid"]);
         assert!(

@@ -163,7 +163,7 @@ impl Forwarder {
     pub async fn forward(&self, asking: Asking<'_>) -> Result<Response<OriginBody>, ForwardError> {
         let Asking { origin, endpoints, request, interim } = asking;
         let target = origin.target.as_ref().ok_or(ForwardError::NoTarget)?;
-        let verified_name = resolve::verified_name(target)?;
+        let verified_name = resolve::verified_name(target, &origin.tls)?;
         let listed = self.resolver.order(endpoints, self.clock.now().monotonic);
         let untried = listed.len();
         let mut addresses =
@@ -221,10 +221,7 @@ impl Addresses<'_> {
     }
 
     async fn resolve(&self) -> Result<Vec<SocketAddr>, ResolveError> {
-        let (host, port) = match self.target {
-            OriginTarget::Service { dns_name, port } => (dns_name, *port),
-            OriginTarget::Address { host, port, .. } => (host, *port),
-        };
+        let (host, port) = (self.target.host(), self.target.port());
         let resolver = &self.forwarder.resolver;
         let found = resolver.look_up(host, port, Duration::from_millis(self.origin.connect_timeout_ms)).await?;
         Ok(resolver.order(&found, self.forwarder.clock.now().monotonic))

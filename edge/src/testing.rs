@@ -1,8 +1,6 @@
 //! Small configurations for tests.
 
-use edge_contract::{
-    Behavior, CONTRACT, EdgeConfig, Epoch, HostHeader, Logging, Origin, OriginTarget, Protocol, Scheme, Site,
-};
+use edge_contract::{Behavior, CONTRACT, EdgeConfig, Epoch, Origin, OriginTarget, Scheme, Site, Walls};
 
 /// A configuration of these sites.
 pub fn config(sites: Vec<Site>) -> EdgeConfig {
@@ -11,35 +9,12 @@ pub fn config(sites: Vec<Site>) -> EdgeConfig {
 
 /// A site that sends everything to port 9 of this machine.
 pub fn site(id: &str) -> Site {
+    let nowhere = OriginTarget::Address { scheme: Scheme::Http, host: "127.0.0.1".into(), port: 9 };
     Site {
-        id: id.into(),
-        name: format!("default/{id}"),
-        generation: 1,
-        enabled: true,
-        aliases: vec![],
-        own_names: vec![],
-        protocols: vec![Protocol::HTTP1, Protocol::HTTP2],
-        default_root_object: None,
-        origins: vec![Origin {
-            name: "app".into(),
-            target: Some(OriginTarget::Address {
-                scheme: Scheme::Http,
-                host: "127.0.0.1".into(),
-                port: 9,
-                server_name: None,
-            }),
-            base_path: String::new(),
-            host_header: HostHeader::Fixed("app.test".into()),
-            headers: vec![],
-            connect_timeout_ms: 3_000,
-            response_timeout_ms: 30_000,
-            keep_alive_ms: 60_000,
-            attempts: 3,
-        }],
+        origins: vec![Origin::plain("app", "app.test").at(nowhere)],
         behaviors: vec![behavior("*")],
-        trusted_proxies: vec![],
-        error_responses: vec![],
-        logging: Logging::default(),
+        walls: Walls { local_origins: true, ..Walls::default() },
+        ..Site::plain(id, format!("default/{id}"))
     }
 }
 

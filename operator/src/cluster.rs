@@ -1,31 +1,20 @@
 //! What the operator was told, and found out at its start, about the cluster around it: what every plan is made for.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+
+use edge_contract::Walls;
 
 /// The cluster around the operator. It does not change while the process runs, the API servers' addresses aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
     /// The domain that Services live under in the cluster's DNS, without dots at its ends: `cluster.local`.
     pub domain: String,
-    /// Where API servers listen: the `kubernetes` Service and its endpoints. No origin may be one of them.
-    pub api_servers: BTreeSet<SocketAddr>,
-    /// Whether origins may be on the machine that asks them.
-    pub local_origins: LocalOrigins,
+    /// Where no origin may be: at an API server (the `kubernetes` Service and its endpoints), say.
+    pub walls: Walls,
     /// What edge pods run.
     pub edge: EdgeImage,
     /// Where edges reach the operator.
     pub channel: Channel,
-}
-
-/// Whether origins may have loopback and link-local addresses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LocalOrigins {
-    /// They may not: an edge would hand viewers the inner services of its node.
-    #[default]
-    Forbidden,
-    /// They may: whoever asks runs on the machine of the one who wrote the manifest.
-    Allowed,
 }
 
 /// What edge pods run.
@@ -59,8 +48,10 @@ pub mod testing {
     pub fn cluster() -> Cluster {
         Cluster {
             domain: "cluster.local".into(),
-            api_servers: [([10, 96, 0, 1], 443).into(), ([192, 168, 0, 10], 6443).into()].into(),
-            local_origins: LocalOrigins::Forbidden,
+            walls: Walls {
+                api_servers: [([10, 96, 0, 1], 443).into(), ([192, 168, 0, 10], 6443).into()].into(),
+                ..Walls::default()
+            },
             edge: EdgeImage { name: "registry.example.com/edge:1.0.0".into(), pull_policy: None },
             channel: Channel {
                 address: "kubefront-operator.kubefront-system.svc:8443".into(),

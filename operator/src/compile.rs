@@ -40,6 +40,8 @@ pub fn site(resolved: &Resolved) -> Site {
         trusted_proxies: trusted_proxies(spec),
         error_responses: error_responses::compile(&spec.error_responses),
         logging: logging(spec.logging.as_ref()),
+        origin_groups: Vec::new(),
+        walls: resolved.walls.clone(),
     }
 }
 

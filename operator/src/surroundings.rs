@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
+use edge_contract::Walls;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
 use kube::api::ListParams;
 
-use crate::cluster::{Channel, Cluster, EdgeImage, LocalOrigins};
+use crate::cluster::{Channel, Cluster, EdgeImage};
 use crate::runner::chain;
 use crate::settings::Settings;
 
@@ -23,8 +24,7 @@ pub async fn look(client: &kube::Client, settings: &Settings) -> Cluster {
     let Settings { namespace, channel_service, channel_port, .. } = settings;
     Cluster {
         domain: settings.cluster_domain.trim_matches('.').to_owned(),
-        api_servers: api_servers(client).await,
-        local_origins: LocalOrigins::Forbidden,
+        walls: Walls { api_servers: api_servers(client).await, ..Walls::default() },
         edge: EdgeImage { name: settings.edge_image.clone(), pull_policy: None },
         channel: Channel {
             address: format!("{channel_service}.{namespace}.svc:{channel_port}"),

@@ -1,6 +1,6 @@
 //! A viewer's request into the one an origin is sent, and an origin's response fields into those a viewer gets.
 
-use edge_contract::{Behavior, HostHeader, Origin};
+use edge_contract::{Behavior, HostHeader, Origin, OriginHeaderValue};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request};
 
 use crate::{
@@ -94,8 +94,11 @@ impl Outgoing<'_> {
         set(&mut headers, header::IF_NONE_MATCH, condition.and_then(|c| c.if_none_match.clone()));
         set(&mut headers, header::IF_MODIFIED_SINCE, condition.and_then(|c| c.if_modified_since.clone()));
         for field in &self.origin.headers {
-            if let (Ok(name), Ok(value)) = (HeaderName::try_from(&field.name), HeaderValue::try_from(&field.value)) {
-                headers.insert(name, value);
+            let Ok(name) = HeaderName::try_from(&field.name) else { continue };
+            headers.remove(&name);
+            // What is mounted is read by whoever sends the request.
+            if let OriginHeaderValue::Value(value) = &field.value {
+                set(&mut headers, name, HeaderValue::try_from(value).ok());
             }
         }
         headers

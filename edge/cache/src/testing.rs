@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use edge_contract::{Behavior, Choice, Header, HostHeader, Key, Logging, Methods, Origin, Site, Ttl};
+use edge_contract::{Behavior, Choice, HostHeader, Key, Methods, Origin, OriginHeader, Site, Ttl};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, request, response};
 
 use crate::{
@@ -87,34 +87,19 @@ pub(crate) fn behavior(pattern: &str, query_key: Choice, methods: Methods, max: 
 }
 
 pub(crate) fn origin(host_header: HostHeader, headers: &[(&str, &str)]) -> Origin {
-    let header = |(name, value): &(&str, &str)| Header { name: (*name).to_owned(), value: (*value).to_owned() };
     Origin {
-        name: "app".to_owned(),
-        target: None,
         base_path: "/base".to_owned(),
         host_header,
-        headers: headers.iter().map(header).collect(),
-        connect_timeout_ms: 1,
-        response_timeout_ms: 1,
-        keep_alive_ms: 1,
-        attempts: 1,
+        headers: headers.iter().map(|(name, value)| OriginHeader::plain(*name, *value)).collect(),
+        ..Origin::plain("app", "app.local")
     }
 }
 
 pub(crate) fn site(root: Option<&str>, behaviors: Vec<Behavior>) -> Site {
     Site {
-        id: "uid".to_owned(),
-        name: "default/shop".to_owned(),
-        generation: 1,
-        enabled: true,
-        aliases: vec![],
-        own_names: vec![],
-        protocols: vec![],
         default_root_object: root.map(ToOwned::to_owned),
         origins: vec![origin(HostHeader::Fixed("app.local".to_owned()), &[])],
         behaviors,
-        trusted_proxies: vec![],
-        error_responses: vec![],
-        logging: Logging::default(),
+        ..Site::plain("uid", "default/shop")
     }
 }

@@ -23,7 +23,7 @@ use edge_cache::{
     validation,
 };
 use edge_contract::{
-    Behavior, Choice, Forward, Forwarded, HostHeader, Key, Logging, Methods, Origin, Scope, Site, Ttl, ViewerControls,
+    Behavior, Choice, Forward, Forwarded, HostHeader, Key, Methods, Origin, Scope, Site, Ttl, ViewerControls,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
 use proptest::{collection::vec, prelude::*};
@@ -42,32 +42,14 @@ fn site(ttl: Ttl, host_header: HostHeader) -> Site {
         ..Behavior::plain(pattern, "app")
     };
     Site {
-        id: "uid".to_owned(),
-        name: "default/shop".to_owned(),
-        generation: 1,
-        enabled: true,
-        aliases: vec![],
-        own_names: vec![],
-        protocols: vec![],
         default_root_object: Some("/index.html".to_owned()),
-        origins: vec![Origin {
-            name: "app".to_owned(),
-            target: None,
-            base_path: String::new(),
-            host_header,
-            headers: vec![],
-            connect_timeout_ms: 1,
-            response_timeout_ms: 1,
-            keep_alive_ms: 1,
-            attempts: 1,
-        }],
+        origins: vec![Origin { host_header, ..Origin::plain("app", "app") }],
         behaviors: vec![
             behavior("/*a*", Choice::Include(names.clone())),
             behavior("*", Choice::Exclude(names.clone())),
         ],
         trusted_proxies: vec!["127.0.0.0/8".to_owned()],
-        error_responses: vec![],
-        logging: Logging::default(),
+        ..Site::plain("uid", "default/shop")
     }
 }
 

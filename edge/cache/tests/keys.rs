@@ -11,35 +11,20 @@ use edge_cache::{
     proxies::TrustedProxies,
     query,
 };
-use edge_contract::{Behavior, Choice, Forward, Forwarded, Header, HostHeader, Key, Logging, Origin, Site};
+use edge_contract::{Behavior, Choice, Forward, Forwarded, HostHeader, Key, Origin, OriginHeader, Site};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version, request};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 fn site(host_header: HostHeader, behavior: Behavior) -> Site {
     Site {
-        id: "uid".to_owned(),
-        name: "default/shop".to_owned(),
-        generation: 1,
-        enabled: true,
-        aliases: vec![],
-        own_names: vec![],
-        protocols: vec![],
-        default_root_object: None,
         origins: vec![Origin {
-            name: "app".to_owned(),
-            target: None,
-            base_path: String::new(),
             host_header,
-            headers: vec![Header { name: "x-owner".to_owned(), value: "1".to_owned() }],
-            connect_timeout_ms: 1,
-            response_timeout_ms: 1,
-            keep_alive_ms: 1,
-            attempts: 1,
+            headers: vec![OriginHeader::plain("x-owner", "1")],
+            ..Origin::plain("app", "app")
         }],
         behaviors: vec![behavior],
         trusted_proxies: vec!["127.0.0.0/8".to_owned()],
-        error_responses: vec![],
-        logging: Logging::default(),
+        ..Site::plain("uid", "default/shop")
     }
 }
 

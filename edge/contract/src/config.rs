@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Behavior, Epoch};
+use crate::{Behavior, Epoch, Origin, OriginGroup, Walls};
 
 /// The whole configuration of one edge process. It is taken whole or refused whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,9 @@ pub struct Site {
     pub default_root_object: Option<String>,
     /// Origins by name, in the order of the Distribution.
     pub origins: Vec<Origin>,
+    /// Pairs of origins that stand in for one another; their names are apart from those of origins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origin_groups: Vec<OriginGroup>,
     /// The first that matches serves; the last one matches everything.
     pub behaviors: Vec<Behavior>,
     /// Networks (CIDR) whose `X-Forwarded-For` is believed and extended.
@@ -55,6 +58,32 @@ pub struct Site {
     pub error_responses: Vec<ErrorResponse>,
     /// What is written of each request.
     pub logging: Logging,
+    /// Addresses at which none of its origins may be.
+    #[serde(default, skip_serializing_if = "Walls::is_default")]
+    pub walls: Walls,
+}
+
+impl Site {
+    /// A site with the default of everything else: any `Host`, both protocols, and yet no origin and no behavior.
+    pub fn plain(id: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            name: name.into(),
+            generation: 1,
+            enabled: true,
+            aliases: Vec::new(),
+            own_names: Vec::new(),
+            protocols: vec![Protocol::HTTP1, Protocol::HTTP2],
+            default_root_object: None,
+            origins: Vec::new(),
+            origin_groups: Vec::new(),
+            behaviors: Vec::new(),
+            trusted_proxies: Vec::new(),
+            error_responses: Vec::new(),
+            logging: Logging::default(),
+            walls: Walls::default(),
+        }
+    }
 }
 
 /// What viewers get in place of an error.
@@ -98,80 +127,6 @@ pub enum Protocol {
     HTTP1,
     /// HTTP/2 with prior knowledge, or by ALPN where there is TLS (RFC 9113).
     HTTP2,
-}
-
-/// Where responses come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Origin {
-    /// The name behaviors refer to it by.
-    pub name: String,
-    /// How it is reached; absent while what it names does not exist: its behaviors answer 503.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<OriginTarget>,
-    /// Put before every path sent to it: no trailing slash, empty or with a leading one.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub base_path: String,
-    /// What `Host` it is sent.
-    pub host_header: HostHeader,
-    /// Set on every request to it, over what a viewer sent.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub headers: Vec<Header>,
-    /// For one connection attempt, in milliseconds.
-    pub connect_timeout_ms: u64,
-    /// For a response head, and between two reads of a body, in milliseconds.
-    pub response_timeout_ms: u64,
-    /// How long an idle connection is kept, in milliseconds.
-    pub keep_alive_ms: u64,
-    /// Connection attempts before the origin counts as unreachable, the first included.
-    pub attempts: u32,
-}
-
-/// How an origin is reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase")]
-pub enum OriginTarget {
-    /// A Service: by the endpoints sent beside the configuration, else by its own DNS name.
-    #[serde(rename_all = "camelCase")]
-    Service {
-        /// The Service's fully qualified name, without a trailing dot.
-        dns_name: String,
-        /// The Service's port, for the DNS name; endpoints carry their own.
-        port: u16,
-    },
-    /// A host name or IP address and a port.
-    #[serde(rename_all = "camelCase")]
-    Address {
-        /// How the connection is opened.
-        scheme: Scheme,
-        /// A name for DNS or an IP literal without brackets.
-        host: String,
-        /// The port to connect to.
-        port: u16,
-        /// The name to verify and to send as SNI, where it differs from `host`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        server_name: Option<String>,
-    },
-}
-
-/// With or without TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scheme {
-    /// Plain TCP.
-    Http,
-    /// TLS, verified against the platform's roots.
-    Https,
-}
-
-/// What `Host` an origin is sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "mode", content = "value", rename_all = "camelCase")]
-pub enum HostHeader {
-    /// This value: the origin's own name, or one that the user fixed.
-    Fixed(String),
-    /// The viewer's, which then is part of the cache key.
-    Viewer,
 }
 
 /// A header field to set.

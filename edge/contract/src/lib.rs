@@ -13,7 +13,9 @@ mod channel;
 mod config;
 mod lines;
 mod number;
+mod origin;
 mod validate;
+mod walls;
 
 pub use behavior::{
     Behavior, Choice, Cors, Forward, Forwarded, Heuristic, Key, Methods, ResponseHeaders, SetCookie, Stale, Ttl,
@@ -23,12 +25,15 @@ pub use channel::{
     Endpoints, FromEdge, FromOperator, Head, Hello, OriginState, PurgeOrder, ReferenceState, Scope, decode_line,
     encode_line,
 };
-pub use config::{
-    EdgeConfig, ErrorResponse, Header, HostHeader, Logging, Origin, OriginTarget, Protocol, Scheme, Site,
-};
+pub use config::{EdgeConfig, ErrorResponse, Header, Logging, Protocol, Site};
 pub use lines::{LineTooLong, Lines};
 pub use number::{Epoch, Sequence, SequenceNumber};
+pub use origin::{
+    HostHeader, Identity, Mounted, MountedKind, Origin, OriginGroup, OriginHeader, OriginHeaderValue, OriginTarget,
+    OriginTls, S3, S3Credentials, Scheme,
+};
 pub use validate::{Invalid, is_edges_own};
+pub use walls::Walls;
 
 /// The version of this contract. It rises when a line or field changes its meaning; added optional fields do not raise it.
 pub const CONTRACT: u32 = 1;

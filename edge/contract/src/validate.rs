@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use ipnet::IpNet;
 
-use crate::{Behavior, CONTRACT, EdgeConfig, HostHeader, Origin, Site};
+use crate::{Behavior, CONTRACT, EdgeConfig, HostHeader, Origin, OriginGroup, OriginHeaderValue, Site};
 
 pub use response_headers::is_edges_own;
 
@@ -67,6 +67,13 @@ impl Site {
             }
             faults.extend(origin_faults(origin));
         }
+        let origins = names.clone();
+        for group in &self.origin_groups {
+            if !names.insert(group.name.as_str()) {
+                faults.push(format!("origin {} is there twice", group.name));
+            }
+            faults.extend(group_faults(group, &origins));
+        }
         if self.behaviors.last().is_none_or(|last| last.path_pattern != "*") {
             faults.push("the last behavior does not match every path".into());
         }
@@ -93,9 +100,27 @@ fn origin_faults(origin: &Origin) -> Vec<String> {
         faults.push(format!("origin {name}: its Host is not a field value"));
     }
     for header in &origin.headers {
-        if !is_token(&header.name) || !is_field_value(&header.value) {
+        let is_legal = match &header.value {
+            OriginHeaderValue::Value(value) => is_field_value(value),
+            OriginHeaderValue::ValueFrom(_) => true,
+        };
+        if !is_token(&header.name) || !is_legal {
             faults.push(format!("origin {name}: header {:?} is not a legal field", header.name));
         }
+    }
+    faults
+}
+
+fn group_faults(group: &OriginGroup, origins: &HashSet<&str>) -> Vec<String> {
+    let OriginGroup { name, primary, secondary, failover_on } = group;
+    let strangers = [primary, secondary].into_iter().filter(|member| !origins.contains(member.as_str()));
+    let mut faults: Vec<String> =
+        strangers.map(|member| format!("origin group {name}: there is no origin {member}")).collect();
+    if primary == secondary {
+        faults.push(format!("origin group {name}: {primary} cannot stand in for itself"));
+    }
+    if let Some(status) = failover_on.iter().find(|status| !(400..600).contains(*status)) {
+        faults.push(format!("origin group {name}: {status} is no error status"));
     }
     faults
 }
@@ -133,7 +158,7 @@ fn is_field_value(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Epoch, Header, Logging, OriginTarget, Protocol};
+    use crate::{Epoch, OriginHeader};
 
     fn config() -> EdgeConfig {
         EdgeConfig {
@@ -141,30 +166,19 @@ mod tests {
             epoch: Epoch(1),
             revision: 1,
             sites: vec![Site {
-                id: "uid".into(),
-                name: "default/shop".into(),
-                generation: 1,
-                enabled: true,
-                aliases: vec![],
-                own_names: vec![],
-                protocols: vec![Protocol::HTTP1],
-                default_root_object: None,
-                origins: vec![Origin {
-                    name: "app".into(),
-                    target: Some(OriginTarget::Service { dns_name: "app.default.svc.cluster.local".into(), port: 80 }),
-                    base_path: String::new(),
-                    host_header: HostHeader::Fixed("app".into()),
-                    headers: vec![],
-                    connect_timeout_ms: 3_000,
-                    response_timeout_ms: 30_000,
-                    keep_alive_ms: 60_000,
-                    attempts: 3,
-                }],
+                origins: vec![Origin::plain("app", "app"), Origin::plain("spare", "spare")],
                 behaviors: vec![Behavior::plain("*", "app")],
-                trusted_proxies: vec![],
-                error_responses: vec![],
-                logging: Logging::default(),
+                ..Site::plain("uid", "default/shop")
             }],
+        }
+    }
+
+    fn group(name: &str, primary: &str, secondary: &str, failover_on: &[u16]) -> OriginGroup {
+        OriginGroup {
+            name: name.into(),
+            primary: primary.into(),
+            secondary: secondary.into(),
+            failover_on: failover_on.into(),
         }
     }
 
@@ -201,9 +215,17 @@ mod tests {
         );
         check(|c| c.sites[0].origins[0].attempts = 0, "default/shop: origin app: attempts is 0");
         check(
-            |c| c.sites[0].origins[0].headers = vec![Header { name: "a b".into(), value: "c".into() }],
+            |c| c.sites[0].origins[0].headers = vec![OriginHeader::plain("a b", "c")],
             "default/shop: origin app: header \"a b\" is not a legal field",
         );
+        for (group, expect) in [
+            (group("app", "app", "spare", &[]), "origin app is there twice"),
+            (group("ha", "app", "gone", &[]), "origin group ha: there is no origin gone"),
+            (group("ha", "app", "app", &[500]), "origin group ha: app cannot stand in for itself"),
+            (group("ha", "app", "spare", &[503, 304]), "origin group ha: 304 is no error status"),
+        ] {
+            check(|c| c.sites[0].origin_groups = vec![group], &format!("default/shop: {expect}"));
+        }
         for network in ["10.0.0.1", "10.0.0.0/33", "::/0/0", ""] {
             check(
                 |c| c.sites[0].trusted_proxies = vec!["10.0.0.0/8".into(), "::/0".into(), network.into()],

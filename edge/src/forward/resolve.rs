@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use edge_contract::{OriginTarget, Scheme};
+use edge_contract::{OriginTarget, OriginTls, Scheme};
 use hickory_resolver::TokioResolver;
 use hickory_resolver::net::NetError;
 use parking_lot::Mutex;
@@ -117,9 +117,11 @@ impl Resolver {
 }
 
 /// The name, if any, that whoever answers at an origin's addresses must prove.
-pub fn verified_name(target: &OriginTarget) -> Result<Option<ServerName<'static>>, ResolveError> {
-    let OriginTarget::Address { scheme: Scheme::Https, host, server_name, .. } = target else { return Ok(None) };
-    let name = server_name.as_deref().unwrap_or(host);
+pub fn verified_name(target: &OriginTarget, tls: &OriginTls) -> Result<Option<ServerName<'static>>, ResolveError> {
+    if target.scheme() != Scheme::Https {
+        return Ok(None);
+    }
+    let name = tls.server_name.as_deref().unwrap_or(target.host());
     ServerName::try_from(name.to_owned()).map(Some).map_err(|_| ResolveError::ServerName(name.to_owned()))
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use edge_contract::OriginTarget;
+use edge_contract::{OriginTarget, Scheme};
 use http::{Method, StatusCode};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
@@ -73,7 +73,8 @@ async fn connections_to_an_origin_are_kept() {
 async fn endpoints_are_used_in_turn_and_one_that_is_gone_fails_nobody() {
     let (one, other) = (Origin::numbered("").await, Origin::numbered("").await);
     let mut config = config(nobody().await);
-    config.sites[0].origins[0].target = Some(OriginTarget::Service { dns_name: "app.invalid".into(), port: 80 });
+    config.sites[0].origins[0].target =
+        Some(OriginTarget::Service { dns_name: "app.invalid".into(), port: 80, scheme: Scheme::Http });
     let edge = Edge::start(config).await;
     edge.endpoints(&[one.address, nobody().await, other.address]);
     for n in 0..12 {
@@ -87,7 +88,8 @@ async fn the_services_name_is_used_without_endpoints_and_when_all_of_them_fail()
     let origin = Origin::numbered("").await;
     let mut config = config(nobody().await);
     // Every resolver knows this name without asking anyone (RFC 6761 §6.3).
-    let target = OriginTarget::Service { dns_name: "localhost".into(), port: origin.address.port() };
+    let target =
+        OriginTarget::Service { dns_name: "localhost".into(), port: origin.address.port(), scheme: Scheme::Http };
     config.sites[0].origins[0].target = Some(target);
     let edge = Edge::start(config).await;
     assert_eq!(edge.get("/none").await.body, "read 1");
@@ -113,7 +115,8 @@ async fn an_origin_is_asked_as_often_as_its_attempts_say() {
 async fn the_last_of_several_attempts_is_the_services_name_and_a_single_one_is_not() {
     let origin = Origin::numbered("").await;
     let mut config = config(nobody().await);
-    let target = OriginTarget::Service { dns_name: "localhost".into(), port: origin.address.port() };
+    let target =
+        OriginTarget::Service { dns_name: "localhost".into(), port: origin.address.port(), scheme: Scheme::Http };
     config.sites[0].origins[0].target = Some(target);
     for (attempts, status) in [(1, StatusCode::BAD_GATEWAY), (2, StatusCode::OK), (3, StatusCode::OK)] {
         config.sites[0].origins[0].attempts = attempts;
@@ -133,7 +136,8 @@ async fn listed_endpoints_have_another_turn_where_dns_does_not_know_the_name() {
     })
     .await;
     let mut config = config(nobody().await);
-    config.sites[0].origins[0].target = Some(OriginTarget::Service { dns_name: "gone.invalid".into(), port: 80 });
+    config.sites[0].origins[0].target =
+        Some(OriginTarget::Service { dns_name: "gone.invalid".into(), port: 80, scheme: Scheme::Http });
     config.sites[0].origins[0].connect_timeout_ms = 500;
     let edge = Edge::start(config).await;
     edge.endpoints(&[origin.address]);
@@ -212,7 +216,8 @@ async fn a_connection_is_kept_for_as_long_as_the_origin_says() {
 async fn what_went_wrong_with_someone_who_was_there_is_what_is_told() {
     let origin = Origin::start(|_, exchange| async move { exchange.reset() }).await;
     let mut config = config(nobody().await);
-    config.sites[0].origins[0].target = Some(OriginTarget::Service { dns_name: "gone.invalid".into(), port: 80 });
+    config.sites[0].origins[0].target =
+        Some(OriginTarget::Service { dns_name: "gone.invalid".into(), port: 80, scheme: Scheme::Http });
     config.sites[0].origins[0].connect_timeout_ms = 500;
     config.sites[0].origins[0].attempts = 2;
     let edge = Edge::start(config).await;

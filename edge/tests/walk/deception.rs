@@ -12,7 +12,7 @@ async fn edge(origin: &Origin) -> Edge {
     let site = &mut config.sites[0];
     let (origin, behavior) = (site.origins.remove(0), site.behaviors.remove(0));
     for (mark, pattern) in [("static", "/static/*"), ("css", "*.css"), ("rest", "*")] {
-        let header = edge_contract::Header { name: "x-mark".into(), value: mark.into() };
+        let header = edge_contract::OriginHeader::plain("x-mark", mark);
         site.origins.push(edge_contract::Origin { name: mark.into(), headers: vec![header], ..origin.clone() });
         let (path_pattern, origin) = (pattern.into(), mark.into());
         site.behaviors.push(edge_contract::Behavior { path_pattern, origin, ..behavior.clone() });

@@ -10,8 +10,8 @@ use edge::live::Live;
 use edge::process::{self, Running};
 use edge::settings::Settings;
 use edge_contract::{
-    Behavior, CONTRACT, EdgeConfig, Endpoints, Epoch, Head, HostHeader, Logging, Methods, Origin, OriginTarget,
-    Protocol, PurgeOrder, Scheme, Scope, Site,
+    Behavior, CONTRACT, EdgeConfig, Endpoints, Epoch, Head, Methods, Origin, OriginTarget, PurgeOrder, Scheme, Scope,
+    Site, Walls,
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
@@ -35,40 +35,19 @@ pub fn config(origin: SocketAddr) -> EdgeConfig {
         epoch: EPOCH,
         revision: 1,
         sites: vec![Site {
-            id: SITE.into(),
-            name: "default/shop".into(),
-            generation: 1,
-            enabled: true,
-            aliases: vec![],
-            own_names: vec![],
-            protocols: vec![Protocol::HTTP1, Protocol::HTTP2],
-            default_root_object: None,
             origins: vec![Origin {
-                name: "app".into(),
-                target: Some(address(origin)),
-                base_path: String::new(),
-                host_header: HostHeader::Fixed("app.test".into()),
-                headers: vec![],
-                connect_timeout_ms: 3_000,
                 response_timeout_ms: 10_000,
-                keep_alive_ms: 60_000,
-                attempts: 3,
+                ..Origin::plain("app", "app.test").at(address(origin))
             }],
             behaviors: vec![Behavior { methods: Methods::All, compress: false, ..Behavior::plain("*", "app") }],
-            trusted_proxies: vec![],
-            error_responses: vec![],
-            logging: Logging::default(),
+            walls: Walls { local_origins: true, ..Walls::default() },
+            ..Site::plain(SITE, "default/shop")
         }],
     }
 }
 
 pub fn address(origin: SocketAddr) -> OriginTarget {
-    OriginTarget::Address {
-        scheme: Scheme::Http,
-        host: origin.ip().to_string(),
-        port: origin.port(),
-        server_name: None,
-    }
+    OriginTarget::Address { scheme: Scheme::Http, host: origin.ip().to_string(), port: origin.port() }
 }
 
 /// A running edge; it ends with the test's runtime.

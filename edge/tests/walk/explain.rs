@@ -1,6 +1,6 @@
 //! What an edge says would become of a request, and that saying so changes nothing.
 
-use edge_contract::{Cors, Header, Key, Methods, ResponseHeaders, Scope};
+use edge_contract::{Cors, Key, Methods, OriginHeader, ResponseHeaders, Scope};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -96,7 +96,7 @@ async fn refusals_and_preflights_are_told() {
 async fn no_secret_is_ever_told() {
     let origin = Origin::numbered("vary: cookie\r\nx-internal: 1nternal\r\n").await;
     let mut config = config(origin.address);
-    config.sites[0].origins[0].headers = vec![Header { name: "x-origin-key".into(), value: "own3r".into() }];
+    config.sites[0].origins[0].headers = vec![OriginHeader::plain("x-origin-key", "own3r")];
     config.sites[0].behaviors[0].key = Key { headers: vec!["authorization".into()], ..Key::default() };
     let edge = Edge::start(config).await;
     let mut viewer = request(Method::GET, "/a");

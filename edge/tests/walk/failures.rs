@@ -1,6 +1,6 @@
 //! Origins that are gone, slow or not what they seem, and what a viewer gets nonetheless.
 
-use edge_contract::OriginTarget;
+use edge_contract::{OriginTarget, Scheme};
 use http::{Method, StatusCode};
 
 use crate::edge::{Edge, config, request};
@@ -107,7 +107,8 @@ async fn an_interim_answer_is_not_taken_for_the_final_one() {
 #[tokio::test]
 async fn a_name_that_dns_does_not_know_is_a_bad_gateway() {
     let mut config = config(nobody().await);
-    config.sites[0].origins[0].target = Some(OriginTarget::Service { dns_name: "gone.invalid".into(), port: 80 });
+    config.sites[0].origins[0].target =
+        Some(OriginTarget::Service { dns_name: "gone.invalid".into(), port: 80, scheme: Scheme::Http });
     config.sites[0].origins[0].connect_timeout_ms = 500;
     let edge = Edge::start(config).await;
     let reply = edge.get("/a").await;

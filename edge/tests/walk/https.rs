@@ -106,12 +106,8 @@ impl Secure {
 
 fn https(address: SocketAddr, host: &str) -> EdgeConfig {
     let mut config = config(address);
-    config.sites[0].origins[0].target = Some(OriginTarget::Address {
-        scheme: Scheme::Https,
-        host: host.into(),
-        port: address.port(),
-        server_name: None,
-    });
+    config.sites[0].origins[0].target =
+        Some(OriginTarget::Address { scheme: Scheme::Https, host: host.into(), port: address.port() });
     config
 }
 
@@ -163,8 +159,7 @@ async fn an_https_origin_may_have_to_prove_another_name_than_the_one_it_is_found
     let authority = Authority::new("trusted");
     let origin = Secure::showing(authority.certificate("shop.test", |_| ())).await;
     let mut config = origin.at("localhost");
-    let Some(OriginTarget::Address { server_name, .. }) = &mut config.sites[0].origins[0].target else { panic!() };
-    *server_name = Some("shop.test".into());
+    config.sites[0].origins[0].tls.server_name = Some("shop.test".into());
     let edge = Serving::start(&config, &authority).await;
     assert_eq!(edge.get("/a").await.status, StatusCode::OK);
     assert_eq!(origin.names(), [Some("shop.test".into())]);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use edge_contract::{EdgeConfig, Header, Logging};
+use edge_contract::{EdgeConfig, Logging, OriginHeader};
 use http::{Method, Request};
 use serde_json::Value;
 
@@ -91,7 +91,7 @@ async fn cookies_are_in_a_line_only_where_the_owner_wants_them_and_other_secrets
     for include in [false, true] {
         let origin = Origin::numbered("set-cookie: sid=n3w\r\n").await;
         let mut config = logged(origin.address, true, include);
-        config.sites[0].origins[0].headers = vec![Header { name: "x-origin-key".into(), value: "own3r".into() }];
+        config.sites[0].origins[0].headers = vec![OriginHeader::plain("x-origin-key", "own3r")];
         let (mut program, viewers, _mounted) = serving(&config).await;
         send(viewers, secretive("/a?q=1")).await;
         let line = line(&mut program).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crds::distribution::{self, HostHeaderMode};
 use crds::duration::Duration;
-use edge_contract::{Header, HostHeader, Origin};
+use edge_contract::{HostHeader, Origin, OriginHeader, OriginTls};
 use url::Url;
 
 use crate::distribution::resolve::ResolvedOrigin;
@@ -28,6 +28,8 @@ pub(super) fn compile(origin: &distribution::Origin, resolved: &BTreeMap<String,
         response_timeout_ms: milliseconds(origin.response_timeout.as_ref(), RESPONSE_TIMEOUT_MS),
         keep_alive_ms: milliseconds(origin.keep_alive.as_ref(), KEEP_ALIVE_MS),
         attempts: origin.attempts.unwrap_or(ATTEMPTS),
+        tls: OriginTls { server_name: there.and_then(|there| there.server_name.clone()), ..OriginTls::default() },
+        s3: None,
     }
 }
 
@@ -52,10 +54,10 @@ fn host_header(origin: &distribution::Origin, there: Option<&ResolvedOrigin>) ->
 }
 
 /// By name, so that the order in which they are written makes no new revision.
-fn headers(origin: &distribution::Origin) -> Vec<Header> {
+fn headers(origin: &distribution::Origin) -> Vec<OriginHeader> {
     let headers: BTreeMap<String, String> =
         origin.headers.iter().map(|header| (header.name.to_ascii_lowercase(), header.value.clone())).collect();
-    headers.into_iter().map(|(name, value)| Header { name, value }).collect()
+    headers.into_iter().map(|(name, value)| OriginHeader::plain(name, value)).collect()
 }
 
 /// `resolve` has refused what is no duration.

@@ -5,10 +5,10 @@
 //! generation makes nothing worse, so nobody has to mend everything at once. A first generation serves what resolves.
 //! Errors: none; what is wrong is a [`Finding`].
 
-mod addresses;
 mod aliases;
 mod children;
 mod fields;
+mod host_names;
 mod locations;
 mod origins;
 
@@ -16,9 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crds::condition::Reason;
 use crds::{Distribution, DistributionSpec};
+use edge_contract::Walls;
 use kube::ResourceExt;
 
-pub use addresses::forbidden;
 pub use locations::ResolvedLocation;
 pub use origins::{ResolvedOrigin, ResolvedService};
 
@@ -56,6 +56,8 @@ pub struct Resolved {
     pub aliases: Vec<String>,
     /// Names by which the edges are reached whatever the aliases say.
     pub own_names: Vec<String>,
+    /// Where none of its origins may be.
+    pub walls: Walls,
     /// Children whose names belong to somebody else: they are left out.
     pub foreign: BTreeSet<(ChildKind, String)>,
 }
@@ -119,6 +121,7 @@ fn examine(spec: &DistributionSpec, generation: i64, observed: &Observed) -> Exa
         origins,
         aliases,
         own_names,
+        walls: observed.cluster.walls.clone(),
         foreign,
     };
     if unservable {

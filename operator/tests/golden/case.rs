@@ -9,14 +9,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crds::Distribution;
-use edge_contract::Epoch;
+use edge_contract::{Epoch, Walls};
 use k8s_openapi::Metadata;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use operator::child::ChildKind;
-use operator::cluster::{Channel, Cluster, EdgeImage, LocalOrigins};
+use operator::cluster::{Channel, Cluster, EdgeImage};
 use operator::distribution::observe::{Children, Claim, Observed};
 use operator::distribution::plan::Plan;
 use operator::distribution::resolve::Resolved;
@@ -153,8 +153,10 @@ fn claim(document: &Value) -> Claim {
 fn cluster() -> Cluster {
     Cluster {
         domain: "cluster.local".into(),
-        api_servers: [([10, 96, 0, 1], 443).into(), ([192, 168, 0, 10], 6443).into()].into(),
-        local_origins: LocalOrigins::Forbidden,
+        walls: Walls {
+            api_servers: [([10, 96, 0, 1], 443).into(), ([192, 168, 0, 10], 6443).into()].into(),
+            ..Walls::default()
+        },
         edge: EdgeImage { name: "registry.example.com/kubefront/edge:1.0.0".into(), pull_policy: None },
         channel: Channel {
             address: "kubefront-operator.kubefront-system.svc:8443".into(),

@@ -7,9 +7,7 @@ mod replica;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_contract::{
-    Behavior, CONTRACT, EdgeConfig, Endpoints, Epoch, HostHeader, Logging, Origin, OriginTarget, Protocol, Site, Ttl,
-};
+use edge_contract::{Behavior, CONTRACT, EdgeConfig, Endpoints, Epoch, Origin, OriginTarget, Scheme, Site, Ttl};
 use operator::authority;
 use operator::edges::{EdgeSeen, Rejected};
 
@@ -24,33 +22,13 @@ const SITE: &str = "uid-of-shop";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn config(revision: u64) -> EdgeConfig {
-    let origin = Origin {
-        name: "app".into(),
-        target: Some(OriginTarget::Service { dns_name: "app.default.svc".into(), port: 80 }),
-        base_path: String::new(),
-        host_header: HostHeader::Fixed("app".into()),
-        headers: vec![],
-        connect_timeout_ms: 3_000,
-        response_timeout_ms: 10_000,
-        keep_alive_ms: 60_000,
-        attempts: 3,
-    };
+    let target = OriginTarget::Service { dns_name: "app.default.svc".into(), port: 80, scheme: Scheme::Http };
     let behavior =
         Behavior { ttl: Ttl { min: 0, default: 60, max: 60, ..Ttl::default() }, ..Behavior::plain("*", "app") };
     let site = Site {
-        id: SITE.into(),
-        name: "default/shop".into(),
-        generation: 1,
-        enabled: true,
-        aliases: vec![],
-        own_names: vec![],
-        protocols: vec![Protocol::HTTP1],
-        default_root_object: None,
-        origins: vec![origin],
+        origins: vec![Origin::plain("app", "app").at(target)],
         behaviors: vec![behavior],
-        trusted_proxies: vec![],
-        error_responses: vec![],
-        logging: Logging::default(),
+        ..Site::plain(SITE, "default/shop")
     };
     EdgeConfig { contract: CONTRACT, epoch: EPOCH, revision, sites: vec![site] }
 }

@@ -1,6 +1,6 @@
 //! The plain data of a run into the types that the crate reads, and back into text.
 
-use edge_contract::{Behavior, HostHeader, Logging, Origin, Site};
+use edge_contract::{Behavior, Origin, Site};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header, request};
 
 use crate::words::Fields;
@@ -31,28 +31,8 @@ pub fn request_of(method: &str, target: &str, fields: &Fields) -> request::Parts
 
 pub fn site(behavior: &Behavior) -> Site {
     Site {
-        id: "uid".to_owned(),
-        name: "default/shop".to_owned(),
-        generation: 1,
-        enabled: true,
-        aliases: vec![],
-        own_names: vec![],
-        protocols: vec![],
-        default_root_object: None,
-        origins: vec![Origin {
-            name: "app".to_owned(),
-            target: None,
-            base_path: String::new(),
-            host_header: HostHeader::Fixed("app.test".to_owned()),
-            headers: vec![],
-            connect_timeout_ms: 1,
-            response_timeout_ms: 1,
-            keep_alive_ms: 1,
-            attempts: 1,
-        }],
+        origins: vec![Origin::plain("app", "app.test")],
         behaviors: vec![behavior.clone()],
-        trusted_proxies: vec![],
-        error_responses: vec![],
-        logging: Logging::default(),
+        ..Site::plain("uid", "default/shop")
     }
 }

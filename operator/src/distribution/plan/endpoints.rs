@@ -9,7 +9,7 @@ use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use kube::ResourceExt;
 
 use crate::distribution::observe::Observed;
-use crate::distribution::resolve::{Resolved, ResolvedService, forbidden};
+use crate::distribution::resolve::{Resolved, ResolvedService};
 
 /// The label by which a slice says whose it is.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -23,7 +23,7 @@ pub(super) fn of_services(observed: &Observed, resolved: &Resolved) -> BTreeMap<
 fn of_service(observed: &Observed, service: &ResolvedService) -> Vec<String> {
     let slices = observed.endpoint_slices.iter().filter(|slice| belongs(slice, service));
     let addresses: BTreeSet<_> = slices.flat_map(|slice| addresses(slice, service)).collect();
-    let allowed = addresses.into_iter().filter(|address| forbidden(*address, &observed.cluster).is_none());
+    let allowed = addresses.into_iter().filter(|address| observed.cluster.walls.forbid(*address).is_none());
     allowed.map(|address| address.to_string()).collect()
 }
 

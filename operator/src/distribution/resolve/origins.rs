@@ -17,12 +17,14 @@ use crate::distribution::observe::Observed;
 use crate::finding::Finding;
 
 /// Where an origin is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResolvedOrigin {
     /// How it is reached; absent while what it names does not exist or may not be an origin.
     pub target: Option<OriginTarget>,
     /// Its own name, as `Host` says it.
     pub authority: String,
+    /// The name that its certificate is to be for, where that is not the name it is found by.
+    pub server_name: Option<String>,
     /// The path of its url, not yet joined with that of the spec.
     pub url_path: String,
     /// The Service behind it, where it is one that exists.
@@ -31,7 +33,7 @@ pub struct ResolvedOrigin {
 
 impl ResolvedOrigin {
     fn unresolved(authority: String) -> Self {
-        Self { target: None, authority, url_path: String::new(), service: None }
+        Self { authority, ..Self::default() }
     }
 }
 

@@ -10,7 +10,7 @@ use kube::ResourceExt;
 
 use super::ResolvedOrigin;
 use crate::distribution::observe::Observed;
-use crate::distribution::resolve::addresses::{forbidden, forbidden_name};
+use crate::distribution::resolve::host_names::forbidden_name;
 use crate::finding::Finding;
 
 /// The Host that the Ingress is asked for, and where it is or why it cannot be an origin yet.
@@ -53,8 +53,8 @@ fn address(
     }
     let server_name = asked.clone().filter(|asked| is_tls && asked != host);
     let authority = asked.unwrap_or_else(|| bracketed(host));
-    let target = OriginTarget::Address { scheme, host: host.to_owned(), port, server_name };
-    Ok(ResolvedOrigin { target: Some(target), authority, url_path: String::new(), service: None })
+    let target = OriginTarget::Address { scheme, host: host.to_owned(), port };
+    Ok(ResolvedOrigin { target: Some(target), authority, server_name, ..ResolvedOrigin::default() })
 }
 
 fn host(balancer: &IngressLoadBalancerIngress) -> Option<&str> {
@@ -93,7 +93,7 @@ fn covers(pattern: &str, host: &str) -> bool {
 
 fn refused(host: &str, port: u16, observed: &Observed) -> Option<&'static str> {
     match host.parse::<IpAddr>() {
-        Ok(ip) => forbidden(SocketAddr::new(ip, port), &observed.cluster),
+        Ok(ip) => observed.cluster.walls.forbid_outside(SocketAddr::new(ip, port)),
         Err(_) => forbidden_name(host, &observed.distribution.namespace().unwrap_or_default(), &observed.cluster),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crds::condition::Reason;
 use crds::distribution::ServiceReference;
-use edge_contract::OriginTarget;
+use edge_contract::{OriginTarget, Scheme};
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
@@ -130,9 +130,8 @@ fn origin(service: &Service, port: &ServicePort, dns_name: String) -> ResolvedOr
     let dialled = target_port.filter(|_| is_headless).unwrap_or(service_port);
     let authority = if service_port == 80 { dns_name.clone() } else { format!("{dns_name}:{service_port}") };
     ResolvedOrigin {
-        target: Some(OriginTarget::Service { dns_name, port: dialled }),
+        target: Some(OriginTarget::Service { dns_name, port: dialled, scheme: Scheme::Http }),
         authority,
-        url_path: String::new(),
         service: Some(ResolvedService {
             name: service.name_any(),
             port_name: port.name.clone().unwrap_or_default(),
@@ -140,5 +139,6 @@ fn origin(service: &Service, port: &ServicePort, dns_name: String) -> ResolvedOr
             ip_family: spec.ip_families.and_then(|families| families.into_iter().next()),
             selector: spec.selector.unwrap_or_default(),
         }),
+        ..ResolvedOrigin::default()
     }
 }

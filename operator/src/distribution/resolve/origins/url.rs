@@ -8,9 +8,8 @@ use kube::ResourceExt;
 use url::{Host, Url};
 
 use super::ResolvedOrigin;
-use crate::cluster::LocalOrigins;
 use crate::distribution::observe::Observed;
-use crate::distribution::resolve::addresses::{forbidden, forbidden_name};
+use crate::distribution::resolve::host_names::forbidden_name;
 use crate::finding::Finding;
 
 /// The text itself, and where it points or why no origin may be there.
@@ -42,8 +41,8 @@ fn target(url: &Url, field: &str, observed: &Observed) -> Result<ResolvedOrigin,
     let port = url.port_or_known_default().unwrap_or_default();
     let cluster = &observed.cluster;
     let (host, refused) = match url.host() {
-        Some(Host::Ipv4(ip)) => (ip.to_string(), forbidden(SocketAddr::new(ip.into(), port), cluster)),
-        Some(Host::Ipv6(ip)) => (ip.to_string(), forbidden(SocketAddr::new(ip.into(), port), cluster)),
+        Some(Host::Ipv4(ip)) => (ip.to_string(), cluster.walls.forbid_outside(SocketAddr::new(ip.into(), port))),
+        Some(Host::Ipv6(ip)) => (ip.to_string(), cluster.walls.forbid_outside(SocketAddr::new(ip.into(), port))),
         Some(Host::Domain(name)) => {
             let namespace = observed.distribution.namespace().unwrap_or_default();
             (name.to_owned(), forbidden_name(name, &namespace, cluster))
@@ -63,14 +62,14 @@ fn target(url: &Url, field: &str, observed: &Observed) -> Result<ResolvedOrigin,
     // RFC 9110 §7.2: the authority as it stands in the url, without its default port.
     let host_text = url.host_str().unwrap_or_default();
     let authority = url.port().map_or_else(|| host_text.to_owned(), |port| format!("{host_text}:{port}"));
-    let target = OriginTarget::Address { scheme, host, port, server_name: None };
-    Ok(ResolvedOrigin { target: Some(target), authority, url_path: url.path().to_owned(), service: None })
+    let target = OriginTarget::Address { scheme, host, port };
+    Ok(ResolvedOrigin { target: Some(target), authority, url_path: url.path().to_owned(), ..ResolvedOrigin::default() })
 }
 
 /// What was meant by a name that only a pod's search domains would complete; edges have none.
 fn whole_name(name: &str, observed: &Observed) -> Option<String> {
     let domain = &observed.cluster.domain;
-    if observed.cluster.local_origins == LocalOrigins::Allowed || name.ends_with('.') {
+    if observed.cluster.walls.local_origins || name.ends_with('.') {
         return None;
     }
     if name.rsplit('.').next() == Some("svc") {

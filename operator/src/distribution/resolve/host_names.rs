@@ -1,0 +1,48 @@
+//! A host name that a user gave into the reason why no origin may be there.
+//!
+//! This is the wall at the door: it refuses what is written down. A name that DNS turns into an address of the node or the cluster is
+//! stopped by the edge when it connects.
+
+use crate::cluster::Cluster;
+
+/// What a host name is that no origin may have, by the name alone.
+pub fn forbidden_name(name: &str, namespace: &str, cluster: &Cluster) -> Option<&'static str> {
+    let name = super::bare_name(name);
+    // RFC 6761 §6.3: localhost and all below it are loopback.
+    if name == "localhost" || name.ends_with(".localhost") {
+        return (!cluster.walls.local_origins).then_some("a loopback name");
+    }
+    let service = name.strip_suffix(&format!(".{}", cluster.domain)).unwrap_or(&name);
+    let service = service.strip_suffix(".svc").unwrap_or(service);
+    let is_api_server = service == "kubernetes.default" || (service == "kubernetes" && namespace == "default");
+    is_api_server.then_some("the name of the API server")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::testing::cluster;
+
+    #[test]
+    fn names_of_the_node_and_the_api_server_are_forbidden() {
+        let check = |name, namespace, expect: bool| {
+            assert_eq!(forbidden_name(name, namespace, &cluster()).is_some(), expect, "{name} in {namespace}");
+        };
+        for name in ["localhost", "LOCALHOST.", "a.localhost", "kubernetes.default", "kubernetes.default.svc"] {
+            check(name, "web", true);
+        }
+        check("kubernetes.default.svc.cluster.local.", "web", true);
+        check("kubernetes", "default", true);
+        check("kubernetes", "web", false);
+        check("www.example.com", "default", false);
+        check("kubernetes.web.svc", "web", false);
+    }
+
+    #[test]
+    fn where_local_origins_are_allowed_the_api_server_is_forbidden_all_the_same() {
+        let mut cluster = cluster();
+        cluster.walls.local_origins = true;
+        assert_eq!(forbidden_name("localhost", "web", &cluster), None);
+        assert!(forbidden_name("kubernetes.default", "web", &cluster).is_some());
+    }
+}
