@@ -8,6 +8,8 @@ use std::ops::RangeInclusive;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request};
 
+use crate::directives::{CDN_CACHE_CONTROL, is_token, leading_token};
+
 /// Bodies of fewer bytes gain nothing, and those of more would keep a processor busy: 1 KB to 10 MB.
 const LENGTHS: RangeInclusive<u64> = 1_000..=10_000_000;
 
@@ -197,11 +199,6 @@ fn quality(parameter: &[u8]) -> Option<u16> {
     }
 }
 
-/// RFC 9110 §5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
 /// Whether the edge would code this, for those who accept it: then who accepts what makes a difference, and `Vary` says so. A length
 /// that is not known yet may be any.
 pub fn is_codable(status: StatusCode, headers: &HeaderMap, length: Option<u64>) -> bool {
@@ -242,10 +239,10 @@ fn weakened(tag: &HeaderValue) -> Option<HeaderValue> {
 
 /// RFC 9111 §5.2.2.6, in either field that may say so. A word in quotes counts too: then it is left alone, which is no harm.
 fn forbids_transformation(headers: &HeaderMap) -> bool {
-    let lines = [header::CACHE_CONTROL, crate::directives::CDN_CACHE_CONTROL];
+    let lines = [header::CACHE_CONTROL, CDN_CACHE_CONTROL];
     let values = lines.iter().flat_map(|name| headers.get_all(name));
     let mut members = values.flat_map(|line| line.as_bytes().split(|b| *b == b','));
-    members.any(|member| member.trim_ascii().eq_ignore_ascii_case(b"no-transform"))
+    members.any(|member| leading_token(member).0.eq_ignore_ascii_case(b"no-transform"))
 }
 
 /// Of one known type, a stream of events excepted: that has no end.
@@ -387,6 +384,8 @@ mod tests {
             "content-encoding: identity",
             "cache-control: max-age=5, no-transform",
             "cdn-cache-control: no-transform",
+            "cache-control: no-transform foo",
+            "cache-control: No-Transform=1",
             "content-digest: sha-256=:AAAA:",
             "content-range: bytes 0-9/10",
         ] {

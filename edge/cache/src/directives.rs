@@ -123,13 +123,14 @@ impl Directives {
             "stale-if-error" => give_time(&mut self.stale_if_error, argument),
             "no-cache" => give_scope(&mut self.no_cache, argument),
             "private" => give_scope(&mut self.private, argument),
-            // An argument that a flag must not have does not make a prohibition weaker.
+            // What a flag must not have behind it does not make a prohibition weaker: who reads `no-store` is told enough.
             "no-store" => self.flags.no_store = true,
             "must-revalidate" => self.flags.must_revalidate = true,
             "proxy-revalidate" => self.flags.proxy_revalidate = true,
+            // Nor does it make anything allowed. What has the form of an argument is one without a meaning (RFC 8246 §2).
+            _ if argument == Argument::Broken => {}
             "must-understand" => self.flags.must_understand = true,
             "public" => self.flags.public = true,
-            // RFC 8246 §2: an argument has no meaning.
             "immutable" => self.flags.immutable = true,
             _ => {}
         }
@@ -182,29 +183,43 @@ impl<'a> Argument<'a> {
 }
 
 /// `#( token [ "=" ( token / quoted-string ) ] )`, RFC 9111 §5.2, each with its name in lower case. What fits no rule is skipped up
-/// to the next comma.
+/// to the next comma, and the directive before it counts no more than its name says.
 pub(crate) fn each(mut rest: &[u8], mut take: impl FnMut(&str, Argument<'_>)) {
     while !rest.is_empty() {
-        let (name, after) = split_where(rest, |b| matches!(b, b'=' | b','));
-        let is_blank = |byte: Option<&u8>| byte.is_some_and(|b| matches!(b, b' ' | b'\t'));
-        let spaced = is_blank(name.last()) || is_blank(after.get(1));
-        let name = String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase();
-        let Some(value) = after.strip_prefix(b"=") else {
-            take(&name, Argument::Absent);
-            rest = after.get(1..).unwrap_or_default();
-            continue;
+        let (name, after) = leading_token(rest);
+        let value = after.strip_prefix(b"=");
+        let (text, after) = value.map_or((None, after), argument);
+        let (junk, next) = split_where(after, |b| b == b',');
+        let argument = match &text {
+            _ if !junk.trim_ascii().is_empty() => Argument::Broken,
+            None if value.is_some() => Argument::Broken,
+            None => Argument::Absent,
+            Some(text) => Argument::Text(text),
         };
-        let quoted = value.trim_ascii_start().strip_prefix(b"\"").and_then(unquote);
-        let (argument, after) = quoted.unwrap_or_else(|| {
-            let (token, after) = split_where(value, |b| b == b',');
-            (String::from_utf8_lossy(token.trim_ascii()).into_owned(), after)
-        });
-        // Blanks around `=` or text after a closing quote make it something else than it seems: no number, no list of fields.
-        let (trailing, after) = split_where(after, |b| b == b',');
-        let sound = !spaced && trailing.trim_ascii().is_empty();
-        take(&name, if sound { Argument::Text(&argument) } else { Argument::Broken });
-        rest = after.get(1..).unwrap_or_default();
+        if !name.is_empty() {
+            take(&String::from_utf8_lossy(name).to_ascii_lowercase(), argument);
+        }
+        rest = next.get(1..).unwrap_or_default();
     }
+}
+
+/// The token that a member of a list begins with, or nothing, and what comes behind it.
+pub(crate) fn leading_token(member: &[u8]) -> (&[u8], &[u8]) {
+    split_where(member.trim_ascii_start(), |b| !is_token(b))
+}
+
+/// RFC 9110 §5.6.2.
+pub(crate) fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// What stands behind a `=`, without its quotes, if anything that may stand there does, and what comes behind that.
+fn argument(value: &[u8]) -> (Option<String>, &[u8]) {
+    if let Some((text, after)) = value.strip_prefix(b"\"").and_then(unquote) {
+        return (Some(text), after);
+    }
+    let (token, after) = split_where(value, |b| !is_token(b));
+    (Some(String::from_utf8_lossy(token).into_owned()).filter(|token| !token.is_empty()), after)
 }
 
 fn split_where(bytes: &[u8], stop: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
@@ -253,6 +268,28 @@ mod tests {
         check(&["cache-control: no-store=1"], |d| d.flags.no_store = true);
         check(&["cache-control: no-storex, xno-store, 'public'"], |_| {});
         check(&["cache-control: Immutable=x, immutable"], |d| d.flags.immutable = true);
+    }
+
+    #[test]
+    fn what_follows_a_prohibition_does_not_make_it_weaker_and_a_permission_none() {
+        for junk in [" foo", ";x", "\tmax-age=60", " = 1", "= 1", "=\"a\"b", "\"", "@", "\u{e4}"] {
+            let all = ["no-store", "must-revalidate", "proxy-revalidate", "no-cache", "private"];
+            let field = format!("cache-control: {}", all.map(|name| format!("{name}{junk}")).join(", "));
+            check(&[&field], |d| {
+                d.flags = Flags { no_store: true, must_revalidate: true, proxy_revalidate: true, ..Flags::default() };
+                (d.no_cache, d.private) = (Scope::Whole, Scope::Whole);
+            });
+            let all = ["public", "immutable", "must-understand"];
+            check(&[&format!("cache-control: {}", all.map(|name| format!("{name}{junk}")).join(", "))], |_| {});
+        }
+        check(&["cache-control: no-cache=\"x-a\" x, private=x-b;y"], |d| {
+            (d.no_cache, d.private) = (Scope::Whole, Scope::Whole);
+        });
+        check(&["cache-control: no-store=\""], |d| d.flags.no_store = true);
+        check(&["cache-control: public max-age=60"], |_| {});
+        // Without a name there is nothing to obey, and what junk would quote is not quoted.
+        check(&["cache-control: ;no-store, (no-store), \"no-store\", =no-store, \u{e4}no-store"], |_| {});
+        check(&["cache-control: x y=\"a, no-store, b\""], |d| d.flags.no_store = true);
     }
 
     #[test]

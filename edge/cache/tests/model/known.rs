@@ -2,9 +2,5 @@
 //!
 //! What is mended goes from here, so that the next run holds the crate to it. Empty is how this file is meant to be.
 
-/// `no-store foo` and `no-cache;x` forbid nothing: a directive without `=` that is followed by what fits no rule is ignored, while
-/// `no-store=1 foo` forbids. The law takes a prohibition that it can read for one.
-pub const JUNK_HIDES_PROHIBITIONS: bool = true;
-
 /// RFC 9111 §3.5 lets `no-cache, public` be stored though the request had `Authorization`; the crate does not, which is safe.
 pub const NEVER_STORES_AUTHORIZED_NO_CACHE: bool = true;

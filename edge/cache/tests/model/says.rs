@@ -55,6 +55,11 @@ impl Message {
         consulted(&self.fields).0.iter().any(|(name, _)| name == directive)
     }
 
+    /// The same for what allows something: what is not written as it should be allows nothing.
+    fn allows(&self, directive: &str) -> bool {
+        consulted(&self.fields).0.iter().any(|(name, argument)| name == directive && *argument != Argument::Broken)
+    }
+
     /// RFC 9111 §4.2.1: what is no number, and what is said twice and differently, makes a response stale. In seconds.
     fn number(&self, directive: &str) -> Option<i64> {
         let said: Vec<i64> = consulted(&self.fields)
@@ -99,7 +104,7 @@ impl Message {
 
     /// §5.2.2.3: `must-understand` lifts `no-store` for a status that is understood.
     pub fn no_store(&self) -> bool {
-        self.has("no-store") && !(self.has("must-understand") && self.is_understood())
+        self.has("no-store") && !(self.allows("must-understand") && self.is_understood())
     }
 
     fn forbids_storing(&self) -> bool {
@@ -161,7 +166,7 @@ impl Message {
             return Lifetime::Never;
         }
         // §5.2.2.3
-        if self.has("must-understand") && !self.is_understood() {
+        if self.allows("must-understand") && !self.is_understood() {
             return Lifetime::Never;
         }
         if self.forbids_storing() || self.no_cache() {
@@ -191,7 +196,7 @@ impl Message {
     }
 
     fn may_be_assumed(&self) -> bool {
-        self.is_heuristically_cacheable() || self.has("public")
+        self.is_heuristically_cacheable() || self.allows("public")
     }
 
     /// A tenth of the time for which it has not changed.
@@ -232,7 +237,7 @@ impl Message {
             return false;
         }
         // §3.5
-        if authorized && !["must-revalidate", "public", "s-maxage"].iter().any(|name| self.has(name)) {
+        if authorized && !(self.has("must-revalidate") || self.has("s-maxage") || self.allows("public")) {
             return false;
         }
         // §4.1: it would match nothing.
@@ -258,7 +263,7 @@ impl Message {
 
     /// RFC 8246 §2
     pub fn is_immutable(&self) -> bool {
-        self.has("immutable")
+        self.allows("immutable")
     }
 
     pub fn stale_while_revalidate(&self) -> Option<i64> {

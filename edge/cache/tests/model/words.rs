@@ -1,7 +1,5 @@
 //! Field lines into lists, directives and members of dictionaries: characters one after the other, by the grammar.
 
-use crate::known;
-
 /// Field lines as they came, names in lower case. Each character of a value is one byte.
 pub type Fields = Vec<(String, String)>;
 
@@ -47,7 +45,7 @@ pub fn directives(text: &str) -> Vec<(String, Argument)> {
         while at < letters.len() && is_tchar(letters[at]) {
             at += 1;
         }
-        let mut name: String = letters[begin..at].iter().collect::<String>().to_ascii_lowercase();
+        let name: String = letters[begin..at].iter().collect::<String>().to_ascii_lowercase();
         let mut argument = Argument::None;
         if at < letters.len() && letters[at] == '=' {
             at += 1;
@@ -57,9 +55,6 @@ pub fn directives(text: &str) -> Vec<(String, Argument)> {
             at += 1;
         }
         if at < letters.len() && letters[at] != ',' {
-            if known::JUNK_HIDES_PROHIBITIONS && argument == Argument::None && letters[at] != '=' {
-                name.clear();
-            }
             argument = Argument::Broken;
             while at < letters.len() && letters[at] != ',' {
                 at += 1;
