@@ -1,6 +1,6 @@
 //! A verdict and what is stored into the reasons for it, step by step, in words and clauses.
 //!
-//! Guarantees: the last step of an arithmetic is what [`crate::freshness::lifetime`] decides; nothing here decides anything itself.
+//! Guarantees: the last step of an arithmetic is what [`Stored::lifetime`] decides; nothing here decides anything itself.
 
 use edge_contract::Ttl;
 use http::header;
@@ -55,7 +55,7 @@ pub fn freshness(stored: &Stored, policy: &Policy) -> Freshness {
         () if said.max_age.is_some() => ("max-age", "RFC 9111 §5.2.2.1"),
         () => ("expires − date", "RFC 9111 §5.3"),
     };
-    let lifetime = freshness::lifetime(&stored.terms, policy);
+    let (lifetime, ttl) = (stored.lifetime(policy), stored.bounds(policy.ttl));
     let mut steps = Vec::new();
     match stored.terms.forbids {
         _ if policy.ttl.max == 0 => steps.push(step("ttl.max", Some(0), "owner: caching is off")),
@@ -66,7 +66,7 @@ pub fn freshness(stored: &Stored, policy: &Policy) -> Freshness {
             None => assumed(&mut steps, &stored.terms, policy.ttl),
         },
     }
-    bound(&mut steps, &stored.terms, policy.ttl);
+    bound(&mut steps, &stored.terms, ttl);
     raise(&mut steps, lifetime);
     Freshness { consulted: field, steps, lifetime }
 }

@@ -64,6 +64,7 @@ pub fn update(stored: &Stored, newer: &response::Parts, exchange: &Exchange<'_>,
     let selecting = Selecting::of(&fields, exchange.forwarded);
     let mut updated = Stored::of(stored.status, &fields, selecting, exchange.received, exchange.label);
     updated.authorized = stored.authorized || exchange.authorized;
+    updated.sets_cookie |= stored.sets_cookie;
     updated
 }
 

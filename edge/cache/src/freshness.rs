@@ -6,7 +6,6 @@ use edge_contract::{Heuristic, Ttl};
 use http::{HeaderMap, header};
 
 use crate::{
-    Policy,
     date::Date,
     directives,
     terms::{Forbids, Terms, date_of},
@@ -90,10 +89,10 @@ pub enum Never {
     NoFreshness,
 }
 
-/// The freshness lifetime under the owner's policy. Asked at each reuse: an edit of the policy counts at once.
-pub fn lifetime(terms: &Terms, policy: &Policy) -> Lifetime {
-    let said = bounded(terms, policy.ttl);
-    let Some(floor) = policy.floor(terms.status).filter(|_| terms.forbids == Forbids::Nothing) else { return said };
+/// The freshness lifetime under the owner's bounds and floor for errors. Asked at each reuse: an edit of the policy counts at once.
+pub(crate) fn lifetime_within(terms: &Terms, ttl: Ttl, floor: Option<Duration>) -> Lifetime {
+    let said = bounded(terms, ttl);
+    let Some(floor) = floor.filter(|_| terms.forbids == Forbids::Nothing) else { return said };
     match said {
         Lifetime::Lasts(time) => Lifetime::Lasts(time.max(floor)),
         Lifetime::Never(Never::NoFreshness) => Lifetime::Lasts(floor),
@@ -146,7 +145,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{AT_ONCE, NOW, after, fields, policy};
+    use crate::{
+        Policy,
+        testing::{AT_ONCE, NOW, after, fields, policy},
+    };
+
+    fn lifetime(terms: &Terms, policy: &Policy) -> Lifetime {
+        lifetime_within(terms, policy.ttl, policy.floor(terms.status))
+    }
 
     fn lasts(seconds: u64) -> Lifetime {
         Lifetime::Lasts(Duration::from_secs(seconds))

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use crate::{
     Admission, Controls, Policy, Stored,
-    freshness::{self, Lifetime, Moment},
+    freshness::{Lifetime, Moment},
     terms::Forbids,
     validation::Conditional,
 };
@@ -142,7 +142,7 @@ fn of_found(request: &Request<'_>, found: Option<(&Stored, Admission)>, policy: 
     if !stored.selecting.matches(request.forwarded) {
         return Reuse::Forward(Forward::VaryMiss);
     }
-    match freshness::lifetime(&stored.terms, policy) {
+    match stored.lifetime(policy) {
         Lifetime::Never(_) => Reuse::Forward(Forward::Forbidden),
         Lifetime::AlwaysValidate => validate(stored, Forward::AlwaysValidate),
         // §5.2.1.4
@@ -224,7 +224,7 @@ pub fn on_failure(
     if forbids_stale(stored) {
         return if failure == Failure::NoAnswer { Fallback::GatewayTimeout } else { Fallback::Nothing };
     }
-    let Lifetime::Lasts(lifetime) = freshness::lifetime(&stored.terms, policy) else { return Fallback::Nothing };
+    let Lifetime::Lasts(lifetime) = stored.lifetime(policy) else { return Fallback::Nothing };
     let (owner, why) = match failure {
         Failure::NoAnswer => (policy.stale.if_unreachable, StaleUse::Unreachable),
         Failure::Status(status) if matches!(status.as_u16(), 500 | 502 | 503 | 504) => {
@@ -316,6 +316,22 @@ mod tests {
         check(&["cache-control: max-age=60"], (0, 0, 0), 0, &Reuse::Forward(Forward::CachingOff));
         check(&["cache-control: no-store"], (30, 30, 30), 10, &fresh(10, 20));
         check(&["cache-control: no-store"], WIDE, 10, &Reuse::Forward(Forward::Forbidden));
+    }
+
+    #[test]
+    fn no_minimum_of_now_shares_what_was_made_for_one_viewer() {
+        let verdict = |line: &str, change: fn(&mut Stored)| {
+            let mut stored = testing::stored(&[line, ETAG]);
+            change(&mut stored);
+            decide(&get(&HeaderMap::new), Some((&stored, admitted())), &policy(30, 30, 30), after(10))
+        };
+        let changes: [fn(&mut Stored); 2] = [|stored| stored.authorized = true, |stored| stored.sets_cookie = true];
+        assert_eq!(verdict("cache-control: no-cache, public", |_| ()), fresh(10, 20));
+        for change in changes {
+            assert_eq!(verdict("cache-control: no-cache, public", change), validate(Forward::AlwaysValidate));
+            assert_eq!(verdict("cache-control: no-store", change), Reuse::Forward(Forward::Forbidden));
+            assert_eq!(verdict("cache-control: max-age=5, public", change), fresh(10, 20));
+        }
     }
 
     #[test]

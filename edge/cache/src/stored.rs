@@ -1,11 +1,12 @@
 //! A response head and how it was received into what later verdicts need to know of it.
 
+use edge_contract::Ttl;
 use http::{HeaderMap, HeaderValue, StatusCode, header, response};
 
 use crate::{
-    Label, forwarding,
-    freshness::{Age, Received},
-    terms::{Terms, has_date, withheld},
+    Label, Lifetime, Policy, forwarding,
+    freshness::{self, Age, Received},
+    terms::{Forbids, Terms, has_date, withheld},
     vary::Selecting,
 };
 
@@ -28,6 +29,8 @@ pub struct Stored {
     pub label: Label,
     /// Whether a viewer's `Authorization` had a part in it: it stays only as long as its origin allows that (RFC 9111 §3.5).
     pub authorized: bool,
+    /// Whether it came with a cookie, which may have been left out since.
+    pub sets_cookie: bool,
 }
 
 impl Stored {
@@ -57,6 +60,19 @@ impl Stored {
             kept.insert(header::DATE, now);
         }
         let age = Age::on_arrival(headers, received);
-        Self { status, headers: kept, terms, age, received, selecting, label, authorized: false }
+        let sets_cookie = headers.contains_key(header::SET_COOKIE);
+        Self { status, headers: kept, terms, age, received, selecting, label, authorized: false, sets_cookie }
+    }
+
+    /// How long it is fresh under the policy of now, which may be another than it was stored under.
+    pub fn lifetime(&self, policy: &Policy) -> Lifetime {
+        freshness::lifetime_within(&self.terms, self.bounds(policy.ttl), policy.floor(self.status))
+    }
+
+    /// The owner's bounds as far as they are meant for it. What was made for one viewer, and what its origin forbids to share, is shared
+    /// by no minimum.
+    pub(crate) fn bounds(&self, ttl: Ttl) -> Ttl {
+        let is_one_viewers = self.authorized || self.sets_cookie;
+        if is_one_viewers && self.terms.forbids != Forbids::Nothing { Ttl { min: 0, ..ttl } } else { ttl }
     }
 }

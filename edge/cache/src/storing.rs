@@ -5,7 +5,7 @@ use http::{HeaderMap, Method, StatusCode, header, response};
 
 use crate::{
     Label, Policy, Stored, forwarding,
-    freshness::{self, Lifetime, Never, Received},
+    freshness::{Lifetime, Never, Received},
     terms::{Forbids, is_understood, withheld},
     vary::Selecting,
 };
@@ -95,13 +95,12 @@ pub fn decide(exchange: &Exchange<'_>, response: &response::Parts, policy: &Poli
     if status.is_informational() || matches!(status, StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED) {
         return Storing::Skip(Reason::Partial);
     }
-    let sets_cookie = response.headers.contains_key(header::SET_COOKIE);
-    if sets_cookie && policy.set_cookie == SetCookie::Bypass {
+    if response.headers.contains_key(header::SET_COOKIE) && policy.set_cookie == SetCookie::Bypass {
         return Storing::Skip(Reason::SetCookie);
     }
     let mut stored = Stored::new(response, exchange.forwarded, exchange.received, exchange.label);
     stored.authorized = exchange.authorized;
-    if is_one_viewers(&stored, sets_cookie, policy) {
+    if is_one_viewers(&stored, policy) {
         return Storing::Skip(Reason::SetCookie);
     }
     if policy.set_cookie != SetCookie::Store {
@@ -115,13 +114,12 @@ pub fn decide(exchange: &Exchange<'_>, response: &response::Parts, policy: &Poli
 
 /// RFC 9111 §3 for a stored response that a 304 or a HEAD freshened: its new fields may forbid what the old ones allowed.
 pub fn may_stay(freshened: &Stored, policy: &Policy) -> bool {
-    !is_one_viewers(freshened, freshened.headers.contains_key(header::SET_COOKIE), policy)
-        && refusal(freshened, policy).is_none()
+    !is_one_viewers(freshened, policy) && refusal(freshened, policy).is_none()
 }
 
 /// What sets a cookie and forbids sharing is one viewer's beyond doubt: no `ttl.min` is meant for that.
-fn is_one_viewers(stored: &Stored, sets_cookie: bool, policy: &Policy) -> bool {
-    sets_cookie && policy.ttl.min > 0 && stored.terms.forbids != Forbids::Nothing
+fn is_one_viewers(stored: &Stored, policy: &Policy) -> bool {
+    stored.sets_cookie && policy.ttl.min > 0 && stored.terms.forbids != Forbids::Nothing
 }
 
 /// The fields of a response that are for the viewer alone for whom it was asked: those that `private` and `no-cache` name (§5.2.2.4,
@@ -146,8 +144,9 @@ pub fn for_one_viewer(response: &HeaderMap, policy: &Policy) -> HeaderMap {
 
 fn refusal(stored: &Stored, policy: &Policy) -> Option<Reason> {
     let terms = &stored.terms;
-    // §3.5; and no `ttl.min` makes an authorized answer shareable that its origin forbids to store.
-    if stored.authorized && (!terms.despite_authorization || terms.forbids != Forbids::Nothing) {
+    // §3.5; and no `ttl.min` makes an authorized answer shareable that its origin forbids to share.
+    let overridden = policy.ttl.min > 0 && terms.forbids != Forbids::Nothing;
+    if stored.authorized && (!terms.despite_authorization || overridden) {
         return Some(Reason::Authorization);
     }
     // RFC 6585 §3 to §6, whatever the fields or the owner say.
@@ -163,7 +162,7 @@ fn refusal(stored: &Stored, policy: &Policy) -> Option<Reason> {
     if !is_understood(terms.status) && terms.explicit.is_none() {
         return Some(Reason::NoFreshness);
     }
-    match freshness::lifetime(terms, policy) {
+    match stored.lifetime(policy) {
         Lifetime::Lasts(_) | Lifetime::AlwaysValidate => None,
         Lifetime::Never(Never::Off) => Some(Reason::CachingOff),
         Lifetime::Never(Never::Forbidden) => Some(Reason::Forbidden),
@@ -348,7 +347,15 @@ mod tests {
         for leave in ["public", "must-revalidate", "s-maxage=60"] {
             check_exchange(&Method::GET, true, &format!("cache-control: {leave}"), 0, None);
         }
+        check_exchange(&Method::GET, true, "cache-control: public, no-store", 0, Some(Reason::Forbidden));
         check_exchange(&Method::GET, true, "cache-control: public, no-store", 10, Some(Reason::Authorization));
+        // To be validated each time, by what each viewer is authorized to: its origin decides who gets it.
+        for leave in ["public", "must-revalidate", "s-maxage=60"] {
+            let line = format!("cache-control: no-cache, {leave}");
+            check_exchange(&Method::GET, true, &line, 0, None);
+            check_exchange(&Method::GET, true, &line, 10, Some(Reason::Authorization));
+        }
+        check_exchange(&Method::GET, true, "cache-control: no-cache", 0, Some(Reason::Authorization));
     }
 
     #[test]

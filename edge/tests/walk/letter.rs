@@ -286,6 +286,31 @@ async fn an_answer_to_authorization_is_shared_only_by_its_origins_leave() {
 }
 
 #[tokio::test]
+async fn what_is_validated_each_time_is_shown_to_those_whom_its_origin_lets() {
+    let origin = Origin::start(|seen, exchange| async move {
+        let (status, content) = match (seen.header("authorization"), seen.header("if-none-match")) {
+            (None, _) => ("401 Unauthorized", "who are you"),
+            (Some(_), None) => ("200 OK", "for those who may"),
+            (Some(_), Some(_)) => ("304 Not Modified", ""),
+        };
+        exchange.respond(status, "cache-control: no-cache, public\r\netag: \"a\"\r\n", content).await
+    })
+    .await;
+    let edge = Edge::start(neutral(&origin)).await;
+    for (viewer, status, cache) in [
+        (Some("Basic eDp5"), StatusCode::OK, "kubefront; fwd=uri-miss"),
+        (Some("Basic ejp5"), StatusCode::OK, "kubefront; fwd=stale; fwd-status=304"),
+        (None, StatusCode::UNAUTHORIZED, "kubefront; fwd=stale; fwd-status=401"),
+    ] {
+        let fields: Vec<_> = viewer.map(|said| ("authorization", said)).into_iter().collect();
+        let reply = edge.ask(Method::GET, "/a", &fields).await;
+        assert_eq!(reply.status, status, "{viewer:?}: {reply:?}");
+        assert!(reply.cache_status().starts_with(cache), "{viewer:?}: {}", reply.cache_status());
+        assert_eq!(origin.seen(origin.reads()).header("authorization"), viewer, "its origin is asked by each");
+    }
+}
+
+#[tokio::test]
 async fn cache_directives_go_through() {
     let origin = answering("200 OK", "cache-control: max-age=60, no-transform, x-own=\"1\"\r\n").await;
     let mut off = neutral(&origin);

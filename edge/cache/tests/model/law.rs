@@ -24,6 +24,8 @@ struct Kept {
     request: Fields,
     /// Whether a request with `Authorization` had a part in it.
     authorized: bool,
+    /// Whether it came with a cookie.
+    cookie: bool,
 }
 
 /// The cache.
@@ -82,9 +84,10 @@ impl Law {
     }
 
     /// RFC 9111 §4.2, §5.2.1, RFC 5861 §3.
-    fn judge(&self, message: &Message, wish: &Wish) -> Use {
+    fn judge(&self, kept: &Kept, wish: &Wish) -> Use {
+        let message = &kept.message;
         let age = message.current_age(self.now);
-        let lifetime = match message.lifetime(&self.behavior) {
+        let lifetime = match kept.lifetime(&self.behavior) {
             Lifetime::Never => return Use::No,
             Lifetime::Validate => return Use::Validate,
             Lifetime::For(lifetime) => lifetime,
@@ -115,7 +118,8 @@ impl Law {
         // RFC 9111 §4: what is stored answers nothing else.
         let readable = matches!(ask.method.as_str(), "GET" | "HEAD");
         let Some(at) = self.choose(ask).filter(|_| readable) else { return Ok(None) };
-        let (message, wish) = (&self.kept[at].message, self.wish(ask));
+        let (kept, wish) = (&self.kept[at], self.wish(ask));
+        let message = &kept.message;
         let stale = &self.behavior.stale;
         let window = match status {
             None => message.stale_if_error().unwrap_or(ms(stale.if_unreachable)),
@@ -123,7 +127,7 @@ impl Law {
             Some(_) => return Ok(None),
         };
         let age = message.current_age(self.now);
-        match message.lifetime(&self.behavior) {
+        match kept.lifetime(&self.behavior) {
             Lifetime::Never if !message.is_kept_by_force() => Ok(None),
             // §5.2.2.2: not even when its origin is out of reach.
             Lifetime::Never | Lifetime::Validate => Err(()),
@@ -214,13 +218,14 @@ impl Law {
             shown.retain(|(name, _)| name != "set-cookie");
         }
         let target = target::keyed(&ask.target, &self.behavior.key.query_strings);
-        Kept { target, message, shown, request: forwarded(&ask.fields), authorized: is_authorized(ask) }
+        let (authorized, cookie) = (is_authorized(ask), !values(&message.fields, "set-cookie").is_empty());
+        Kept { target, message, shown, request: forwarded(&ask.fields), authorized, cookie }
     }
 
     /// RFC 9111 §3 and §4.3.3.
     fn store(&mut self, ask: &Ask, message: Message, began: usize, lines: &mut Vec<String>) {
-        let stored = message.may_be_stored(is_authorized(ask), &self.behavior);
         let new = self.kept_of(ask, message);
+        let stored = new.may_be_stored(&self.behavior);
         if !stored {
             lines.push(format!("viewer: {} as it came", new.message.status));
             // What was validated is not what the origin has now; an error says nothing about that, and neither does a part.
@@ -287,7 +292,7 @@ impl Cache for Law {
         let mut lines = Vec::new();
         let wish = self.wish(ask);
         let chosen = self.choose(ask);
-        let judged = chosen.map_or(Use::No, |at| self.judge(&self.kept[at].message, &wish));
+        let judged = chosen.map_or(Use::No, |at| self.judge(&self.kept[at], &wish));
         match (judged, chosen) {
             (Use::Fresh { age, left }, Some(at)) => {
                 lines.push(format!("fresh, age {age}, left {left}"));
@@ -296,10 +301,10 @@ impl Cache for Law {
             }
             (Use::Stale { age, over }, Some(at)) => {
                 lines.push(format!("stale, age {age}, over {over}"));
-                let Kept { message, shown, .. } = &self.kept[at];
-                lines.push(Self::shown(ask, message.status, shown, message));
+                let kept = &self.kept[at];
+                lines.push(Self::shown(ask, kept.message.status, &kept.shown, &kept.message));
                 // What the viewer accepts, and nobody grants, is validated by those who want it fresh.
-                let granted = self.judge(message, &Wish::default()) != Use::Validate;
+                let granted = self.judge(kept, &Wish::default()) != Use::Validate;
                 if ask.method == "GET" && !wish.no_store && granted {
                     self.fetch(ask, event, Some(at), &mut lines);
                 }
@@ -331,9 +336,27 @@ impl Cache for Law {
     }
 }
 
+impl Kept {
+    /// What `ttl` says, but for what was made for one viewer: no minimum is stronger than the origin's no there.
+    fn lifetime(&self, behavior: &Behavior) -> Lifetime {
+        let mut behavior = behavior.clone();
+        if (self.authorized || self.cookie) && self.message.forbids_sharing() {
+            behavior.ttl.min = 0;
+        }
+        self.message.lifetime(&behavior)
+    }
+
+    /// RFC 9111 §3, and what the owner says of cookies.
+    fn may_be_stored(&self, behavior: &Behavior) -> bool {
+        let for_one = self.authorized || self.cookie;
+        !(for_one && behavior.ttl.min > 0 && self.message.forbids_sharing())
+            && self.message.may_be_stored(self.authorized, behavior)
+    }
+}
+
 impl Law {
     fn describe(&self, kept: &Kept) -> String {
-        let used = match self.judge(&kept.message, &Wish::default()) {
+        let used = match self.judge(kept, &Wish::default()) {
             Use::Fresh { age, left } => format!("fresh, age {age}, left {left}"),
             Use::Stale { age, over } => format!("stale, age {age}, over {over}"),
             Use::Validate => Self::conditions(std::slice::from_ref(kept)),

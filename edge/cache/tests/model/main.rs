@@ -3,12 +3,11 @@
 //! What a cache may do is written down in [`law`], [`says`], [`words`], [`dates`], [`viewer`], [`request`] and [`target`] from the
 //! texts alone. [`core`] carries out the crate's verdicts. Both go through the same runs ([`chance`], [`odd`]); where they differ,
 //! the run is made small ([`shrink`]) and printed. `EXCHANGES=1000000` runs more of them, `SEED=7` others, and `SEED=7 EXCHANGES=1`
-//! one that was printed. Differences that are known, and waited for, stand in [`known`].
+//! one that was printed.
 
 mod chance;
 mod core;
 mod dates;
-mod known;
 mod law;
 mod odd;
 mod request;

@@ -3,7 +3,6 @@
 use edge_contract::{Behavior, Heuristic, SetCookie};
 
 use crate::dates;
-use crate::known;
 use crate::words::{Argument, Fields, Member, combined, delta_seconds, dictionary, directives, is_token, list, values};
 
 /// A response as it was received.
@@ -107,6 +106,10 @@ impl Message {
         self.has("no-store") && !(self.allows("must-understand") && self.is_understood())
     }
 
+    pub fn forbids_sharing(&self) -> bool {
+        self.forbids_storing() || self.no_cache()
+    }
+
     fn forbids_storing(&self) -> bool {
         self.no_store() || self.qualified("private").0
     }
@@ -169,7 +172,7 @@ impl Message {
         if self.allows("must-understand") && !self.is_understood() {
             return Lifetime::Never;
         }
-        if self.forbids_storing() || self.no_cache() {
+        if self.forbids_sharing() {
             if min > 0 {
                 return Lifetime::For(min);
             }
@@ -225,15 +228,6 @@ impl Message {
         }
         let cookie = !values(&self.fields, "set-cookie").is_empty();
         if cookie && behavior.set_cookie == SetCookie::Bypass {
-            return false;
-        }
-        // `ttl.min` is stronger than the origin's no, but never where one viewer is meant.
-        let for_one = cookie || authorized;
-        let forbidden = self.forbids_storing() || self.no_cache();
-        if forbidden && for_one && behavior.ttl.min > 0 {
-            return false;
-        }
-        if forbidden && authorized && known::NEVER_STORES_AUTHORIZED_NO_CACHE {
             return false;
         }
         // §3.5

@@ -1,6 +1,6 @@
 //! What is stored into the condition it is validated by, and a 304 or an answer to HEAD into what it updates (RFC 9111 §4.3).
 
-use super::{Kept, Law, is_authorized, same};
+use super::{Kept, Law, same};
 use crate::request::{end_to_end, identified_by, is_left_alone};
 use crate::says::Message;
 use crate::scene::Ask;
@@ -75,10 +75,12 @@ impl Law {
             merged.retain(|(name, _)| name != "date");
         }
         let message = Message { fields: [merged, age].concat(), status: kept.message.status, ..new.clone() };
-        let freshened = Kept { authorized: kept.authorized || is_authorized(ask), ..self.kept_of(ask, message) };
+        let freshened = self.kept_of(ask, message);
+        let authorized = kept.authorized || freshened.authorized;
+        let freshened = Kept { authorized, cookie: kept.cookie || freshened.cookie, ..freshened };
         if let Some(at) = self.kept.iter().position(|known| same(known, kept)) {
             self.kept.remove(at);
-            if freshened.message.may_be_stored(freshened.authorized, &self.behavior) {
+            if freshened.may_be_stored(&self.behavior) {
                 self.kept.push(freshened.clone());
             }
         }
