@@ -26,7 +26,7 @@ impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (days, second) = (self.0.div_euclid(86_400), self.0.rem_euclid(86_400));
         let year = year_of(*self);
-        let month = (1..=12).rev().find(|month| days_before(year, *month, 1) <= days).unwrap_or(1);
+        let month = month_of(year, days);
         // 1970-01-01 was a Thursday.
         let weekday = name_at(&WEEKDAYS, (days + 3).rem_euclid(7)).get(..3).unwrap_or_default();
         let (day, month_name) = (days - days_before(year, month, 1) + 1, name_at(&MONTHS, month - 1));
@@ -55,17 +55,20 @@ fn rfc850<'a>(weekday: &str, words: &mut impl Iterator<Item = &'a str>, received
     let time = words.next()?;
     words.next().filter(|zone| parts.next().is_none() && zone.eq_ignore_ascii_case("GMT"))?;
     // RFC 9110 §5.6.7: what seems to be more than 50 years ahead is the latest past year with these digits.
-    let this_year = year_of(received);
-    let mut year = this_year - this_year.rem_euclid(100) + year;
-    if year <= this_year - 50 {
-        year += 100;
-    }
-    let date = compose(year, month, day, time)?;
-    if date.0 <= received.0.saturating_add(FIFTY_YEARS) { Some(date) } else { compose(year - 100, month, day, time) }
+    let (this_year, limit) = (year_of(received), fifty_years_after(received));
+    let this_century = this_year - this_year.rem_euclid(100);
+    let centuries = [this_century + 100, this_century, this_century - 100].into_iter();
+    centuries.filter_map(|century| compose(century + year, month, day, time)).find(|date| *date <= limit)
 }
 
-/// Of the Gregorian calendar, in seconds.
-const FIFTY_YEARS: i64 = 50 * 31_556_952;
+/// The same time of the same day, by the calendar. A leap day comes around as the last day of February.
+fn fifty_years_after(date: Date) -> Date {
+    let (days, second) = (date.0.div_euclid(86_400), date.0.rem_euclid(86_400));
+    let year = year_of(date);
+    let month = month_of(year, days);
+    let (later, day) = (year + 50, days - days_before(year, month, 1) + 1);
+    Date(days_before(later, month, day.min(days_in(later, month))) * 86_400 + second)
+}
 
 /// `Sun Nov  6 08:49:37 1994`
 fn asctime(weekday: &str, rest: &str) -> Option<Date> {
@@ -124,6 +127,11 @@ fn days_before(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
+/// The month of a year in which a day is.
+fn month_of(year: i64, days: i64) -> i64 {
+    (1..=12).rev().find(|month| days_before(year, *month, 1) <= days).unwrap_or(1)
+}
+
 fn year_of(date: Date) -> i64 {
     let days = date.0.div_euclid(86_400);
     // 400 years are 146,097 days: the guess is at most one year off.
@@ -180,6 +188,29 @@ mod tests {
         check("Saturday, 21-Nov-76 00:00:00 GMT", Some(3_373_142_400));
         check("Tuesday, 23-Nov-76 00:00:00 GMT", Some(217_555_200));
         check("Thursday, 01-Jan-26 00:00:00 GMT", Some(1_767_225_600));
+    }
+
+    #[test]
+    fn what_is_ahead_by_more_than_fifty_years_to_the_second_is_past() {
+        let check = |now: &str, text: &str, expect: &str| {
+            let date = |text: &str| Date::parse(text, NOW).expect("a date");
+            assert_eq!(Date::parse(text, date(now)), Some(date(expect)), "{text} at {now}");
+        };
+        let now = "Sun, 22 Nov 2026 16:00:00 GMT";
+        check(now, "Sunday, 22-Nov-76 16:00:00 GMT", "Sun, 22 Nov 2076 16:00:00 GMT");
+        check(now, "Monday, 22-Nov-76 16:00:01 GMT", "Mon, 22 Nov 1976 16:00:01 GMT");
+        check(now, "Sunday, 21-Nov-76 23:59:59 GMT", "Sat, 21 Nov 2076 23:59:59 GMT");
+        // Of a leap day the last of February is fifty years ahead; one that no century has is in none.
+        let leap_day = "Tue, 29 Feb 2028 12:00:00 GMT";
+        check(leap_day, "Monday, 28-Feb-78 12:00:00 GMT", "Mon, 28 Feb 2078 12:00:00 GMT");
+        check(leap_day, "Tuesday, 28-Feb-78 12:00:01 GMT", "Tue, 28 Feb 1978 12:00:01 GMT");
+        check("Thu, 01 Jan 2060 00:00:00 GMT", "Tuesday, 29-Feb-00 00:00:00 GMT", "Tue, 29 Feb 2000 00:00:00 GMT");
+        assert_eq!(Date::parse("Monday, 29-Feb-01 00:00:00 GMT", NOW), None);
+        // A century ends.
+        check("Fri, 31 Dec 2099 23:59:59 GMT", "Friday, 01-Jan-00 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT");
+        check("Fri, 01 Jan 2100 00:00:00 GMT", "Thursday, 31-Dec-99 23:59:59 GMT", "Thu, 31 Dec 2099 23:59:59 GMT");
+        check("Fri, 31 Dec 2049 23:59:59 GMT", "Friday, 31-Dec-99 23:59:59 GMT", "Thu, 31 Dec 2099 23:59:59 GMT");
+        check("Fri, 31 Dec 2049 23:59:59 GMT", "Friday, 01-Jan-00 00:00:00 GMT", "Sat, 01 Jan 2000 00:00:00 GMT");
     }
 
     #[test]
