@@ -24,7 +24,7 @@ pub enum PathError {
     /// `..` beyond the first segment.
     #[error("path-above-root")]
     AboveRoot,
-    /// `%2F` or `%5C`, once an origin decodes it, makes a `.` or `..` segment.
+    /// `%2F` or `%5C`, once an origin decodes it, or a `;` with which a parameter begins, makes a `.` or `..` segment.
     #[error("path-hidden-dot-segment")]
     HiddenDotSegment,
 }
@@ -77,10 +77,16 @@ fn remove_dot_segments(encoded: &str) -> Result<String, PathError> {
     Ok(path)
 }
 
-/// Whether decoding the separators inside a segment would make a dot segment out of a part of it.
+/// Whether a part of a segment is a dot segment to somebody: to those who decode the separators inside it, and to those who take the
+/// parameters off it that begin with a `;` (RFC 3986 §3.3), as many servers of Java do.
 fn hides_dot_segment(segment: &str) -> bool {
     let mut parts = segment.split("%2F").flat_map(|part| part.split("%5C"));
-    (segment.contains("%2F") || segment.contains("%5C")) && parts.any(|part| matches!(part, "." | ".."))
+    parts.any(|part| matches!(without_parameters(part), "." | ".."))
+}
+
+fn without_parameters(segment: &str) -> &str {
+    let mut parts = segment.split(';').take(1).flat_map(|part| part.split("%3B"));
+    parts.next().unwrap_or_default()
 }
 
 /// RFC 3986 §6.2.2.1 and §6.2.2.2. A `%` without two hex digits is a character of its own, so it becomes `%25`.
@@ -180,16 +186,24 @@ mod tests {
         check("/a/..%2fb", Err(PathError::HiddenDotSegment));
         check("/a%5c..%5Cb", Err(PathError::HiddenDotSegment));
         check("/x%2F.", Err(PathError::HiddenDotSegment));
+        for hidden in
+            ["/a/..;/b", "/..;x=y/", "/a/.;/b", "/.;", "/a/%2e%2e;/b", "/a/..%3b/b", "/a/%2E%3B..", "/x%2f..;%2fb"]
+        {
+            check(hidden, Err(PathError::HiddenDotSegment));
+        }
+        check("/a;/..x;/...;/;../b%3B..", Ok("/a;/..x;/...;/;../b%3B.."));
         check("/a%5Cb%2Fc", Ok("/a%5Cb%2Fc"));
     }
 
     proptest! {
         #[test]
-        fn normalising_twice_changes_nothing(raw in "/([%./a~Zü\\PC]|%2[0-9eEfF]|%[0-7][0-9a-fA-F]|\\.\\.|//){0,24}") {
+        fn normalising_twice_changes_nothing(raw in "/([%./a~;Zü\\PC]|%2[0-9eEfF]|%3[bB]|%[0-7][0-9a-fA-F]|\\.\\.|//){0,24}") {
             if let Ok(once) = NormalPath::parse(&raw) {
                 prop_assert_eq!(NormalPath::parse(once.as_str()), Ok(once.clone()));
                 prop_assert!(once.as_str().bytes().all(|b| is_path_character(b) || b == b'%'));
-                prop_assert!(once.as_str().split('/').all(|segment| segment != "." && segment != ".."));
+                let taken = ["%2F", "%5C"].iter().fold(once.as_str().to_owned(), |path, mark| path.replace(mark, "/"));
+                let bare = |segment: &str| segment.replace("%3B", ";").split(';').next().unwrap_or_default().to_owned();
+                prop_assert!(taken.split('/').all(|segment| ![".", ".."].contains(&bare(segment).as_str())));
             }
         }
     }
