@@ -241,9 +241,10 @@ fn authority_of(request: &request::Parts) -> Result<Option<String>, Refusal> {
 fn valid_authority(text: &str) -> Result<String, Refusal> {
     let text = text.trim_matches([' ', '\t']);
     let (host, port) = split_port(text);
-    // Of RFC 3986's names only what host names are made of: the rest (`,`, `%`, `'`) serves nobody but who probes parsers.
-    let legal_name =
-        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    // Of RFC 3986's names only what host names are made of: the rest (`,`, `%`, `'`, no label) serves nobody but who probes parsers.
+    let legal_label =
+        |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    let legal_name = |name: &str| name.strip_suffix('.').unwrap_or(name).split('.').all(legal_label);
     let legal_host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => legal_name(host),
@@ -304,8 +305,10 @@ mod tests {
     fn exactly_one_valid_host_is_needed() {
         check_host(&[], Err(Refusal::HostCount));
         check_host(&["host: a", "host: a"], Err(Refusal::HostCount));
-        for invalid in ["", "a b", "a/b", "a@b", "a,b", "a:x", "a:99999", "a:+1", ":80", "[::1", "[x]", "::1", "\u{fc}"]
-        {
+        for invalid in [
+            "", "a b", "a/b", "a@b", "a,b", "a:x", "a:99999", "a:+1", ":80", "[::1", "[x]", "::1", "\u{fc}", ".", "..",
+            "a..b", ".a", "a..", ".:80",
+        ] {
             check_host(&[&format!("host: {invalid}")], Err(Refusal::HostInvalid));
         }
         check(Version::HTTP_10, "/a", &[], Ok((None, "/a")));
