@@ -5,22 +5,20 @@
 //! Errors: every one of them is a response.
 
 mod error_page;
+mod fetch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use edge_cache::head::{self, Refusal};
-use edge_cache::reuse::{self, Failure, Fallback, Forward, Stale, StaleUse};
-use edge_cache::validation::Conditional;
+use edge_cache::reuse::{self, Failure, Fallback, Forward, StaleUse};
 use edge_cache::{CacheStatus, Moment, Reuse};
 use http::{Method, Request, StatusCode};
 use hyper::body::{Body, Incoming};
 
 use crate::ask::Ask;
-use crate::collapse::{Interest, Joined, Outcome};
 use crate::edge::Edge;
-use crate::fill::freshen::Freshened;
-use crate::fill::{self, Work};
+use crate::fill;
 use crate::forward::ForwardError;
 use crate::gate::{self, Refused};
 use crate::metrics::CacheResult;
@@ -29,6 +27,7 @@ use crate::respond::{self, Answer, Showing, shown};
 use crate::route;
 use crate::store::held::Held;
 use crate::viewer::Viewer;
+use fetch::fetch;
 
 /// How often a request may find that what it waited for is not for it; the last time it waits for nobody but itself.
 const ROUNDS: usize = 4;
@@ -97,7 +96,7 @@ async fn answer(edge: &Arc<Edge>, ask: &Arc<Ask>, body: Option<Incoming>) -> Ans
             }
             (Reuse::Stale(stale), Some(held)) => {
                 if stale.why == StaleUse::WhileRevalidating {
-                    validate_in_background(edge, ask, &held, &stale);
+                    fetch::validate_in_background(edge, ask, &held, &stale);
                 }
                 hit(ask, &held, stale.age, status, CacheResult::Stale)
             }
@@ -126,137 +125,6 @@ fn judge(edge: &Edge, ask: &Ask, found: Option<(&Held, edge_cache::Admission)>) 
 
 fn hit(ask: &Ask, held: &Held, age: Duration, status: CacheStatus, result: CacheResult) -> Result<Answer, Anew> {
     respond::stored(ask, held, &Showing { age, status, result }, None).ok_or(Anew::Alone)
-}
-
-/// RFC 5861 §3: one validation, whoever asks meanwhile.
-fn validate_in_background(edge: &Arc<Edge>, ask: &Arc<Ask>, held: &Arc<Held>, stale: &Stale) {
-    if *ask.method() != Method::GET || ask.controls.no_store {
-        return;
-    }
-    let Joined::Lead(lead) = join(edge, ask) else { return };
-    lead.fill().go_on_unattended();
-    let validates = stale.condition.clone().map(|condition| (Arc::clone(held), condition));
-    tokio::spawn(Work { edge: Arc::clone(edge), ask: Arc::clone(ask), validates, lead }.run());
-}
-
-fn join(edge: &Arc<Edge>, ask: &Ask) -> Joined {
-    let purge = edge.live.purge();
-    let admits = |label| purge.admits_read(&ask.key, label);
-    edge.collapse.join(&ask.key, edge.clock.now().monotonic, admits, || purge.label())
-}
-
-/// Waits for a fill that is under way, or runs one.
-async fn fetch(
-    edge: &Arc<Edge>,
-    ask: &Arc<Ask>,
-    validates: Option<(Arc<Held>, Conditional)>,
-    status: CacheStatus,
-    anew: Anew,
-) -> Result<Answer, Anew> {
-    let joined = if anew == Anew::Alone { Joined::Alone } else { join(edge, ask) };
-    let lead = match joined {
-        Joined::Wait(interest) => {
-            let since = edge.clock.now().monotonic;
-            let outcome = interest.outcome().await;
-            let waited = edge.clock.now().monotonic.saturating_sub(since);
-            if anew == Anew::Together && leads_next(edge, ask, &outcome, waited) {
-                return Err(Anew::AfterFailure);
-            }
-            return follow(edge, ask, interest, outcome, status);
-        }
-        Joined::Lead(lead) => {
-            // Between the lookup and this, the fill before may have ended: what it stored is as good as waiting for it.
-            let found = edge.find(ask);
-            let found = found.as_ref().map(|(held, admission)| (held.as_ref(), *admission));
-            if matches!(judge(edge, ask, found), Reuse::Fresh { .. }) {
-                return Err(Anew::Together);
-            }
-            lead
-        }
-        Joined::Alone => edge.collapse.lead_alone(edge.live.purge().label()),
-    };
-    let interest = Interest::new(lead.fill());
-    tokio::spawn(Work { edge: Arc::clone(edge), ask: Arc::clone(ask), validates, lead }.run());
-    let outcome = interest.outcome().await;
-    let now = Moment(edge.clock.now().monotonic);
-    match outcome {
-        Outcome::Arriving(held) => {
-            let status = CacheStatus { forwarded_status: Some(held.stored.status), stored: true, ..status };
-            let showing = Showing { age: held.stored.age.current(now), status, result: CacheResult::Miss };
-            let own = interest.fill().take_fields();
-            match respond::stored(ask, &held, &showing, Some(interest)) {
-                // It was asked for and came to nothing, before anything of it was sent on.
-                None if held.is_cut() => Ok(respond::failed(StatusCode::BAD_GATEWAY, status, "origin-body")),
-                shown => shown.map(|answer| answer.with(own)).ok_or(Anew::Alone),
-            }
-        }
-        Outcome::Freshened(Freshened { held, stays }) => {
-            let age = held.stored.age.current(now);
-            let showing = Showing { age, status: status.validated(stays), result: CacheResult::Revalidated };
-            let own = interest.fill().take_fields();
-            respond::stored(ask, &held, &showing, Some(interest)).map(|answer| answer.with(own)).ok_or(Anew::Alone)
-        }
-        Outcome::Unshared => {
-            let unshared = interest.fill().take_answer().ok_or(Anew::Alone)?;
-            let status = CacheStatus { detail: Some(respond::not_kept(unshared.why)), ..status };
-            Ok(respond::passed(&unshared.parts, unshared.body, status, CacheResult::Miss))
-        }
-        other => without_response(edge, ask, other, status),
-    }
-}
-
-/// Whether one who waited for a fill in vain may lead the next: the one who led may have failed by bad luck. Not where something
-/// stands in, nor where the origin has had all its time already while this one waited.
-fn leads_next(edge: &Arc<Edge>, ask: &Ask, outcome: &Outcome, waited: Duration) -> bool {
-    let patience = Duration::from_millis(ask.route.behavior.origin.response_timeout_ms);
-    matches!(outcome, Outcome::Failed(_))
-        && waited < patience
-        && !matches!(fill::stands_in(edge, ask, Failure::NoAnswer).1, Fallback::Stale(_))
-}
-
-/// Rule 3: when the head of a fill is there, each of those who waited asks afresh, as if it had found the response stored.
-fn follow(
-    edge: &Arc<Edge>,
-    ask: &Ask,
-    interest: Interest,
-    outcome: Outcome,
-    status: CacheStatus,
-) -> Result<Answer, Anew> {
-    let (Outcome::Arriving(held) | Outcome::Freshened(Freshened { held, .. })) = &outcome else {
-        return without_response(edge, ask, outcome, status);
-    };
-    let admission = edge.live.purge().admits(&ask.key, held);
-    let verdict = judge(edge, ask, Some((held.as_ref(), admission)));
-    let age = match verdict {
-        Reuse::Fresh { age, .. } | Reuse::Stale(Stale { age, .. }) => age,
-        _ if !admission.is_admitted() => return Err(Anew::Together),
-        Reuse::Forward(Forward::VaryMiss) => return Err(Anew::Alone),
-        _ => {
-            edge.collapse.go_alone(&ask.key, edge.clock.now().monotonic);
-            return Err(Anew::Alone);
-        }
-    };
-    let showing = Showing { age, status: status.collapsed(), result: CacheResult::Collapsed };
-    respond::stored(ask, held, &showing, Some(interest)).ok_or(Anew::Alone)
-}
-
-/// No response came that this viewer could have.
-fn without_response(edge: &Arc<Edge>, ask: &Ask, outcome: Outcome, status: CacheStatus) -> Result<Answer, Anew> {
-    match outcome {
-        Outcome::Failed(error) => Ok(failed(edge, ask, &error, status)),
-        Outcome::ErrorStatus(code) => {
-            let (held, fallback) = fill::stands_in(edge, ask, Failure::Status(code));
-            match (held, fallback) {
-                (Some(held), Fallback::Stale(stale)) => {
-                    let status = CacheStatus { forwarded_status: Some(code), ..CacheStatus::stale(&stale) };
-                    hit(ask, &held, stale.age, status, CacheResult::Stale)
-                }
-                _ => Err(Anew::Alone),
-            }
-        }
-        Outcome::GivenUp => Err(Anew::Together),
-        _ => Err(Anew::Alone),
-    }
 }
 
 /// The origin gave no answer: what is stored stands in where it may, else the status says what went wrong.
