@@ -11,6 +11,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::edge::PATIENCE;
+
 /// A request as the origin got it.
 #[derive(Clone, Debug)]
 pub struct Seen {
@@ -164,7 +166,9 @@ impl Origin {
 
     /// Waits until it was read so often.
     pub async fn read_times(&self, times: usize) {
-        self.reads.clone().wait_for(|count| *count >= times).await.expect("the origin runs");
+        let mut reads = self.reads.clone();
+        let read = tokio::time::timeout(PATIENCE, reads.wait_for(|count| *count >= times)).await;
+        read.expect("is read so often").expect("the origin runs");
     }
 
     /// The request of a read, from 1.
