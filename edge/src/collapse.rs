@@ -66,6 +66,7 @@ pub struct Fill {
     left: Notify,
     answer: Mutex<Option<Unshared>>,
     fields: Mutex<HeaderMap>,
+    next: Mutex<Option<Arc<Fill>>>,
 }
 
 /// What came of a fill.
@@ -116,6 +117,7 @@ impl Fill {
             left: Notify::new(),
             answer: Mutex::new(None),
             fields: Mutex::default(),
+            next: Mutex::default(),
         })
     }
 
@@ -229,6 +231,13 @@ impl Lead {
         }
     }
 
+    /// Says that the origin gave no answer. Nobody can join any more when those who waited hear of it: else the next one that they look
+    /// for would be this one again.
+    pub fn fail(mut self, error: ForwardError) {
+        self.close();
+        self.fill.conclude(Outcome::Failed(Arc::new(error)));
+    }
+
     /// Lets nobody join, and says whether nobody wants it even so: until this moment someone could have joined.
     pub fn abandon(&mut self) -> bool {
         self.close();
@@ -254,8 +263,8 @@ impl Collapse {
         self: &Arc<Self>,
         key: &CacheKey,
         now: Duration,
-        admits: impl FnOnce(Label) -> bool,
-        label: impl FnOnce() -> Label,
+        admits: impl Fn(Label) -> bool,
+        label: impl Fn() -> Label,
     ) -> Joined {
         let name = self.names.hash_one(key);
         let Some(mut shard) = self.shard(name).map(Mutex::lock) else { return Joined::Alone };
@@ -271,6 +280,29 @@ impl Collapse {
         let fill = Fill::new(label());
         shard.fills.insert(key.clone(), Arc::clone(&fill));
         Joined::Lead(Lead { collapse: Arc::clone(self), key: Some(key.clone()), fill })
+    }
+
+    /// What those do who waited for a fill that failed: the first of them to come here joins or begins another, and all others come to
+    /// the same one, however late they are and even if that has ended too. So a failure costs one fill more and no third.
+    pub fn join_next(
+        self: &Arc<Self>,
+        failed: &Fill,
+        key: &CacheKey,
+        now: Duration,
+        admits: impl Fn(Label) -> bool,
+        label: impl Fn() -> Label,
+    ) -> Joined {
+        let mut next = failed.next.lock();
+        if let Some(fill) = next.as_ref().filter(|fill| admits(fill.label)) {
+            return Joined::Wait(Interest::new(fill));
+        }
+        let joined = self.join(key, now, admits, label);
+        *next = match &joined {
+            Joined::Lead(lead) => Some(Arc::clone(&lead.fill)),
+            Joined::Wait(interest) => Some(Arc::clone(&interest.fill)),
+            Joined::Alone => None,
+        };
+        joined
     }
 
     /// A fill that nobody can join.
@@ -353,6 +385,33 @@ mod tests {
         assert!(matches!(join(&collapse, 0, true), Joined::Wait(_)));
         drop(after);
         assert_eq!(collapse.fills(), 0);
+    }
+
+    #[test]
+    fn all_who_waited_for_one_that_failed_come_to_the_same_next_one_however_late() {
+        let collapse = Collapse::new();
+        let Joined::Lead(first) = join(&collapse, 0, true) else { panic!("leads") };
+        let failed = Arc::clone(first.fill());
+        first.fail(ForwardError::NoTarget);
+        let next = |admitted| collapse.join_next(&failed, &key(), Duration::ZERO, |_| admitted, || LABEL);
+        let Joined::Lead(second) = next(true) else { panic!("one leads") };
+        let (same, Joined::Wait(early)) = (Arc::clone(second.fill()), next(true)) else { panic!("waits") };
+        assert!(Arc::ptr_eq(early.fill(), &same));
+        second.fail(ForwardError::NoTarget);
+        let Joined::Wait(late) = next(true) else { panic!("waits for what has ended") };
+        assert!(matches!(late.outcome().now_or_never(), Some(Outcome::Failed(_))));
+        assert!(matches!(next(false), Joined::Lead(_)), "an order came meanwhile");
+    }
+
+    #[test]
+    fn one_that_a_newcomer_began_meanwhile_is_the_next_one_for_those_who_waited() {
+        let collapse = Collapse::new();
+        let Joined::Lead(first) = join(&collapse, 0, true) else { panic!("leads") };
+        let failed = Arc::clone(first.fill());
+        first.fail(ForwardError::NoTarget);
+        let Joined::Lead(newcomer) = join(&collapse, 0, true) else { panic!("leads") };
+        let next = collapse.join_next(&failed, &key(), Duration::ZERO, |_| true, || LABEL);
+        assert!(matches!(next, Joined::Wait(interest) if Arc::ptr_eq(interest.fill(), newcomer.fill())));
     }
 
     #[test]

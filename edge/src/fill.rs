@@ -61,11 +61,11 @@ impl Work {
             };
             let answer = match answer {
                 Ok(answer) => answer,
-                Err(error) => return fill.conclude(Outcome::Failed(Arc::new(error))),
+                Err(error) => return self.lead.fail(error),
             };
             let status = answer.parts.status;
             if status == StatusCode::NOT_MODIFIED && offered.is_empty() {
-                return fill.conclude(Outcome::Failed(Arc::new(ForwardError::UnaskedNotModified)));
+                return self.lead.fail(ForwardError::UnaskedNotModified);
             }
             if status == StatusCode::NOT_MODIFIED {
                 let exchange = self.exchange(&answer, label);

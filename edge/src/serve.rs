@@ -37,8 +37,6 @@ const ROUNDS: usize = 4;
 enum Anew {
     /// Look again; waiting with others is still worth it.
     Together,
-    /// The same after the one who led failed: one of those who waited leads, and when that fails too, all have failed.
-    AfterFailure,
     /// Ask the origin for oneself.
     Alone,
 }

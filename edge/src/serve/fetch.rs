@@ -13,7 +13,7 @@ use http::{Method, StatusCode};
 
 use super::{Anew, failed, hit, judge};
 use crate::ask::Ask;
-use crate::collapse::{Interest, Joined, Outcome};
+use crate::collapse::{Fill, Interest, Joined, Outcome};
 use crate::edge::Edge;
 use crate::fill::freshen::Freshened;
 use crate::fill::{self, Work};
@@ -29,30 +29,38 @@ pub(super) async fn fetch(
     status: CacheStatus,
     anew: Anew,
 ) -> Result<Answer, Anew> {
-    let joined = if anew == Anew::Alone { Joined::Alone } else { join(edge, ask) };
-    let lead = match joined {
-        Joined::Wait(interest) => {
-            let since = edge.clock.now().monotonic;
-            let outcome = interest.outcome().await;
-            let waited = edge.clock.now().monotonic.saturating_sub(since);
-            if anew == Anew::Together && leads_next(edge, ask, &outcome, waited) {
-                return Err(Anew::AfterFailure);
+    let mut joined = if anew == Anew::Alone { Joined::Alone } else { join(edge, ask, None) };
+    let mut once_more = true;
+    let lead = loop {
+        joined = match joined {
+            Joined::Wait(interest) => {
+                let since = edge.clock.now().monotonic;
+                let outcome = interest.outcome().await;
+                let waited = edge.clock.now().monotonic.saturating_sub(since);
+                if !std::mem::take(&mut once_more) || !tries_again(edge, ask, &outcome, waited) {
+                    return follow(edge, ask, interest, outcome, status);
+                }
+                join(edge, ask, Some(interest.fill()))
             }
-            return follow(edge, ask, interest, outcome, status);
-        }
-        Joined::Lead(lead) => {
-            // Between the lookup and this, the fill before may have ended: what it stored is as good as waiting for it.
-            let found = edge.find(ask);
-            let found = found.as_ref().map(|(held, admission)| (held.as_ref(), *admission));
-            if matches!(judge(edge, ask, found), Reuse::Fresh { .. }) {
-                return Err(Anew::Together);
+            Joined::Lead(lead) => {
+                // Between the lookup and this, the fill before may have ended: what it stored is as good as waiting for it.
+                let found = edge.find(ask);
+                let found = found.as_ref().map(|(held, admission)| (held.as_ref(), *admission));
+                if matches!(judge(edge, ask, found), Reuse::Fresh { .. }) {
+                    return Err(Anew::Together);
+                }
+                break lead;
             }
-            lead
-        }
-        Joined::Alone => edge.collapse.lead_alone(edge.live.purge().label()),
+            Joined::Alone => break edge.collapse.lead_alone(edge.live.purge().label()),
+        };
     };
-    let interest = Interest::new(lead.fill());
-    tokio::spawn(Work { edge: Arc::clone(edge), ask: Arc::clone(ask), validates, lead }.run());
+    run(edge, ask, Work { edge: Arc::clone(edge), ask: Arc::clone(ask), validates, lead }, status).await
+}
+
+/// Runs a fill, and shows the one who leads what came of it.
+async fn run(edge: &Arc<Edge>, ask: &Arc<Ask>, work: Work, status: CacheStatus) -> Result<Answer, Anew> {
+    let interest = Interest::new(work.lead.fill());
+    tokio::spawn(work.run());
     let outcome = interest.outcome().await;
     let now = Moment(edge.clock.now().monotonic);
     match outcome {
@@ -81,9 +89,9 @@ pub(super) async fn fetch(
     }
 }
 
-/// Whether one who waited for a fill in vain may lead the next: the one who led may have failed by bad luck. Not where something
-/// stands in, nor where the origin has had all its time already while this one waited.
-fn leads_next(edge: &Arc<Edge>, ask: &Ask, outcome: &Outcome, waited: Duration) -> bool {
+/// Whether those who waited for a fill in vain may have another: the one who led may have failed by bad luck. Not where something
+/// stands in, nor where the origin has had all its time already while they waited.
+fn tries_again(edge: &Arc<Edge>, ask: &Ask, outcome: &Outcome, waited: Duration) -> bool {
     let patience = Duration::from_millis(ask.route.behavior.origin.response_timeout_ms);
     matches!(outcome, Outcome::Failed(_))
         && waited < patience
@@ -140,14 +148,19 @@ pub(super) fn validate_in_background(edge: &Arc<Edge>, ask: &Arc<Ask>, held: &Ar
     if *ask.method() != Method::GET || ask.controls.no_store {
         return;
     }
-    let Joined::Lead(lead) = join(edge, ask) else { return };
+    let Joined::Lead(lead) = join(edge, ask, None) else { return };
     lead.fill().go_on_unattended();
     let validates = stale.condition.clone().map(|condition| (Arc::clone(held), condition));
     tokio::spawn(Work { edge: Arc::clone(edge), ask: Arc::clone(ask), validates, lead }.run());
 }
 
-fn join(edge: &Arc<Edge>, ask: &Ask) -> Joined {
-    let purge = edge.live.purge();
+/// Joins the fill under way, or the one after `failed`, or begins it.
+fn join(edge: &Edge, ask: &Ask, failed: Option<&Fill>) -> Joined {
+    let (purge, now) = (edge.live.purge(), edge.clock.now().monotonic);
     let admits = |label| purge.admits_read(&ask.key, label);
-    edge.collapse.join(&ask.key, edge.clock.now().monotonic, admits, || purge.label())
+    let label = || purge.label();
+    match failed {
+        Some(failed) => edge.collapse.join_next(failed, &ask.key, now, admits, label),
+        None => edge.collapse.join(&ask.key, now, admits, label),
+    }
 }
