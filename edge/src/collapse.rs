@@ -8,21 +8,18 @@
 //! that are not for sharing only a few bytes each are remembered, so long names cost nothing.
 //! Errors: a fill that ends without a word counts as given up, and one of those who waited leads anew.
 
+pub mod wanted;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use edge_cache::{CacheKey, Label, storing};
-use http::{HeaderMap, StatusCode, response};
+use edge_cache::{CacheKey, Label};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
 
-use crate::fill::freshen::Freshened;
 use crate::forward::ForwardError;
-use crate::forward::body::OriginBody;
-use crate::store::held::Held;
+use wanted::{Fill, Interest, Outcome};
 
 const SHARDS: usize = 64;
 /// For how long a key that was found unshareable is remembered.
@@ -53,161 +50,6 @@ pub enum Joined {
     Wait(Interest),
     /// Asks the origin for itself: answers to this key are not for sharing.
     Alone,
-}
-
-/// One fetch from an origin that is meant for the store.
-#[derive(Debug)]
-pub struct Fill {
-    /// Where the purge log stood when it began.
-    pub label: Label,
-    outcome: watch::Sender<Option<Outcome>>,
-    interested: AtomicUsize,
-    unattended: AtomicBool,
-    left: Notify,
-    answer: Mutex<Option<Unshared>>,
-    fields: Mutex<HeaderMap>,
-    next: Mutex<Option<Arc<Fill>>>,
-}
-
-/// What came of a fill.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// It may be stored, and its body is arriving.
-    Arriving(Arc<Held>),
-    /// What is stored still holds.
-    Freshened(Freshened),
-    /// It is for the one who led only.
-    Unshared,
-    /// The origin answered with an error for which something stored may stand in.
-    ErrorStatus(StatusCode),
-    /// The origin gave no answer.
-    Failed(Arc<ForwardError>),
-    /// It ended without any of that.
-    GivenUp,
-}
-
-/// An answer that is for one viewer only.
-#[derive(Debug)]
-pub struct Unshared {
-    /// The head as the origin sent it.
-    pub parts: response::Parts,
-    /// The body as it comes.
-    pub body: OriginBody,
-    /// Why it is not stored.
-    pub why: NotKept,
-}
-
-/// Why a response that could be passed on is not kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotKept {
-    /// Storing refuses it.
-    Refused(storing::Reason),
-    /// It is larger than half of the store, or there is no room.
-    NoRoom,
-}
-
-impl Fill {
-    /// One that nobody else can join.
-    pub fn new(label: Label) -> Arc<Self> {
-        Arc::new(Self {
-            label,
-            outcome: watch::Sender::new(None),
-            interested: AtomicUsize::new(0),
-            unattended: AtomicBool::new(false),
-            left: Notify::new(),
-            answer: Mutex::new(None),
-            fields: Mutex::default(),
-            next: Mutex::default(),
-        })
-    }
-
-    /// Says what came of it; the first word counts.
-    pub fn conclude(&self, outcome: Outcome) {
-        self.outcome.send_if_modified(|said| {
-            let first = said.is_none();
-            said.get_or_insert(outcome);
-            first
-        });
-    }
-
-    /// Leaves an answer for the one who led, and tells the others that it is not for them.
-    pub fn answer_leader(&self, answer: Unshared) {
-        *self.answer.lock() = Some(answer);
-        self.conclude(Outcome::Unshared);
-    }
-
-    /// The answer for the one who led.
-    pub fn take_answer(&self) -> Option<Unshared> {
-        self.answer.lock().take()
-    }
-
-    /// Leaves fields of a shared answer that are for the one who led alone. To be called before [`Fill::conclude`].
-    pub fn leave_fields(&self, fields: HeaderMap) {
-        *self.fields.lock() = fields;
-    }
-
-    /// The fields for the one who led.
-    pub fn take_fields(&self) -> HeaderMap {
-        std::mem::take(&mut *self.fields.lock())
-    }
-
-    /// From here on it goes on, whoever leaves: nobody waits for it in the first place, or what it brings is wanted anyway.
-    pub fn go_on_unattended(&self) {
-        self.unattended.store(true, Ordering::Release);
-    }
-
-    /// Waits until nobody wants it any more.
-    pub async fn deserted(&self) {
-        while self.is_wanted() {
-            self.left.notified().await;
-        }
-    }
-
-    fn is_wanted(&self) -> bool {
-        self.unattended.load(Ordering::Acquire) || self.interested.load(Ordering::Acquire) > 0
-    }
-
-    /// Waits until nobody is there to take it, wanted or not.
-    pub async fn unfollowed(&self) {
-        while self.interested.load(Ordering::Acquire) > 0 {
-            self.left.notified().await;
-        }
-    }
-}
-
-/// Someone's wish that a fill goes on, until it is dropped.
-#[derive(Debug)]
-pub struct Interest {
-    fill: Arc<Fill>,
-}
-
-impl Interest {
-    /// Wants this fill.
-    pub fn new(fill: &Arc<Fill>) -> Self {
-        fill.interested.fetch_add(1, Ordering::AcqRel);
-        Self { fill: Arc::clone(fill) }
-    }
-
-    /// The fill.
-    pub fn fill(&self) -> &Arc<Fill> {
-        &self.fill
-    }
-
-    /// What came of it, once that is known.
-    pub async fn outcome(&self) -> Outcome {
-        let mut outcome = self.fill.outcome.subscribe();
-        let said = outcome.wait_for(Option::is_some).await;
-        // The sender is in the fill that is held here, so there always is a word in the end.
-        said.ok().and_then(|said| said.clone()).unwrap_or(Outcome::GivenUp)
-    }
-}
-
-impl Drop for Interest {
-    fn drop(&mut self) {
-        if self.fill.interested.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.fill.left.notify_one();
-        }
-    }
 }
 
 /// The duty to run a fill. Dropped, it leaves the table; a fill that has not said anything by then is given up.
@@ -298,8 +140,8 @@ impl Collapse {
         }
         let joined = self.join(key, now, admits, label);
         *next = match &joined {
-            Joined::Lead(lead) => Some(Arc::clone(&lead.fill)),
-            Joined::Wait(interest) => Some(Arc::clone(&interest.fill)),
+            Joined::Lead(lead) => Some(Arc::clone(lead.fill())),
+            Joined::Wait(interest) => Some(Arc::clone(interest.fill())),
             Joined::Alone => None,
         };
         joined
@@ -329,9 +171,8 @@ impl Collapse {
 
     /// How many requests want one of them.
     pub fn interested(&self) -> usize {
-        let wanted = |shard: &Mutex<Shard>| -> usize {
-            shard.lock().fills.values().map(|fill| fill.interested.load(Ordering::Acquire)).sum()
-        };
+        let wanted =
+            |shard: &Mutex<Shard>| -> usize { shard.lock().fills.values().map(|fill| fill.interested()).sum() };
         self.shards.iter().map(wanted).sum()
     }
 
@@ -351,6 +192,7 @@ impl Collapse {
 mod tests {
     use edge_cache::NormalPath;
     use futures::FutureExt;
+    use http::StatusCode;
 
     use super::*;
 
@@ -441,19 +283,5 @@ mod tests {
         collapse.go_alone(&key(), Duration::ZERO);
         assert!(matches!(join(&collapse, 9, true), Joined::Alone));
         assert!(matches!(join(&collapse, 10, true), Joined::Lead(_)));
-    }
-
-    #[test]
-    fn a_fill_hears_when_the_last_one_leaves_unless_it_goes_on_unattended() {
-        let fill = Fill::new(LABEL);
-        let (one, other) = (Interest::new(&fill), Interest::new(&fill));
-        drop(one);
-        assert!(fill.deserted().now_or_never().is_none());
-        drop(other);
-        assert!(fill.deserted().now_or_never().is_some());
-        assert!(fill.unfollowed().now_or_never().is_some());
-        fill.go_on_unattended();
-        assert!(fill.deserted().now_or_never().is_none());
-        assert!(fill.unfollowed().now_or_never().is_some());
     }
 }

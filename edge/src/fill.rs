@@ -18,7 +18,8 @@ use http::{HeaderMap, Method, StatusCode, response};
 
 use crate::ask::Ask;
 use crate::clock::Now;
-use crate::collapse::{Lead, NotKept, Outcome, Unshared};
+use crate::collapse::Lead;
+use crate::collapse::wanted::{NotKept, Outcome, Unshared};
 use crate::edge::Edge;
 use crate::forward::ForwardError;
 use crate::forward::body::{OriginBody, RequestBody};

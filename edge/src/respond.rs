@@ -17,7 +17,7 @@ use edge_contract::Methods;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, response};
 
 use crate::ask::Ask;
-use crate::collapse::{Interest, NotKept};
+use crate::collapse::wanted::{Interest, NotKept};
 use crate::forward::body::OriginBody;
 use crate::metrics::CacheResult;
 use crate::store::held::Held;

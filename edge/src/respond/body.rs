@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
 use super::cut::Cut;
-use crate::collapse::Interest;
+use crate::collapse::wanted::Interest;
 use crate::forward::body::{BodyError, OriginBody};
 use crate::store::held::{Content, Held, Whole};
 use crate::store::recording::{Piece, Reader};

@@ -13,7 +13,7 @@ use edge_cache::range::Span;
 use http::HeaderMap;
 use http_body::Frame;
 
-use crate::collapse::Interest;
+use crate::collapse::wanted::Interest;
 use crate::forward::body::BodyError;
 use crate::store::held::{Content, Held, Whole};
 use crate::store::recording::{self, Reader};

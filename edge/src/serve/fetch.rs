@@ -13,7 +13,8 @@ use http::{Method, StatusCode};
 
 use super::{Anew, failed, hit, judge};
 use crate::ask::Ask;
-use crate::collapse::{Fill, Interest, Joined, Outcome};
+use crate::collapse::Joined;
+use crate::collapse::wanted::{Fill, Interest, Outcome};
 use crate::edge::Edge;
 use crate::fill::freshen::Freshened;
 use crate::fill::{self, Work};
