@@ -32,6 +32,7 @@ use crate::live::Phase;
 use crate::respond::body::ViewerBody;
 use crate::serve;
 use crate::viewer::Viewer;
+use crate::viewer::body::ViewerRequestBody;
 use activity::{Activity, Judgement, Patience};
 use ending::Request as Ended;
 use outbox::Outbox;
@@ -239,7 +240,7 @@ async fn respond(
     activity.request_begins();
     let mut ended = Ended::begins(&edge, activity, &viewer, &request);
     let version = request.version();
-    let (answer, ask) = serve::serve(&edge, &viewer, request).await;
+    let (answer, ask) = serve::serve(&edge, &viewer, request.map(ViewerRequestBody::Hyper)).await;
     ended.answered(&answer, ask.as_deref());
     let closes = answer.closes || edge.live.phase() >= Phase::Draining;
     let mut response = answer.response.map(|source| ViewerBody::new(source, Box::new(ended)));

@@ -6,7 +6,6 @@ use std::time::Duration;
 use edge_cache::storing::Exchange;
 use edge_cache::{CacheStatus, overwriting};
 use http::{Method, Response, StatusCode};
-use hyper::body::Incoming;
 
 use crate::ask::Ask;
 use crate::edge::Edge;
@@ -15,6 +14,7 @@ use crate::forward::ForwardError;
 use crate::forward::body::{OriginBody, RequestBody};
 use crate::metrics::CacheResult;
 use crate::respond::{self, Answer};
+use crate::viewer::body::ViewerRequestBody;
 
 /// For how long a viewer may send nothing of a body that it has begun.
 const UPLOAD_PATIENCE: Duration = Duration::from_secs(30);
@@ -23,7 +23,7 @@ const UPLOAD_PATIENCE: Duration = Duration::from_secs(30);
 pub async fn pass(
     edge: &Arc<Edge>,
     ask: &Arc<Ask>,
-    body: Option<Incoming>,
+    body: Option<ViewerRequestBody>,
     status: CacheStatus,
 ) -> Result<Answer, ForwardError> {
     let exchange = exchange(Arc::clone(edge), Arc::clone(ask), body);
@@ -44,7 +44,7 @@ pub async fn pass(
 async fn exchange(
     edge: Arc<Edge>,
     ask: Arc<Ask>,
-    body: Option<Incoming>,
+    body: Option<ViewerRequestBody>,
 ) -> Result<Response<OriginBody>, ForwardError> {
     let forwarded = ask.forwarded(None);
     let mut body = body.map_or(RequestBody::Empty, |body| RequestBody::viewer(body, UPLOAD_PATIENCE));

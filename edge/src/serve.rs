@@ -14,7 +14,7 @@ use edge_cache::head::{self, Refusal};
 use edge_cache::reuse::{self, Failure, Fallback, Forward, StaleUse};
 use edge_cache::{CacheStatus, Moment, Reuse};
 use http::{Method, Request, StatusCode};
-use hyper::body::{Body, Incoming};
+use http_body::Body;
 
 use crate::ask::Ask;
 use crate::edge::Edge;
@@ -27,6 +27,7 @@ use crate::respond::{self, Answer, Showing, shown};
 use crate::route;
 use crate::store::held::Held;
 use crate::viewer::Viewer;
+use crate::viewer::body::ViewerRequestBody;
 use fetch::fetch;
 
 /// How often a request may find that what it waited for is not for it; the last time it waits for nobody but itself.
@@ -42,7 +43,11 @@ enum Anew {
 }
 
 /// Lets a request in, or answers it at once. The request that was let in is kept for the log.
-pub async fn serve(edge: &Arc<Edge>, viewer: &Viewer, request: Request<Incoming>) -> (Answer, Option<Arc<Ask>>) {
+pub async fn serve(
+    edge: &Arc<Edge>,
+    viewer: &Viewer,
+    request: Request<ViewerRequestBody>,
+) -> (Answer, Option<Arc<Ask>>) {
     let (parts, body) = request.into_parts();
     let asked = match head::examine(&parts) {
         Ok(asked) => asked,
@@ -79,7 +84,7 @@ fn refuse(refusal: Refusal) -> Answer {
 }
 
 /// One `match` on the reuse verdict.
-async fn answer(edge: &Arc<Edge>, ask: &Arc<Ask>, body: Option<Incoming>) -> Answer {
+async fn answer(edge: &Arc<Edge>, ask: &Arc<Ask>, body: Option<ViewerRequestBody>) -> Answer {
     // RFC 9111 §5.2.1.4: what others asked for before was not validated for this one.
     let mut anew = if ask.controls.no_cache { Anew::Alone } else { Anew::Together };
     for left in (0..ROUNDS).rev() {
@@ -152,6 +157,6 @@ fn failed(edge: &Edge, ask: &Ask, error: &ForwardError, status: CacheStatus) -> 
 }
 
 /// A request that is not the cache's to answer.
-async fn pass(edge: &Arc<Edge>, ask: &Arc<Ask>, body: Option<Incoming>, status: CacheStatus) -> Answer {
+async fn pass(edge: &Arc<Edge>, ask: &Arc<Ask>, body: Option<ViewerRequestBody>, status: CacheStatus) -> Answer {
     pass::pass(edge, ask, body, status).await.unwrap_or_else(|error| failed(edge, ask, &error, status))
 }

@@ -1,5 +1,7 @@
 //! Who asks: what every request of a connection has in common.
 
+pub mod body;
+
 use std::net::IpAddr;
 
 use crate::interim::Interim;

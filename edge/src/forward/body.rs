@@ -17,6 +17,7 @@ use super::connect::{Destination, Sender};
 use super::expectation::{Expectation, Waiting};
 use super::pool::Pool;
 use crate::clock::Clock;
+use crate::viewer::body::{ViewerRequestBody, ViewerRequestBodyError};
 
 /// How long a connection may take to be ready again after a response; longer means that its request never ended.
 const READY_WITHIN: Duration = Duration::from_secs(1);
@@ -24,9 +25,12 @@ const READY_WITHIN: Duration = Duration::from_secs(1);
 /// Why a body ended early.
 #[derive(Debug, Error)]
 pub enum BodyError {
-    /// The connection failed, or the other side broke its own framing.
+    /// The connection failed, or the origin broke its own framing.
     #[error("the body broke off")]
-    Broken(#[source] hyper::Error),
+    Broken(#[from] hyper::Error),
+    /// The same of the viewer and its request.
+    #[error("the request's body broke off")]
+    ViewerBroke(#[from] ViewerRequestBodyError),
     /// Nothing came for too long.
     #[error("the body stood still for {0:?}")]
     Stalled(Duration),
@@ -77,7 +81,7 @@ pub enum RequestBody {
 /// A viewer's body on its way to an origin.
 #[derive(Debug)]
 pub struct Upload {
-    incoming: Incoming,
+    incoming: ViewerRequestBody,
     stall: Stall,
     taken: Arc<AtomicU64>,
     expectation: Option<(Expectation, Waiting)>,
@@ -85,7 +89,7 @@ pub struct Upload {
 
 impl RequestBody {
     /// Passes on what a viewer sends, as long as something comes within `patience`.
-    pub fn viewer(incoming: Incoming, patience: Duration) -> Self {
+    pub fn viewer(incoming: ViewerRequestBody, patience: Duration) -> Self {
         if incoming.is_end_stream() {
             return Self::Empty;
         }
@@ -148,15 +152,18 @@ impl Body for RequestBody {
     }
 }
 
-fn poll_incoming(
-    incoming: &mut Incoming,
+fn poll_incoming<B>(
+    incoming: &mut B,
     stall: &mut Stall,
     cx: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+) -> Poll<Option<Result<Frame<Bytes>, BodyError>>>
+where
+    B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin,
+{
     match Pin::new(incoming).poll_frame(cx) {
         Poll::Ready(frame) => {
             stall.moved();
-            Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)).and_then(with_fit_trailers))
+            Poll::Ready(frame.map(|frame| frame.map_err(Into::into)).and_then(with_fit_trailers))
         }
         Poll::Pending => {
             ready!(stall.poll_over(cx));
