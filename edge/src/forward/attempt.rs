@@ -1,0 +1,135 @@
+//! A request and an address into the head of an answer, and what is still to be sent where there is none.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use edge_cache::answer;
+use edge_contract::Origin;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header};
+use rustls::pki_types::ServerName;
+
+use super::body::{Lease, OriginBody, RequestBody};
+use super::connect::{Destination, Sender};
+use super::{ForwardError, Forwarder, resolve};
+use crate::interim::Interim;
+
+/// What may be sent again though some of it was sent: the head of a safe request without a body.
+pub(super) struct Again {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl Again {
+    /// RFC 9110 §9.2.1: only what asks for no change.
+    pub(super) fn of(request: &Request<RequestBody>) -> Option<Self> {
+        let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        (safe && matches!(request.body(), RequestBody::Empty)).then(|| Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+        })
+    }
+
+    fn request(&self) -> Request<RequestBody> {
+        let mut request = Request::new(RequestBody::Empty);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        *request.version_mut() = Version::HTTP_11;
+        request
+    }
+}
+
+/// One request on its way from address to address.
+pub(super) struct Attempt<'a> {
+    pub(super) forwarder: &'a Forwarder,
+    pub(super) origin: &'a Origin,
+    pub(super) verified_name: Option<ServerName<'static>>,
+    pub(super) interim: &'a Interim,
+    pub(super) again: Option<Again>,
+    /// What is still to be sent; nothing once sending it again could do harm.
+    pub(super) request: Option<Request<RequestBody>>,
+}
+
+impl Attempt<'_> {
+    /// A connection that was kept may have died meanwhile; that says nothing of the address, so a new one follows at once.
+    pub(super) async fn at(&mut self, address: SocketAddr) -> Result<Response<OriginBody>, ForwardError> {
+        let Forwarder { clock, pool, connector, resolver } = self.forwarder;
+        let to = resolve::destination(address, self.verified_name.as_ref());
+        if let Some(kept) = pool.take(&to, clock.now().monotonic) {
+            match self.exchange(kept, to.clone()).await {
+                Err(_) if self.request.is_some() => {}
+                answer => return answer,
+            }
+        }
+        let limit = Duration::from_millis(self.origin.connect_timeout_ms);
+        let connected = connector.connect(&to, limit).await.inspect_err(|_| {
+            resolver.avoid(address, clock.now().monotonic);
+        })?;
+        resolver.trust(address);
+        self.exchange(connected, to).await
+    }
+
+    async fn exchange(&mut self, mut sender: Sender, to: Destination) -> Result<Response<OriginBody>, ForwardError> {
+        let Some(mut request) = self.request.take() else { return Err(ForwardError::NoTarget) };
+        let conditional =
+            [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE].iter().any(|name| request.headers().contains_key(name));
+        let expectation = request.body().expectation().cloned();
+        let (interim, asked) = (self.interim.clone(), expectation.clone());
+        hyper::ext::on_informational(&mut request, move |head| match &asked {
+            // The one that was asked for (RFC 9110 §15.2): the viewer hears of it when its body is read.
+            Some(expectation) if head.status() == StatusCode::CONTINUE => expectation.go_on(),
+            _ => interim.offer(head.status(), head.headers()),
+        });
+        let limit = Duration::from_millis(self.origin.response_timeout_ms);
+        let progress = request.body().progress();
+        let answer = match head_within(limit, progress, sender.send(request)).await {
+            None => return Err(ForwardError::HeadTimedOut(limit)),
+            Some(Ok(response)) => response,
+            Some(Err(mut refused)) => {
+                let unsent = refused.take_message();
+                let error = refused.into_error();
+                if error.is_user() || error.is_body_write_aborted() {
+                    return Err(ForwardError::of_request_body(error));
+                }
+                let again = self.again.as_ref().filter(|_| !error.is_parse());
+                self.request = unsent.or_else(|| again.map(Again::request));
+                return Err(ForwardError::Exchange(error));
+            }
+        };
+        if let Some(expectation) = &expectation {
+            expectation.answered();
+        }
+        let (parts, incoming) = answer.into_parts();
+        // Returning here drops the connection with what may still be on it.
+        answer::examine(&parts)?;
+        let lease = Lease {
+            sender,
+            destination: to,
+            pool: Arc::clone(&self.forwarder.pool),
+            keep_alive: Duration::from_millis(self.origin.keep_alive_ms),
+            clock: self.forwarder.clock.clone(),
+        };
+        // Whoever answers a condition that was not put may be answering someone else.
+        let lease = (conditional || parts.status != StatusCode::NOT_MODIFIED).then_some(lease);
+        Ok(Response::from_parts(parts, OriginBody::new(incoming, limit, lease, expectation)))
+    }
+}
+
+/// Waits for a head, anew for as long as the request's body is still on its way.
+async fn head_within<F: Future>(limit: Duration, progress: Option<Arc<AtomicU64>>, head: F) -> Option<F::Output> {
+    let taken = || progress.as_ref().map(|taken| taken.load(Ordering::Relaxed));
+    let mut head = std::pin::pin!(head);
+    loop {
+        let before = taken();
+        if let Ok(answer) = tokio::time::timeout(limit, head.as_mut()).await {
+            return Some(answer);
+        }
+        if taken() == before {
+            return None;
+        }
+    }
+}

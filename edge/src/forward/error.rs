@@ -1,0 +1,107 @@
+//! What went wrong on the way to an origin into the status and the word that a viewer gets for it.
+
+use std::time::Duration;
+
+use edge_cache::answer::Distrust;
+use http::StatusCode;
+use thiserror::Error;
+
+use super::body::BodyError;
+use super::connect::ConnectError;
+use super::resolve::ResolveError;
+
+/// Why an origin gave no answer.
+#[derive(Debug, Error)]
+pub enum ForwardError {
+    /// What the origin names does not exist yet.
+    #[error("the origin does not exist")]
+    NoTarget,
+    /// It has no address.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// None of its addresses took a connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// No response head came in time.
+    #[error("no response head within {0:?}")]
+    HeadTimedOut(Duration),
+    /// The connection failed, or what came is not HTTP.
+    #[error("the exchange with the origin failed")]
+    Exchange(#[source] hyper::Error),
+    /// Its head has two opinions on where the body ends, or none that is understood.
+    #[error(transparent)]
+    Distrust(#[from] Distrust),
+    /// It answered 304 to a request without a condition: there is nothing that this could mean.
+    #[error("304 to a request without a condition")]
+    UnaskedNotModified,
+    /// It answered 206 to a request without a range (RFC 9110 §15.3.7): whoever asked for all of it would take a part for that.
+    #[error("206 to a request without a range")]
+    UnaskedPartial,
+    /// The target is nothing that can be asked for.
+    #[error("the target is not legal")]
+    Target,
+    /// The viewer's own body broke off, so the origin could not be asked.
+    #[error("the request's body broke off")]
+    RequestBody(#[source] hyper::Error),
+    /// Nothing more of it came for too long.
+    #[error("the request's body stood still")]
+    RequestBodyTimedOut(#[source] hyper::Error),
+}
+
+impl ForwardError {
+    /// The status for a viewer when nothing stands in.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::NoTarget => StatusCode::SERVICE_UNAVAILABLE,
+            Self::HeadTimedOut(_) | Self::Connect(ConnectError::TimedOut { .. }) => StatusCode::GATEWAY_TIMEOUT,
+            Self::RequestBody(_) | Self::Target => StatusCode::BAD_REQUEST,
+            Self::RequestBodyTimedOut(_) => StatusCode::REQUEST_TIMEOUT,
+            _ => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// The word for `Cache-Status` and logs.
+    pub fn detail(&self) -> &'static str {
+        match self {
+            Self::NoTarget => "origin-missing",
+            Self::Resolve(_) => "origin-unresolved",
+            Self::Connect(ConnectError::TimedOut { .. }) => "origin-connect-timeout",
+            Self::Connect(ConnectError::Certificate { .. }) => "origin-certificate",
+            Self::Connect(ConnectError::Tls { .. } | ConnectError::Roots(_)) => "origin-tls",
+            Self::Connect(_) => "origin-connect",
+            Self::HeadTimedOut(_) => "origin-timeout",
+            Self::Exchange(error) if error.is_parse() => "origin-not-http",
+            Self::Exchange(_) => "origin-reset",
+            Self::Distrust(_) => "origin-framing",
+            Self::UnaskedNotModified => "origin-304-unasked",
+            Self::UnaskedPartial => "origin-206-unasked",
+            Self::Target => "target",
+            Self::RequestBody(_) => "request-body",
+            Self::RequestBodyTimedOut(_) => "request-body-timeout",
+        }
+    }
+
+    /// Whether it is the viewer who did not send what it was to send.
+    pub fn is_the_viewers(&self) -> bool {
+        matches!(self, Self::RequestBody(_) | Self::RequestBodyTimedOut(_))
+    }
+
+    /// Why the viewer's body did not reach its end.
+    pub(super) fn of_request_body(error: hyper::Error) -> Self {
+        let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
+        if matches!(source, Some(BodyError::Stalled(_))) {
+            return Self::RequestBodyTimedOut(error);
+        }
+        Self::RequestBody(error)
+    }
+
+    /// Whether somebody was there. What went wrong then says more than that another of the addresses leads nowhere, as those of
+    /// IPv6 often do.
+    pub(super) fn met_someone(&self) -> bool {
+        match self {
+            Self::Connect(error) => matches!(error, ConnectError::Certificate { .. } | ConnectError::Tls { .. }),
+            Self::NoTarget | Self::Resolve(_) | Self::Target => false,
+            _ => true,
+        }
+    }
+}
