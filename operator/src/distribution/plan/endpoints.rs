@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointSlice};
 use kube::ResourceExt;
 
 use crate::distribution::observe::Observed;
@@ -14,17 +14,24 @@ use crate::distribution::resolve::{Resolved, ResolvedService};
 /// The label by which a slice says whose it is.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
-/// `IP:port` of every ready endpoint, by origin; in one order, so that a list only differs where endpoints do.
+/// `IP:port` of every endpoint that is to be asked, by origin; in one order, so that a list only differs where endpoints do.
 pub(super) fn of_services(observed: &Observed, resolved: &Resolved) -> BTreeMap<String, Vec<String>> {
     let services = resolved.origins.iter().filter_map(|(name, origin)| Some((name, origin.service.as_ref()?)));
     services.map(|(name, service)| (name.clone(), of_service(observed, service))).collect()
 }
 
+/// The ready ones; where there are none, those that end and still serve, as kube-proxy has it (KEP-1669): better than nobody.
 fn of_service(observed: &Observed, service: &ResolvedService) -> Vec<String> {
     let slices = observed.endpoint_slices.iter().filter(|slice| belongs(slice, service));
-    let addresses: BTreeSet<_> = slices.flat_map(|slice| addresses(slice, service)).collect();
-    let allowed = addresses.into_iter().filter(|address| observed.cluster.walls.forbid(*address).is_none());
-    allowed.map(|address| address.to_string()).collect()
+    let there = slices.flat_map(|slice| there(slice, service));
+    let allowed: Vec<_> = there.filter(|one| observed.cluster.walls.forbid(one.address).is_none()).collect();
+    let addresses = |which: fn(&EndpointConditions) -> bool| -> BTreeSet<SocketAddr> {
+        let which = allowed.iter().filter(|one| which(&one.endpoint.conditions.clone().unwrap_or_default()));
+        which.map(|one| one.address).collect()
+    };
+    let ready = addresses(is_ready);
+    let asked = if ready.is_empty() { addresses(ends_and_serves) } else { ready };
+    asked.iter().map(ToString::to_string).collect()
 }
 
 /// A pod of a dual-stack Service is in a slice of each family: one of them is enough, and its cluster address says which.
@@ -33,17 +40,30 @@ fn belongs(slice: &EndpointSlice, service: &ResolvedService) -> bool {
         && service.ip_family.as_ref().is_none_or(|family| *family == slice.address_type)
 }
 
-fn addresses(slice: &EndpointSlice, service: &ResolvedService) -> Vec<SocketAddr> {
+/// An endpoint at one of its addresses, whatever its state.
+struct There<'a> {
+    address: SocketAddr,
+    endpoint: &'a Endpoint,
+}
+
+/// Pods that have another number for a named port are in a slice of their own, so each slice says one number.
+fn there<'a>(slice: &'a EndpointSlice, service: &ResolvedService) -> Vec<There<'a>> {
     let ports = slice.ports.as_deref().unwrap_or_default();
     let port = ports.iter().find(|port| port.name.as_deref().unwrap_or_default() == service.port_name);
     let Some(number) = port.and_then(|port| u16::try_from(port.port?).ok()) else { return Vec::new() };
-    let ready = slice.endpoints.iter().filter(|endpoint| is_ready(endpoint));
-    let texts = ready.flat_map(|endpoint| &endpoint.addresses);
-    // A slice of names has none that parses: the Service's own name then finds them.
-    texts.filter_map(|text| text.parse::<IpAddr>().ok()).map(|ip| SocketAddr::new(ip, number)).collect()
+    let at = |endpoint: &'a Endpoint| {
+        // A slice of names has none that parses.
+        let ips = endpoint.addresses.iter().filter_map(|text| text.parse::<IpAddr>().ok());
+        ips.map(move |ip| There { address: SocketAddr::new(ip, number), endpoint })
+    };
+    slice.endpoints.iter().flat_map(at).collect()
 }
 
-/// An unknown state counts as ready, as Kubernetes says.
-fn is_ready(endpoint: &Endpoint) -> bool {
-    endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true)
+/// An unknown state counts as ready, as Kubernetes says. With `publishNotReadyAddresses` every endpoint is.
+fn is_ready(conditions: &EndpointConditions) -> bool {
+    conditions.ready.unwrap_or(true)
+}
+
+fn ends_and_serves(conditions: &EndpointConditions) -> bool {
+    conditions.serving.unwrap_or(true) && conditions.terminating.unwrap_or(false)
 }
