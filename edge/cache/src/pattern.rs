@@ -1,6 +1,11 @@
 //! Path patterns and a normal path into whether they match, and which of many does first.
 
+mod gate;
+
+use std::borrow::Cow;
+
 use crate::NormalPath;
+use gate::{Approach, Gate};
 
 /// What paths are made of, the most frequent first; what is not here is rarer still.
 const FREQUENT: &str = "/eatsionrlcdpmu-g.hbyfvwk_xjqz0123456789";
@@ -18,9 +23,12 @@ pub struct PathPattern {
     after: Option<(Box<[Piece]>, Piece)>,
 }
 
-/// The patterns of a site, in their order.
+/// The patterns of a site, in their order, each behind a [`Gate`]: most of many need not be tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Patterns(Box<[PathPattern]>);
+pub struct Patterns {
+    gates: Box<[Gate]>,
+    patterns: Box<[PathPattern]>,
+}
 
 /// Text without a star.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,20 +56,23 @@ struct Gapped {
 impl Patterns {
     /// The patterns of behaviors, in their order.
     pub fn new<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Self {
-        Self(patterns.into_iter().map(PathPattern::new).collect())
+        let both = patterns.into_iter().map(|pattern| (Gate::new(&with_slash(pattern)), PathPattern::new(pattern)));
+        let (gates, patterns): (Vec<_>, Vec<_>) = both.unzip();
+        Self { gates: gates.into(), patterns: patterns.into() }
     }
 
     /// The place of the first one that matches.
     pub fn first(&self, path: &NormalPath) -> Option<usize> {
-        self.0.iter().position(|pattern| pattern.matches(path))
+        let mut approach = Approach::new(path.as_str());
+        let mut all = self.gates.iter().zip(&self.patterns);
+        all.position(|(gate, pattern)| gate.lets_through(&mut approach) && pattern.matches(path))
     }
 }
 
 impl PathPattern {
     /// A pattern without a leading `/` is the same pattern with it; a leading `*` already covers it.
     pub fn new(pattern: &str) -> Self {
-        let slash = if pattern.starts_with(['/', '*']) { "" } else { "/" };
-        let whole = format!("{slash}{pattern}");
+        let whole = with_slash(pattern);
         let mut pieces: Vec<&str> = whole.split('*').collect();
         let end = pieces.pop().unwrap_or_default();
         let Some((start, between)) = pieces.split_first() else { return Self { start: Piece::new(end), after: None } };
@@ -72,15 +83,24 @@ impl PathPattern {
 
     /// Whether this behavior serves this path.
     pub fn matches(&self, path: &NormalPath) -> bool {
-        let Some(rest) = self.start.strip_from_start(path.as_str()) else { return false };
+        self.matches_in(path.as_str(), &mut 0)
+    }
+
+    /// The same, and how many characters, or words of bits, were looked at for it.
+    fn matches_in(&self, path: &str, steps: &mut usize) -> bool {
+        let Some(rest) = self.start.strip_from_start(path) else { return false };
         let Some((between, end)) = &self.after else { return rest.is_empty() };
         let Some(mut rest) = end.strip_from_end(rest) else { return false };
         for piece in between {
-            let Some(behind) = piece.find(rest) else { return false };
+            let Some(behind) = piece.find(rest, steps) else { return false };
             rest = behind;
         }
         true
     }
+}
+
+fn with_slash(pattern: &str) -> Cow<'_, str> {
+    if pattern.starts_with(['/', '*']) { pattern.into() } else { format!("/{pattern}").into() }
 }
 
 impl Piece {
@@ -110,10 +130,10 @@ impl Piece {
     }
 
     /// What follows the first place at which it stands.
-    fn find<'a>(&self, text: &'a str) -> Option<&'a str> {
+    fn find<'a>(&self, text: &'a str, steps: &mut usize) -> Option<&'a str> {
         let end = match self {
-            Self::Plain(plain) => plain.end_in(text)?,
-            Self::Gapped(gapped) => gapped.end_in(text)?,
+            Self::Plain(plain) => plain.end_in(text, steps)?,
+            Self::Gapped(gapped) => gapped.end_in(text, steps)?,
         };
         text.get(end..)
     }
@@ -128,18 +148,23 @@ impl Plain {
 
     /// Where the first place ends at which it stands. Most paths lack its rarest character, and are done with once they were looked
     /// through for that; where it is all over, the library's search takes as long as path and piece are, whatever they hold.
-    fn end_in(&self, text: &str) -> Option<usize> {
+    fn end_in(&self, text: &str, steps: &mut usize) -> Option<usize> {
         let (before, rarest) = self.rarest;
         let mut from = before;
         for _ in 0..TRIES {
-            from += text.get(from..)?.find(rarest)?;
+            let rest = text.get(from..)?;
+            let found = rest.find(rarest);
+            *steps += found.unwrap_or(rest.len()) + self.text.len();
+            from += found?;
             let start = from.checked_sub(before)?;
             if text.get(start..).is_some_and(|place| place.starts_with(&*self.text)) {
                 return Some(start + self.text.len());
             }
             from += rarest.len_utf8();
         }
-        Some(text.find(&*self.text)? + self.text.len())
+        let found = text.find(&*self.text);
+        *steps += found.unwrap_or(text.len()) + self.text.len();
+        Some(found? + self.text.len())
     }
 }
 
@@ -160,10 +185,11 @@ impl Gapped {
     }
 
     /// Where the first place ends at which it stands. All beginnings that fit so far are followed at once, a bit for each.
-    fn end_in(&self, text: &str) -> Option<usize> {
+    fn end_in(&self, text: &str, steps: &mut usize) -> Option<usize> {
         let words = self.text.len().div_ceil(64);
         let mut begun = vec![0_u64; words];
         for (at, character) in text.bytes().enumerate() {
+            *steps += words;
             let row = self.places.chunks(words).nth(character.into())?;
             let mut carry = 1;
             for (word, places) in begun.iter_mut().zip(row) {
@@ -181,7 +207,7 @@ impl Gapped {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use proptest::{collection::vec, prelude::*, sample::select};
 
     use super::*;
 
@@ -226,6 +252,36 @@ mod tests {
         check(&format!("*?{}c*", "a".repeat(250)), &long, false);
     }
 
+    /// Two looks at each character of the path, or one for each word of a gapped piece, and twenty at each of the pattern: whatever
+    /// repeats, nothing is multiplied by the length of both.
+    fn is_linear(pattern: &str, path: &str) -> bool {
+        let mut steps = 0;
+        PathPattern::new(pattern).matches_in(path, &mut steps);
+        steps <= path.len() * pattern.len().div_ceil(64).max(2) + pattern.len() * 20
+    }
+
+    #[test]
+    fn no_pattern_takes_more_than_a_few_looks_at_each_character() {
+        let paths =
+            ["a".repeat(8_190), "ab".repeat(4_095), "a".repeat(4_000) + &"b".repeat(4_190), "abc".repeat(2_730)];
+        let patterns = [
+            "*a".repeat(127),
+            "*a".repeat(120) + "*b",
+            "*a".repeat(120) + "*c*",
+            "*ab".repeat(80) + "*bb*",
+            format!("*{}b*", "a".repeat(250)),
+            format!("*{}b*", "ab".repeat(125)),
+            format!("*{}?b*", "a".repeat(250)),
+            "*a?".repeat(80) + "*c*",
+            format!("*{}c*", "?".repeat(250)),
+        ];
+        for path in paths.map(|path| format!("/{path}")) {
+            for pattern in &patterns {
+                assert!(is_linear(pattern, &path), "{pattern} on {}", &path[..10]);
+            }
+        }
+    }
+
     #[test]
     fn a_question_mark_between_stars_is_found_wherever_it_fits() {
         check("*a?c*", "/xa/abc", true);
@@ -253,12 +309,33 @@ mod tests {
         }
     }
 
+    /// What patterns and paths are made of, so that they often agree at their ends or in between.
+    const PARTS: &[&str] = &["*", "?", "a", "b", "/", "ab", "static/", "12345678", ".min.js", "preview-1", "ca"];
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(20_000))]
         #[test]
         fn it_agrees_with_the_definition(pattern in "/[ab?*]{0,10}", path in "/[ab]{0,12}") {
             let normal = NormalPath::parse(&path).expect("legal");
             prop_assert_eq!(PathPattern::new(&pattern).matches(&normal), naive(pattern.as_bytes(), path.as_bytes()));
+        }
+
+        #[test]
+        fn it_takes_a_few_looks_at_each_character(pattern in "/([ab*]{0,9}|[ab?*]{0,9}){0,9}", unit in "[ab]{1,5}", times in 1_usize..200) {
+            let path = format!("/{}", unit.repeat(times));
+            prop_assert!(is_linear(&pattern, &path), "{} on {}", pattern, path);
+        }
+
+        #[test]
+        fn of_many_the_first_that_matches_by_the_definition_is_found(
+            patterns in vec(vec(select(PARTS), 0..6), 0..12),
+            path in vec(select(&PARTS[2..]), 0..6),
+        ) {
+            let patterns: Vec<String> = patterns.iter().map(|parts| format!("/{}", parts.concat())).collect();
+            let path = format!("/{}", path.concat());
+            let expect = patterns.iter().position(|pattern| naive(pattern.as_bytes(), path.as_bytes()));
+            let normal = NormalPath::parse(&path).expect("legal");
+            prop_assert_eq!(Patterns::new(patterns.iter().map(String::as_str)).first(&normal), expect, "{:?} on {}", patterns, path);
         }
     }
 }

@@ -23,6 +23,20 @@ fn main() {
     for (what, path) in &paths {
         report(what, &usual, path, 10_000);
     }
+    println!("patterns of one kind, and a path that fits none");
+    for (what, kind) in [
+        ("/api/v2/kind-<n>/*", "/api/v2/kind-{}/*"),
+        ("*/kind-<n>/*", "*/kind-{}/*"),
+        ("*/kind-<n>/*/e*", "*/kind-{}/*/e*"),
+    ] {
+        let patterns: Vec<String> = (0..BEHAVIORS).map(|n| kind.replace("{}", &n.to_string())).collect();
+        report(
+            what,
+            &Patterns::new(patterns.iter().map(String::as_str)),
+            "/api/v2/kindergarten-4711/groups/12/events",
+            10_000,
+        );
+    }
     println!("patterns that repeat, and a path that almost fits them");
     let stars = Patterns::new((0..BEHAVIORS).map(|_| "*a*a*a*a*a*a*a*a*b*c"));
     report("*a*a*a*a*a*a*a*a*b*c", &stars, &format!("/{}bc", "a".repeat(8_000)), 20);
