@@ -100,6 +100,7 @@ fn settings(dev: &Dev) -> Settings {
         listen: dev.listen,
         admin: dev.admin,
         config: None,
+        mounts: dev.mounts.clone(),
         cache_memory: dev.cache_memory.saturating_mul(1024 * 1024),
         max_connections: CONNECTIONS,
         drain_accept: 0,

@@ -13,6 +13,7 @@ use crate::forward::body::{OriginBody, RequestBody};
 use crate::forward::{Asking, ForwardError, Forwarder};
 use crate::live::Live;
 use crate::metrics::Metrics;
+use crate::mounts::Mounts;
 use crate::settings::Settings;
 use crate::store::held::Held;
 
@@ -36,7 +37,7 @@ pub struct Edge {
 
 /// An edge that serves nothing yet and listens nowhere.
 pub fn assemble(settings: &Settings, clock: Clock) -> Arc<Edge> {
-    let live = Live::holding(settings.cache_memory);
+    let live = Live::with(Mounts::below(settings.mounts.clone()), settings.cache_memory);
     Arc::new(Edge {
         metrics: Metrics::new(live.clone()),
         collapse: Collapse::new(),

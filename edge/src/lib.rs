@@ -32,6 +32,7 @@ pub mod config;
 pub mod control;
 pub mod live;
 pub mod mounted;
+pub mod mounts;
 pub mod purge;
 
 // The process around it.

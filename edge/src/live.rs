@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,6 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::config::{SiteTable, Sites};
+use crate::mounts::Mounts;
 use crate::purge::Purge;
 use crate::store::Store;
 
@@ -63,6 +65,7 @@ struct Inner {
     endpoints: ArcSwap<EndpointTable>,
     purge: Purge,
     store: Store,
+    mounts: Mounts,
     phase: watch::Sender<Phase>,
 }
 
@@ -82,13 +85,13 @@ impl Default for Live {
 }
 
 impl Live {
-    /// An edge that serves nothing yet, with a store of the usual size.
+    /// An edge that serves nothing yet, with a store of the usual size and nothing mounted.
     pub fn new() -> Self {
-        Self::holding(DEFAULT_STORE)
+        Self::with(Mounts::below(PathBuf::new()), DEFAULT_STORE)
     }
 
-    /// The same with a store of up to `bytes`.
-    pub fn holding(bytes: usize) -> Self {
+    /// The same with what is mounted, and a store of up to `bytes`.
+    pub fn with(mounts: Mounts, bytes: usize) -> Self {
         let inner = Inner {
             sites: ArcSwapOption::empty(),
             taking: Mutex::new(()),
@@ -96,6 +99,7 @@ impl Live {
             endpoints: ArcSwap::default(),
             purge: Purge::default(),
             store: Store::new(bytes),
+            mounts,
             phase: watch::Sender::new(Phase::Serving),
         };
         Self { inner: Arc::new(inner) }
@@ -137,6 +141,8 @@ impl Live {
                 self.inner.purge.rules_changed(&old.site, &table.site);
             }
         }
+        // Before the swap too: a request finds in memory what it needs.
+        self.inner.mounts.hold(sites.sites.iter().flat_map(|table| table.site.references()));
         self.inner.sites.store(Some(Arc::new(sites)));
         Ok(())
     }
@@ -226,6 +232,11 @@ impl Live {
     /// The stored responses.
     pub fn store(&self) -> &Store {
         &self.inner.store
+    }
+
+    /// The Secrets and `ConfigMap`s that the serving configuration names.
+    pub fn mounts(&self) -> &Mounts {
+        &self.inner.mounts
     }
 
     /// The phase, and every later one. `goodbye` is due when it is [`Phase::Drained`].

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::edge::{Edge, assemble};
 use crate::live::{Live, Phase};
 use crate::settings::Settings;
-use crate::{admin, control, drain, listen, mounted};
+use crate::{admin, control, drain, listen, mounted, mounts};
 
 /// How often connections that wait in vain are let go.
 const PRUNE_EVERY: Duration = Duration::from_secs(5);
@@ -75,6 +75,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
 /// edge finishes.
 pub fn serve(edge: &Arc<Edge>, viewers: TcpListener, settings: &Settings) -> JoinHandle<()> {
     tokio::spawn(sweep(edge.live.clone()));
+    tokio::spawn(mounts::follow(edge.live.clone()));
     tokio::spawn(prune(Arc::clone(edge)));
     tokio::spawn(listen::run(Arc::clone(edge), viewers, settings.max_connections, settings.drain_limit()))
 }

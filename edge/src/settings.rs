@@ -22,6 +22,10 @@ pub struct Settings {
     #[arg(long, env = "KUBEFRONT_CONFIG")]
     pub config: Option<PathBuf>,
 
+    /// The folder below which the Secrets and `ConfigMap`s lie that the configuration names: `secret/NAME/KEY`, `configmap/NAME/KEY`.
+    #[arg(long, env = "KUBEFRONT_MOUNTS", default_value = "/var/run/kubefront/mounts")]
+    pub mounts: PathBuf,
+
     /// How many bytes stored responses may hold in memory, all told.
     #[arg(long, env = "KUBEFRONT_CACHE_MEMORY", default_value_t = 256 * 1024 * 1024)]
     pub cache_memory: usize,

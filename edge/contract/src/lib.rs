@@ -14,6 +14,7 @@ mod config;
 mod lines;
 mod number;
 mod origin;
+mod references;
 mod validate;
 mod walls;
 
@@ -32,6 +33,7 @@ pub use origin::{
     HostHeader, Identity, Mounted, MountedKind, Origin, OriginGroup, OriginHeader, OriginHeaderValue, OriginTarget,
     OriginTls, S3, S3Credentials, Scheme,
 };
+pub use references::Reference;
 pub use validate::{Invalid, is_edges_own};
 pub use walls::Walls;
 

@@ -223,6 +223,15 @@ pub enum MountedKind {
     ConfigMap,
 }
 
+impl std::fmt::Display for MountedKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Secret => "Secret",
+            Self::ConfigMap => "ConfigMap",
+        })
+    }
+}
+
 impl MountedKind {
     fn folder(self) -> &'static str {
         match self {

@@ -108,6 +108,7 @@ fn origin_faults(origin: &Origin) -> Vec<String> {
             faults.push(format!("origin {name}: header {:?} is not a legal field", header.name));
         }
     }
+    faults.extend(origin.references().filter_map(|reference| reference.mounted.fault()));
     faults
 }
 
@@ -158,7 +159,7 @@ fn is_field_value(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Epoch, OriginHeader};
+    use crate::{Epoch, Mounted, MountedKind, OriginHeader};
 
     fn config() -> EdgeConfig {
         EdgeConfig {
@@ -217,6 +218,16 @@ mod tests {
         check(
             |c| c.sites[0].origins[0].headers = vec![OriginHeader::plain("a b", "c")],
             "default/shop: origin app: header \"a b\" is not a legal field",
+        );
+        let out_of_it = OriginHeaderValue::ValueFrom(Mounted {
+            kind: MountedKind::Secret,
+            name: "..".into(),
+            key: "token".into(),
+            field: "spec.origins[app]".into(),
+        });
+        check(
+            |c| c.sites[0].origins[0].headers = vec![OriginHeader { name: "x-key".into(), value: out_of_it }],
+            "default/shop: spec.origins[app]: \"..\" with key \"token\" is nothing to mount",
         );
         for (group, expect) in [
             (group("app", "app", "spare", &[]), "origin app is there twice"),
