@@ -18,7 +18,7 @@ mod trust;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use edge_contract::{EdgeConfig, Endpoints, FromOperator, Hello, LINE_LIMIT, encode_line};
+use edge_contract::{EdgeConfig, FromOperator, Hello, LINE_LIMIT, encode_line};
 use futures::Stream;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{broadcast, watch};
@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use identity::{Identity, Reviewer};
 use next::{Config, Desired, Given, Trust};
-pub use next::{Conflict, Position, PurgeLog};
+pub use next::{Conflict, ForEdges, Position, PurgeLog};
 use seen::position;
 pub use seen::{EdgeSeen, Goodbye, Rejected};
 pub use serve::{Channel, serve};
@@ -129,8 +129,8 @@ impl Edges {
         });
     }
 
-    /// Every edge of this Distribution should know these endpoints, and no others.
-    pub fn serve_endpoints(&self, distribution: &DistributionKey, endpoints: Vec<Endpoints>) {
+    /// Every edge of this Distribution should know these endpoints, each its own, and no others.
+    pub fn serve_endpoints(&self, distribution: &DistributionKey, endpoints: Vec<ForEdges>) {
         self.want(distribution, |desired| {
             let news = desired.endpoints != endpoints;
             desired.endpoints = endpoints;

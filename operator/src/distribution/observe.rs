@@ -36,7 +36,7 @@ pub struct Observed {
     pub services: BTreeMap<String, Arc<Service>>,
     /// Ingresses of the namespace by name: at least those that either spec names and that exist.
     pub ingresses: BTreeMap<String, Arc<Ingress>>,
-    /// The `EndpointSlices` of those Services.
+    /// The `EndpointSlices` of those Services, and of the edges' own: they say where each edge runs.
     pub endpoint_slices: Vec<Arc<EndpointSlice>>,
     /// Other Distributions of the cluster that list one of this one's aliases, in their spec or their status.
     pub claims: Vec<Claim>,
@@ -123,10 +123,11 @@ pub async fn observe(context: &Context, distribution: Arc<Distribution>) -> Resu
     let interests = |name: &String| Group::Service(key.namespace.clone(), name.clone());
     let of_ingresses = ingresses.iter().map(|name| Group::Ingress(key.namespace.clone(), name.clone()));
     // Before looking: a change that comes in between then wakes, instead of getting lost.
-    context.interests.note(&key, services.iter().map(interests).chain(of_ingresses).collect());
+    let sliced: BTreeSet<Group> = services.iter().chain(&once(&key)).map(interests).collect();
+    context.interests.note(&key, sliced.iter().cloned().chain(of_ingresses).collect());
 
     let stores = &context.stores;
-    let endpoint_slices = services.iter().flat_map(|name| stores.endpoint_slices.of(&interests(name))).collect();
+    let endpoint_slices = sliced.iter().flat_map(|group| stores.endpoint_slices.of(group)).collect();
     let find_all = |names: BTreeSet<String>| names.into_iter();
     let services = find_all(services).filter_map(|name| Some((stores.services.find(&key.namespace, &name)?, name)));
     let ingresses = find_all(ingresses).filter_map(|name| Some((stores.ingresses.find(&key.namespace, &name)?, name)));

@@ -17,6 +17,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde::Serialize;
 
+pub use endpoints::OriginEndpoints;
 pub use prune::Prune;
 pub use roll::{HeldBack, Progress, Turn, Upgrade, is_rolling, progress};
 
@@ -47,8 +48,8 @@ pub struct Plan {
     pub deployments: Vec<Deployment>,
     /// Locations whose new pod template waits for other pods.
     pub held_back: Vec<HeldBack>,
-    /// Addresses of ready endpoints by origin, for every origin that is a Service.
-    pub endpoints: BTreeMap<String, Vec<String>>,
+    /// Where pods are to be asked, by origin, for every origin that is a Service.
+    pub endpoints: BTreeMap<String, OriginEndpoints>,
     /// Children that no plan has any more.
     pub prune: Vec<Prune>,
 }

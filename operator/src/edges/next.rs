@@ -69,13 +69,22 @@ pub struct Config {
     pub line: Bytes,
 }
 
+/// An origin's endpoints, under one version for all edges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForEdges {
+    /// For every edge of which nothing else is said.
+    pub all: Endpoints,
+    /// The addresses instead, by the uid of an edge's pod.
+    pub nearest: BTreeMap<String, Vec<String>>,
+}
+
 /// What every edge of a Distribution should have.
 #[derive(Clone, Debug, Default)]
 pub struct Desired {
     /// The configuration, once there is one.
     pub config: Option<Config>,
     /// The endpoints of every origin that is a Service.
-    pub endpoints: Vec<Endpoints>,
+    pub endpoints: Vec<ForEdges>,
     /// The purge log, once it was read.
     pub log: Option<Arc<PurgeLog>>,
 }
@@ -109,7 +118,18 @@ pub enum Owed {
     /// The configuration.
     Config(Config),
     /// An origin's endpoints.
-    Endpoints(Endpoints),
+    Endpoints(ForEdges),
+}
+
+impl ForEdges {
+    /// What the edge in this pod is told.
+    pub fn of(self, pod_uid: &str) -> Endpoints {
+        let Self { all, mut nearest } = self;
+        match nearest.remove(pod_uid) {
+            Some(addresses) => Endpoints { addresses, ..all },
+            None => all,
+        }
+    }
 }
 
 impl Conflict {
@@ -137,9 +157,8 @@ impl Given {
                 self.head = Some(*head);
             }
             Owed::Config(config) => self.config = Some(config.revision),
-            Owed::Endpoints(endpoints) => {
-                let origin = (endpoints.site.clone(), endpoints.origin.clone());
-                self.endpoints.insert(origin, endpoints.version);
+            Owed::Endpoints(ForEdges { all, .. }) => {
+                self.endpoints.insert((all.site.clone(), all.origin.clone()), all.version);
             }
         }
     }
@@ -229,10 +248,9 @@ fn owed_config(config: &Config, given: &Given) -> Option<Owed> {
     lacks.then(|| Owed::Config(config.clone()))
 }
 
-fn owed_endpoints(endpoints: &[Endpoints], given: &Given) -> Option<Owed> {
-    let lacks = |endpoints: &&Endpoints| {
-        let origin = (endpoints.site.clone(), endpoints.origin.clone());
-        given.endpoints.get(&origin) != Some(&endpoints.version)
+fn owed_endpoints(endpoints: &[ForEdges], given: &Given) -> Option<Owed> {
+    let lacks = |ForEdges { all, .. }: &&ForEdges| {
+        given.endpoints.get(&(all.site.clone(), all.origin.clone())) != Some(&all.version)
     };
     endpoints.iter().find(lacks).cloned().map(Owed::Endpoints)
 }

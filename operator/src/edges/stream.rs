@@ -108,7 +108,7 @@ impl Attached {
             owed(&room.desired, term.trust.as_ref(), &self.given)?
         };
         self.given.note(&owed);
-        Some(encode(owed))
+        Some(encode(owed, &self.seat.uid))
     }
 
     fn ping(&mut self) -> Result<Bytes, serde_json::Error> {
@@ -129,13 +129,13 @@ impl Drop for Attached {
     }
 }
 
-fn encode(owed: Owed) -> Result<Bytes, serde_json::Error> {
+fn encode(owed: Owed, pod_uid: &str) -> Result<Bytes, serde_json::Error> {
     match owed {
         Owed::Config(config) => Ok(config.line),
         Owed::Trust(trust) => line(&FromOperator::Trust { version: trust.version, bundle: trust.bundle.clone() }),
         Owed::Order(order) => line(&FromOperator::Order(order.as_ref().clone())),
         Owed::Head(head) => line(&FromOperator::Head(head)),
-        Owed::Endpoints(endpoints) => line(&FromOperator::Endpoints(endpoints)),
+        Owed::Endpoints(endpoints) => line(&FromOperator::Endpoints(endpoints.of(pod_uid))),
     }
 }
 

@@ -6,7 +6,7 @@ mod site;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_contract::{FromEdge, FromOperator, LINE_LIMIT, SILENCE_LIMIT_MS};
+use edge_contract::{Endpoints, FromEdge, FromOperator, LINE_LIMIT, SILENCE_LIMIT_MS};
 use futures::StreamExt;
 use http::StatusCode;
 
@@ -137,10 +137,13 @@ async fn an_edge_that_calls_again_is_sent_only_what_it_lacks() {
 #[tokio::test(start_paused = true)]
 async fn endpoints_and_authorities_reach_streams_that_are_open_and_later_ones() {
     let (site, mut edge) = attached().await;
-    let endpoints =
-        Endpoints { site: "site".into(), origin: "app".into(), version: 1, addresses: vec!["10.0.0.1:80".into()] };
-    site.edges.serve_endpoints(&distribution(), vec![endpoints.clone()]);
-    assert_eq!(edge.next_but_ping().await, Some(FromOperator::Endpoints(endpoints.clone())));
+    let endpoints = |address: &str| {
+        let addresses = vec![address.to_owned()];
+        Endpoints { site: "site".into(), origin: "app".into(), version: 1, addresses }
+    };
+    let nearest = [("uid-two".to_owned(), vec!["10.0.0.2:80".to_owned()])].into();
+    site.edges.serve_endpoints(&distribution(), vec![ForEdges { all: endpoints("10.0.0.1:80"), nearest }]);
+    assert_eq!(edge.next_but_ping().await, Some(FromOperator::Endpoints(endpoints("10.0.0.1:80"))));
     site.edges.trust("PEM");
     let trust = FromOperator::Trust { version: 1, bundle: "PEM".into() };
     assert_eq!(edge.next_but_ping().await, Some(trust.clone()));
@@ -149,7 +152,7 @@ async fn endpoints_and_authorities_reach_streams_that_are_open_and_later_ones() 
 
     let mut two = site.call("token-two", hello("two")).await.expect("is let in");
     assert_eq!(two.next_but_ping().await, Some(trust));
-    assert_eq!(two.next_but_ping().await, Some(FromOperator::Endpoints(endpoints)));
+    assert_eq!(two.next_but_ping().await, Some(FromOperator::Endpoints(endpoints("10.0.0.2:80"))), "its own");
 }
 
 #[tokio::test(start_paused = true)]

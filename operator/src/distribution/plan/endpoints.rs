@@ -2,11 +2,15 @@
 //!
 //! They reach edges beside the configuration and have no part in its number: pods of an origin come and go all day.
 
+mod nearest;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointSlice};
 use kube::ResourceExt;
+use nearest::{Place, Places};
+use serde::Serialize;
 
 use crate::distribution::observe::Observed;
 use crate::distribution::resolve::{Resolved, ResolvedService};
@@ -14,24 +18,45 @@ use crate::distribution::resolve::{Resolved, ResolvedService};
 /// The label by which a slice says whose it is.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
-/// `IP:port` of every endpoint that is to be asked, by origin; in one order, so that a list only differs where endpoints do.
-pub(super) fn of_services(observed: &Observed, resolved: &Resolved) -> BTreeMap<String, Vec<String>> {
+/// Where an origin that is a Service can be asked right now, each list in one order, so that it only differs where endpoints do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OriginEndpoints {
+    /// `IP:port` of all that are to be asked.
+    pub addresses: Vec<String>,
+    /// The lists of edges that are to ask only some of them, by the uid of the edge's pod.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub nearest: BTreeMap<String, Vec<String>>,
+}
+
+/// The endpoints of every origin that is a Service, by the origin's name.
+pub(super) fn of_services(observed: &Observed, resolved: &Resolved) -> BTreeMap<String, OriginEndpoints> {
     let services = resolved.origins.iter().filter_map(|(name, origin)| Some((name, origin.service.as_ref()?)));
-    services.map(|(name, service)| (name.clone(), of_service(observed, service))).collect()
+    let places = nearest::places(observed, resolved);
+    services.map(|(name, service)| (name.clone(), of_service(observed, service, &places))).collect()
 }
 
 /// The ready ones; where there are none, those that end and still serve, as kube-proxy has it (KEP-1669): better than nobody.
-fn of_service(observed: &Observed, service: &ResolvedService) -> Vec<String> {
+fn of_service(observed: &Observed, service: &ResolvedService, places: &Places) -> OriginEndpoints {
     let slices = observed.endpoint_slices.iter().filter(|slice| belongs(slice, service));
     let there = slices.flat_map(|slice| there(slice, service));
-    let allowed: Vec<_> = there.filter(|one| observed.cluster.walls.forbid(one.address).is_none()).collect();
-    let addresses = |which: fn(&EndpointConditions) -> bool| -> BTreeSet<SocketAddr> {
-        let which = allowed.iter().filter(|one| which(&one.endpoint.conditions.clone().unwrap_or_default()));
-        which.map(|one| one.address).collect()
-    };
-    let ready = addresses(is_ready);
-    let asked = if ready.is_empty() { addresses(ends_and_serves) } else { ready };
-    asked.iter().map(ToString::to_string).collect()
+    let (ready, rest): (Vec<_>, Vec<_>) = there
+        .filter(|one| observed.cluster.walls.forbid(one.address).is_none())
+        .partition(|one| is_ready(&one.endpoint.conditions.clone().unwrap_or_default()));
+    if ready.is_empty() {
+        let ends_and_serves = |one: &&There| ends_and_serves(&one.endpoint.conditions.clone().unwrap_or_default());
+        let addresses = shown(rest.iter().filter(ends_and_serves));
+        return OriginEndpoints { addresses, nearest: BTreeMap::new() };
+    }
+    let addresses = shown(&ready);
+    let of_edge = |place: &Place| nearest::nearest(&ready, place).map(shown).filter(|list| *list != addresses);
+    let nearest = places.iter().filter_map(|(uid, place)| Some((uid.clone(), of_edge(place)?))).collect();
+    OriginEndpoints { addresses, nearest }
+}
+
+fn shown<'a>(which: impl IntoIterator<Item = &'a There<'a>>) -> Vec<String> {
+    let addresses: BTreeSet<SocketAddr> = which.into_iter().map(|one| one.address).collect();
+    addresses.iter().map(ToString::to_string).collect()
 }
 
 /// A pod of a dual-stack Service is in a slice of each family: one of them is enough, and its cluster address says which.
@@ -41,6 +66,7 @@ fn belongs(slice: &EndpointSlice, service: &ResolvedService) -> bool {
 }
 
 /// An endpoint at one of its addresses, whatever its state.
+#[derive(Clone, Copy)]
 struct There<'a> {
     address: SocketAddr,
     endpoint: &'a Endpoint,

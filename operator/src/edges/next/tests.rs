@@ -52,7 +52,7 @@ fn all_owed(desired: &Desired, trust: Option<&Arc<Trust>>, given: &mut Given) ->
             Owed::Order(order) => format!("order {}", order.sequence),
             Owed::Head(head) => format!("head {}", head.sequence),
             Owed::Config(config) => format!("config {}", config.revision.1),
-            Owed::Endpoints(endpoints) => format!("endpoints {} {}", endpoints.origin, endpoints.version),
+            Owed::Endpoints(ForEdges { all, .. }) => format!("endpoints {} {}", all.origin, all.version),
         });
         assert!(lines.len() < 100, "the same line is owed for ever: {lines:?}");
     }
@@ -180,8 +180,10 @@ fn a_slow_stream_gets_the_newest_configuration_and_none_between() {
 
 #[test]
 fn the_urgent_goes_first_and_nothing_twice() {
-    let endpoints =
-        |origin: &str, version| Endpoints { site: "site".into(), origin: origin.into(), version, addresses: vec![] };
+    let endpoints = |origin: &str, version| ForEdges {
+        all: Endpoints { site: "site".into(), origin: origin.into(), version, addresses: vec![] },
+        nearest: BTreeMap::new(),
+    };
     let mut desired = Desired {
         config: Some(Config { revision: (NOW, 1), line: Bytes::new() }),
         endpoints: vec![endpoints("a", 1), endpoints("b", 1)],
