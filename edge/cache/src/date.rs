@@ -21,17 +21,45 @@ impl Date {
     }
 }
 
+impl Date {
+    /// `19941106T084937Z`: the basic form of ISO 8601.
+    pub fn basic(self) -> String {
+        let Civil { year, month, day, hour, minute, second, .. } = Civil::of(self);
+        format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+    }
+}
+
 /// The form that is generated (RFC 9110 §5.6.7). Years outside four digits cannot be said; nothing the edge receives has them.
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, second) = (self.0.div_euclid(86_400), self.0.rem_euclid(86_400));
-        let year = year_of(*self);
+        let Civil { year, month, day, hour, minute, second, weekday } = Civil::of(*self);
+        let weekday = name_at(&WEEKDAYS, weekday).get(..3).unwrap_or_default();
+        let month = name_at(&MONTHS, month - 1);
+        write!(f, "{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+    }
+}
+
+/// A moment by the Gregorian calendar.
+struct Civil {
+    year: i64,
+    month: i64,
+    day: i64,
+    hour: i64,
+    minute: i64,
+    second: i64,
+    /// From Monday, which is 0.
+    weekday: i64,
+}
+
+impl Civil {
+    fn of(date: Date) -> Self {
+        let (days, second) = (date.0.div_euclid(86_400), date.0.rem_euclid(86_400));
+        let year = year_of(date);
         let month = month_of(year, days);
-        // 1970-01-01 was a Thursday.
-        let weekday = name_at(&WEEKDAYS, (days + 3).rem_euclid(7)).get(..3).unwrap_or_default();
-        let (day, month_name) = (days - days_before(year, month, 1) + 1, name_at(&MONTHS, month - 1));
+        let day = days - days_before(year, month, 1) + 1;
         let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-        write!(f, "{weekday}, {day:02} {month_name} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+        // 1970-01-01 was a Thursday.
+        Self { year, month, day, hour, minute, second, weekday: (days + 3).rem_euclid(7) }
     }
 }
 
@@ -169,6 +197,7 @@ mod tests {
     fn a_date_is_written_as_it_is_read() {
         assert_eq!(Date(784_111_777).to_string(), "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(Date(1_835_395_200).to_string(), "Tue, 29 Feb 2028 00:00:00 GMT");
+        assert_eq!(Date(784_111_777).basic(), "19941106T084937Z");
         for days in 0..40_000 {
             let date = Date(days * 86_400 + days % 86_400);
             assert_eq!(Date::parse(&date.to_string(), NOW), Some(date));

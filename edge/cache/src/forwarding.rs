@@ -9,6 +9,7 @@ use crate::{
     directives::CDN_CACHE_CONTROL,
     key::{self, Keyed},
     proxies::X_FORWARDED_FOR,
+    s3,
     validation::Conditional,
 };
 
@@ -88,6 +89,9 @@ impl Outgoing<'_> {
         if carry == Carry::KeyedOnly {
             self.set_keyed(&mut headers);
         }
+        if self.origin.s3.is_some() {
+            s3::strip(&mut headers);
+        }
         self.set_host(&mut headers);
         set(&mut headers, X_FORWARDED_FOR, self.viewer.headers.get(X_FORWARDED_FOR).cloned());
         self.append_hops(&mut headers);
@@ -108,7 +112,7 @@ impl Outgoing<'_> {
     pub fn authorized(&self, carry: Carry) -> bool {
         let replaced = self.origin.headers.iter().any(|field| field.name.eq_ignore_ascii_case("authorization"));
         let goes = carrying::goes(&header::AUTHORIZATION, self.behavior, carry);
-        goes && !replaced && self.viewer.headers.contains_key(header::AUTHORIZATION)
+        goes && !replaced && self.origin.s3.is_none() && self.viewer.headers.contains_key(header::AUTHORIZATION)
     }
 
     /// In the form in which it is keyed, so that requests of one key are sent on as one.
@@ -127,10 +131,10 @@ impl Outgoing<'_> {
         }
     }
 
-    /// RFC 9112 §3.2: where there is no host to send, the field is sent empty.
+    /// RFC 9112 §3.2: where there is no host to send, the field is sent empty. To S3 it names a bucket, which viewers do not choose.
     fn set_host(&self, headers: &mut HeaderMap) {
         let host = match &self.origin.host_header {
-            HostHeader::Fixed(host) if !key::names_host(self.behavior) => host.as_str(),
+            HostHeader::Fixed(host) if !key::names_host(self.behavior) || self.origin.s3.is_some() => host.as_str(),
             _ => self.authority.unwrap_or_default(),
         };
         set(headers, header::HOST, HeaderValue::try_from(host).ok());
@@ -384,6 +388,28 @@ mod tests {
             let headers = outgoing.headers(Carry::KeyedOnly, None);
             assert_eq!(headers.get(header::ACCEPT_ENCODING).map(HeaderValue::as_bytes), Some(expect.as_bytes()));
         }
+    }
+
+    #[test]
+    fn a_bucket_is_sent_no_command_and_no_host_of_a_viewers() {
+        let lines = ["host: other-bucket", "authorization: x", "x-amz-acl: public-read", "content-type: a/b"];
+        let viewer = testing::request("PUT", "/a", Version::HTTP_11, &lines);
+        let s3 = Some(edge_contract::S3 { region: "eu-west-1".to_owned(), credentials: None });
+        let origin = Origin { s3, ..origin(fixed(), &[("x-amz-request-payer", "requester")]) };
+        let (mut behavior, keyed) = (plain(), Keyed::default());
+        behavior.key.headers = vec!["host".to_owned(), "x-amz-acl".to_owned()];
+        let (authority, behavior, origin) = (Some("other-bucket"), &behavior, &origin);
+        let (viewer, keyed, accepted) = (&viewer, &keyed, Accepted::Identity);
+        let outgoing = Outgoing { viewer, authority, keyed, behavior, site: "uid", origin, accepted };
+        let expect = [
+            "content-type: a/b",
+            "host: app.local",
+            "via: 1.1 kubefront",
+            "cdn-loop: uid",
+            "x-amz-request-payer: requester",
+        ];
+        assert_eq!(outgoing.headers(Carry::Everything, None), fields(&expect));
+        assert!(!outgoing.authorized(Carry::Everything));
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! Flow: [`head`] and [`path`] make a viewer's request fit to be looked at, [`arrival`] takes out what must not count, [`key`] names what
 //! it asks for, [`invalidation`] says whether a stored response may still be used, [`reuse`] what to do with it, [`forwarding`] what an
 //! origin is sent, [`answer`] whether its response can be trusted, [`storing`] whether it is kept, [`validation`] what a 304 does, [`overwriting`] what a write makes void,
-//! [`cache_status`] how all of it is told.
+//! [`s3`] what a bucket is asked, [`cache_status`] how all of it is told.
 //! response can be trusted, [`trailers`] what may stand behind a body, [`storing`] whether it is kept, [`validation`] what a 304 does,
 //! [`overwriting`] what a write makes void, [`cache_status`] how all of it is told.
 //! Guarantees: synchronous, no clock, no store, no socket, no panic on any input; the same arguments give the same verdict.
@@ -49,6 +49,7 @@ pub mod query;
 pub mod range;
 pub mod response_headers;
 pub mod reuse;
+pub mod s3;
 pub mod stored;
 pub mod storing;
 pub mod terms;
