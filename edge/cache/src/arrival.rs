@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request};
 
 use crate::{
     cookies,
-    forwarding::HOP_BY_HOP,
+    forwarding::is_of_one_connection,
     proxies::{TrustedProxies, X_FORWARDED_FOR},
 };
 
@@ -42,7 +42,7 @@ pub fn remove_nominated(headers: &mut HeaderMap) {
         let options = line.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
         nominated.extend(options.filter_map(|option| HeaderName::from_bytes(option).ok()));
     }
-    for name in nominated.iter().filter(|name| !HOP_BY_HOP.contains(name)) {
+    for name in nominated.iter().filter(|name| !is_of_one_connection(name)) {
         headers.remove(name);
     }
 }

@@ -1,6 +1,6 @@
 //! A viewer's request into the one an origin is sent, and an origin's response fields into those a viewer gets.
 
-use edge_contract::{Behavior, HostHeader, Origin, OriginHeaderValue};
+use edge_contract::{Behavior, HostHeader, OF_ONE_CONNECTION, Origin, OriginHeaderValue};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request};
 
 use crate::{
@@ -19,28 +19,16 @@ pub const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 /// The field by which origins label responses with tags; it is for the edge alone.
 pub const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const PROXY_AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("proxy-authentication-info");
-
-/// RFC 9110 §7.6.1 and RFC 9111 §3.1: what concerns one connection only. What `Connection` names comes on top.
-pub const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    KEEP_ALIVE,
-    PROXY_CONNECTION,
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    PROXY_AUTHENTICATION_INFO,
-];
+/// Whether a field ends here without being named by `Connection`. `Trailer` says what comes behind the body, and that goes along.
+pub fn is_of_one_connection(name: &HeaderName) -> bool {
+    *name != header::TRAILER && OF_ONE_CONNECTION.contains(&name.as_str())
+}
 
 /// The end-to-end fields, in either direction.
 pub fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     let mut kept = headers.clone();
     arrival::remove_nominated(&mut kept);
-    for name in HOP_BY_HOP {
+    for name in OF_ONE_CONNECTION.into_iter().filter(|name| *name != header::TRAILER) {
         kept.remove(name);
     }
     kept

@@ -34,7 +34,7 @@ pub use origin::{
     OriginTls, S3, S3Credentials, Scheme,
 };
 pub use references::Reference;
-pub use validate::{Invalid, is_edges_own};
+pub use validate::{Invalid, OF_ONE_CONNECTION, is_edges_own};
 pub use walls::Walls;
 
 /// The version of this contract. It rises when a line or field changes its meaning; added optional fields do not raise it.

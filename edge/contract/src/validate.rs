@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use crate::{Behavior, CONTRACT, EdgeConfig, HostHeader, Origin, OriginGroup, OriginHeaderValue, Site};
 
+pub use names::OF_ONE_CONNECTION;
 pub use response_headers::is_edges_own;
 
 /// One reason to refuse a configuration, by site.

@@ -124,6 +124,16 @@ fn a_configuration_that_no_config_map_holds_is_refused_whole() {
     assert!(too_large.resolved.is_none(), "a first generation that is too large serves nothing");
 }
 
+/// The schema has a copy of the edges' list, for it knows nothing of edges; a length is one more thing that it keeps for them.
+#[test]
+fn the_schema_and_the_edges_know_the_same_fields_of_one_connection() {
+    let mut of_schema = crds::rules::OF_THE_CONNECTION.to_vec();
+    let mut of_edges = [&edge_contract::OF_ONE_CONNECTION[..], &["content-length"]].concat();
+    of_schema.sort_unstable();
+    of_edges.sort_unstable();
+    assert_eq!(of_schema, of_edges);
+}
+
 /// The schema and the edges each have their list; one that only the schema knew would hold for nobody whose object is older.
 #[test]
 fn no_edge_is_told_to_set_or_remove_a_field_that_the_schema_keeps_for_it() {

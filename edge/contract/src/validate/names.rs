@@ -2,8 +2,8 @@
 
 use crate::{Behavior, Forwarded};
 
-/// Fields that concern one connection (RFC 9110 §7.6.1): nobody else ever sees them.
-pub(super) const OF_ONE_CONNECTION: [&str; 10] = [
+/// Fields that concern one connection (RFC 9110 §7.6.1, RFC 9111 §3.1): nobody else ever sees them. What `Connection` names comes on top.
+pub const OF_ONE_CONNECTION: [&str; 10] = [
     "connection",
     "keep-alive",
     "proxy-authenticate",
