@@ -1,6 +1,7 @@
 //! A routed request into whether it may go on, before anything is looked up for it.
 
 use edge_cache::head::{self, Refusal};
+use edge_cache::max_forwards;
 use edge_contract::Protocol;
 use http::{StatusCode, Version, request};
 
@@ -15,6 +16,8 @@ pub enum Refused {
     Protocol,
     /// Its head says why.
     Head(Refusal),
+    /// It asks who is this far on its way (RFC 9110 §7.6.2).
+    LastHop,
 }
 
 impl Refused {
@@ -25,6 +28,7 @@ impl Refused {
             // RFC 9110 §15.6.6: also for a version that a server refuses to support.
             Self::Protocol => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Head(refusal) => refusal.status(),
+            Self::LastHop => StatusCode::NO_CONTENT,
         }
     }
 
@@ -37,6 +41,7 @@ impl Refused {
             Self::Head(Refusal::BodyNotAllowed) => "body-not-allowed",
             Self::Head(Refusal::Loop) => "loop",
             Self::Head(_) => "bad-request",
+            Self::LastHop => "max-forwards",
         }
     }
 }
@@ -50,7 +55,8 @@ pub fn admit(request: &request::Parts, has_body: bool, route: &Route) -> Result<
     if !site.enabled {
         return Err(Refused::Disabled);
     }
-    head::admit(request, has_body, &site.id, &route.behavior.behavior).map_err(Refused::Head)
+    head::admit(request, has_body, &site.id, &route.behavior.behavior).map_err(Refused::Head)?;
+    if max_forwards::ends_here(request) { Err(Refused::LastHop) } else { Ok(()) }
 }
 
 fn spoken(version: Version) -> Protocol {

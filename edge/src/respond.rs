@@ -184,7 +184,17 @@ pub fn method_not_allowed(methods: Methods) -> Answer {
     answer
 }
 
-/// The same, and the connection ends with it.
+/// RFC 9110 §9.3.7: the answer to an OPTIONS that goes no further, as far as the edge itself can give it.
+pub fn last_hop(methods: Methods) -> Answer {
+    let mut answer = own(StatusCode::NO_CONTENT, "max-forwards");
+    *answer.response.body_mut() = Source::Empty;
+    let headers = answer.response.headers_mut();
+    headers.remove(header::CONTENT_TYPE);
+    headers.insert(header::ALLOW, HeaderValue::from_static(head::allowed(methods)));
+    answer
+}
+
+/// A response with which the connection ends.
 pub fn closing(answer: Answer) -> Answer {
     Answer { closes: true, ..answer }
 }

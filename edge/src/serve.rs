@@ -62,7 +62,7 @@ pub async fn serve(
     let admitted = gate::admit(&parts, !body.is_end_stream(), &route);
     let ask = Arc::new(Ask::new(parts, asked, route, viewer));
     // What is asked for beforehand is not yet done: whether the method itself would pass is no matter.
-    if matches!(admitted, Ok(()) | Err(Refused::Head(Refusal::MethodNotAllowed)))
+    if matches!(admitted, Ok(()) | Err(Refused::Head(Refusal::MethodNotAllowed) | Refused::LastHop))
         && let Some(answer) = shown::preflight(&ask)
     {
         return (answer, Some(ask));
@@ -72,6 +72,7 @@ pub async fn serve(
         Err(Refused::Head(Refusal::MethodNotAllowed)) => {
             respond::method_not_allowed(ask.route.behavior.behavior.methods)
         }
+        Err(Refused::LastHop) => respond::last_hop(ask.route.behavior.behavior.methods),
         Err(refused) => respond::own(refused.status(), refused.detail()),
     };
     (shown::by_rules(&ask, answer), Some(ask))

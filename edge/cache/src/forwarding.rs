@@ -8,6 +8,7 @@ use crate::{
     coding::Accepted,
     directives::CDN_CACHE_CONTROL,
     key::{self, Keyed},
+    max_forwards,
     proxies::X_FORWARDED_FOR,
     s3,
     validation::Conditional,
@@ -128,7 +129,7 @@ impl Outgoing<'_> {
         set(headers, header::HOST, HeaderValue::try_from(host).ok());
     }
 
-    /// RFC 9110 §7.6.3 and RFC 8586 §2. `CDN-Loop` keeps what earlier hops wrote even where nothing else of the viewer's goes along: a loop
+    /// RFC 9110 §7.6.2, §7.6.3 and RFC 8586 §2. `CDN-Loop` keeps what earlier hops wrote even where nothing else of the viewer's goes along: a loop
     /// through other networks is found by nothing else. What no network writes there is not kept.
     fn append_hops(&self, headers: &mut HeaderMap) {
         for value in self.viewer.headers.get_all(CDN_LOOP).iter().filter(|value| value.to_str().is_ok()) {
@@ -140,6 +141,7 @@ impl Outgoing<'_> {
         if let Ok(value) = HeaderValue::try_from(self.site) {
             headers.append(CDN_LOOP, value);
         }
+        set(headers, header::MAX_FORWARDS, max_forwards::further_on(self.viewer));
     }
 }
 
@@ -281,6 +283,20 @@ mod tests {
             let headers = sent(&viewer, &origin, carry, None);
             assert_eq!(headers.get(header::HOST).map(HeaderValue::as_bytes), Some(&b"shop.example:8080"[..]));
         }
+    }
+
+    #[test]
+    fn a_request_that_counts_its_hops_is_told_on_with_one_less() {
+        let mut behavior = plain();
+        behavior.forward.headers = Forwarded::Exclude(vec!["max-forwards".to_owned()]);
+        let (keyed, origin, accepted) = (Keyed::default(), origin(fixed(), &[]), Accepted::Identity);
+        let told = |method: &str| {
+            let viewer = testing::request(method, "/a", Version::HTTP_11, &["max-forwards: 7"]);
+            let (viewer, keyed, behavior, origin) = (&viewer, &keyed, &behavior, &origin);
+            let outgoing = Outgoing { viewer, authority: None, keyed, behavior, site: "uid", origin, accepted };
+            outgoing.headers(Carry::Everything, None).remove(header::MAX_FORWARDS)
+        };
+        assert_eq!((told("OPTIONS"), told("POST")), (Some(HeaderValue::from(6)), None));
     }
 
     #[test]

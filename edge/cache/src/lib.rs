@@ -1,11 +1,9 @@
 //! A request, a response and a policy into what to do with them: every decision of the edge, as values.
 //!
-//! Flow: [`head`] and [`path`] make a viewer's request fit to be looked at, [`key`] names what it asks for, [`invalidation`] says whether a
-//! stored response may still be used, [`reuse`] what to do with it, [`forwarding`] what an origin is sent, [`answer`] whether its
-//! response can be trusted, [`storing`] whether it is kept, [`validation`] what a 304 does, [`range`] and [`partial`] which bytes of it are
-//! sent, [`overwriting`] what a write makes void, [`coding`], [`response_headers`] and [`cors`] how it is shown, [`cache_status`] how all
-//! of it is told.
-//! response can be trusted, [`storing`] whether it is kept, [`validation`] what a 304 does, [`overwriting`] what a write makes void,
+//! Flow: [`head`] and [`path`] make a viewer's request fit to be looked at, [`arrival`] takes out what must not count, [`key`] names
+//! what it asks for, [`invalidation`] says whether a stored response may still be used, [`reuse`] what to do with it, [`forwarding`] what
+//! an origin is sent, [`answer`] whether its response can be trusted, [`trailers`] what may stand behind a body, [`storing`] whether it
+//! is kept, [`validation`] what a 304 does, [`range`] and [`partial`] which bytes of it are sent, [`overwriting`] what a write makes void,
 //! [`error_pages`], [`coding`], [`response_headers`] and [`cors`] how it is shown, [`cache_status`] how all of it is told.
 //! Flow: [`head`] and [`path`] make a viewer's request fit to be looked at, [`arrival`] takes out what must not count, [`key`] names what
 //! it asks for, [`invalidation`] says whether a stored response may still be used, [`reuse`] what to do with it, [`forwarding`] what an
@@ -39,6 +37,7 @@ pub mod freshness;
 pub mod head;
 pub mod invalidation;
 pub mod key;
+pub mod max_forwards;
 pub mod overwriting;
 pub mod partial;
 pub mod path;

@@ -21,6 +21,7 @@ mod explain;
 mod failures;
 mod freshening;
 mod headers;
+mod hops;
 mod https;
 mod interim;
 mod letter;
