@@ -181,7 +181,8 @@ impl Head {
     fn request_line(&mut self, text: &[u8]) -> Line {
         if !text.is_empty() {
             self.has_request_line = true;
-            return Line::Goes;
+            // RFC 9112 §3.2: a target has no fragment. hyper drops it; others take it for a part of the path.
+            return if text.contains(&b'#') { Line::Refused } else { Line::Goes };
         }
         if std::mem::replace(&mut self.led_by_empty_line, true) { Line::Refused } else { Line::Goes }
     }
@@ -321,6 +322,13 @@ mod tests {
         check_between(&format!("{head}abc"), true);
         check_between("PUT / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n", false);
         check_between("PUT / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", true);
+    }
+
+    #[test]
+    fn a_fragment_has_no_place_in_a_target() {
+        check("GET /a#b HTTP/1.1\r\nhost: a\r\n\r\n", Some("GET /a#b HTTP/1.1\r"));
+        check("GET /a?# HTTP/1.1\r\n", Some("GET /a?# HTTP/1.1\r"));
+        check("GET /a HTTP/1.1\r\nx: #\r\n\r\n", None);
     }
 
     #[test]
