@@ -2,12 +2,13 @@
 //!
 //! Flow: [`Collapse::join`] → lead, wait or go alone. The fill of the one who leads says once, to all who wait, what came of it; each
 //! of them then asks the reuse verdict afresh (invalidation rule 3). Whoever finds that the response is not for sharing says so
-//! ([`Collapse::go_alone`]), and for a while nobody waits for that key.
+//! ([`Collapse::go_alone`]), and for a while nobody waits for that key; those who go alone do so by a few at a time ([`places`]).
 //! Guarantees: one fill per key at a time that newcomers can join; a fill that began before a matching order is not joined any more,
 //! a new one takes its place. A fill that nobody wants any longer hears of it. The fills are bounded by the requests under way; of keys
 //! that are not for sharing only a few bytes each are remembered, so long names cost nothing.
 //! Errors: a fill that ends without a word counts as given up, and one of those who waited leads anew.
 
+pub mod places;
 pub mod wanted;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use edge_cache::{CacheKey, Label};
 use parking_lot::Mutex;
 
 use crate::forward::ForwardError;
+use places::Crowd;
 use wanted::{Fill, Interest, Outcome};
 
 const SHARDS: usize = 64;
@@ -39,6 +41,8 @@ struct Shard {
     fills: HashMap<CacheKey, Arc<Fill>>,
     /// By hash: two keys that share one go alone together, which harms neither.
     alone: HashMap<u64, Duration>,
+    /// By hash as well: two keys that share one would share its places.
+    crowds: HashMap<u64, Crowd>,
 }
 
 /// What a newcomer does.

@@ -16,6 +16,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::collapse::places::Crowded;
 use crate::config::{BehaviorTable, SiteTable};
 use crate::live::Live;
 
@@ -55,6 +56,29 @@ const CODINGS: [Coding; 2] = [Coding::Brotli, Coding::Gzip];
 /// What a stale response is served for, as `Cache-Status` words it; last, whatever else there may be.
 const STALE_USES: [&str; 5] = ["stale-while-revalidate", "stale-unreachable", "stale-if-error", "max-stale", "other"];
 
+/// What became of a request that would have asked the origin for itself while too many did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crowding {
+    /// It had to wait for its turn.
+    Waited,
+    /// Too many waited already.
+    Refused,
+    /// Its turn did not come in time.
+    TimedOut,
+}
+
+const CROWDINGS: [(Crowding, &str); 3] =
+    [(Crowding::Waited, "waited"), (Crowding::Refused, "refused"), (Crowding::TimedOut, "timed-out")];
+
+impl From<Crowded> for Crowding {
+    fn from(why: Crowded) -> Self {
+        match why {
+            Crowded::Refused => Self::Refused,
+            Crowded::TimedOut => Self::TimedOut,
+        }
+    }
+}
+
 impl CacheResult {
     /// Its word in labels and logs.
     pub fn word(self) -> &'static str {
@@ -69,6 +93,7 @@ pub struct BehaviorCounters {
     body_bytes: AtomicU64,
     coded: [AtomicU64; CODINGS.len()],
     stale: [AtomicU64; STALE_USES.len()],
+    crowded: [AtomicU64; CROWDINGS.len()],
 }
 
 impl BehaviorCounters {
@@ -91,6 +116,11 @@ impl BehaviorCounters {
     pub fn count_stale(&self, why: Option<&str>) {
         let at = STALE_USES.iter().position(|known| Some(*known) == why);
         count_at(&self.stale, Some(at.unwrap_or(STALE_USES.len() - 1)));
+    }
+
+    /// Counts a request that found no place at once among those who ask for themselves.
+    pub fn count_crowded(&self, what: Crowding) {
+        count_at(&self.crowded, CROWDINGS.iter().position(|(known, _)| *known == what));
     }
 }
 
@@ -146,6 +176,7 @@ impl Collector for LiveCollector {
         self.bytes(&mut encoder)?;
         self.coded(&mut encoder)?;
         self.stale(&mut encoder)?;
+        self.crowded(&mut encoder)?;
         let store = self.0.store();
         let purge = self.0.purge();
         gauge(&mut encoder, "store_bytes", "Bytes that stored responses hold", store.held() as u64)?;
@@ -206,6 +237,18 @@ impl LiveCollector {
         for (table, behavior) in sites.behaviors() {
             for (why, counter) in STALE_USES.iter().zip(&behavior.counters.stale) {
                 labelled(&mut family, table, behavior, ("why", why), counter)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn crowded(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let help = "Requests that found too many asking the origin for the same thing, by what became of them";
+        let mut family = encoder.encode_descriptor("crowded_requests", help, None, MetricType::Counter)?;
+        let Some(sites) = self.0.sites() else { return Ok(()) };
+        for (table, behavior) in sites.behaviors() {
+            for ((_, what), counter) in CROWDINGS.iter().zip(&behavior.counters.crowded) {
+                labelled(&mut family, table, behavior, ("outcome", what), counter)?;
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ pub mod shown;
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge_cache::cache_status::CACHE_STATUS;
+use edge_cache::cache_status::{CACHE_STATUS, Outcome};
 use edge_cache::coding::Coding;
 use edge_cache::range::{self, Span, Verdict};
 use edge_cache::validation::{self, Answer as Condition};
@@ -17,6 +17,7 @@ use edge_contract::Methods;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, response};
 
 use crate::ask::Ask;
+use crate::collapse::places::Crowded;
 use crate::collapse::wanted::{Interest, NotKept};
 use crate::forward::body::OriginBody;
 use crate::metrics::CacheResult;
@@ -26,6 +27,8 @@ use cut::Cut;
 
 /// RFC 9110 §7.6.3: origins are spoken to in HTTP/1.1.
 const VIA: HeaderValue = HeaderValue::from_static("1.1 kubefront");
+/// When one for whom there was no place may come again: by then the queue has moved on several times.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// A response on its way to a viewer, and what is said of it in logs and metrics.
 #[derive(Debug)]
@@ -161,6 +164,18 @@ pub fn failed(code: StatusCode, status: CacheStatus, detail: &'static str) -> An
     answer.response.headers_mut().remove(CACHE_STATUS);
     status.append_to(answer.response.headers_mut());
     Answer { status: Some(status), ..answer }
+}
+
+/// RFC 9110 §15.6.4: too many ask for the same thing, each for itself.
+pub fn crowded(status: CacheStatus, why: Crowded) -> Answer {
+    let detail = match why {
+        Crowded::Refused => "crowded",
+        Crowded::TimedOut => "crowded-timeout",
+    };
+    let status = CacheStatus { outcome: Outcome::Refused, ..status };
+    let mut answer = failed(StatusCode::SERVICE_UNAVAILABLE, status, detail);
+    answer.response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(AGAIN_AFTER.as_secs()));
+    answer
 }
 
 /// A response of the edge's own, to a request that got no further.

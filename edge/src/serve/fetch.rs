@@ -14,11 +14,12 @@ use http::{Method, StatusCode};
 use super::{Anew, failed, hit, judge};
 use crate::ask::Ask;
 use crate::collapse::Joined;
+use crate::collapse::places::Crowded;
 use crate::collapse::wanted::{Fill, Interest, Outcome};
 use crate::edge::Edge;
 use crate::fill::freshen::Freshened;
 use crate::fill::{self, Work};
-use crate::metrics::CacheResult;
+use crate::metrics::{CacheResult, Crowding};
 use crate::respond::{self, Answer, Showing};
 use crate::store::held::Held;
 
@@ -45,16 +46,40 @@ pub(super) async fn fetch(
             }
             Joined::Lead(lead) => {
                 // Between the lookup and this, the fill before may have ended: what it stored is as good as waiting for it.
-                let found = edge.find(ask);
-                let found = found.as_ref().map(|(held, admission)| (held.as_ref(), *admission));
-                if matches!(judge(edge, ask, found), Reuse::Fresh { .. }) {
-                    return Err(Anew::Together);
+                if let Some(answer) = stored_meanwhile(edge, ask) {
+                    return Ok(answer);
                 }
                 break lead;
             }
-            Joined::Alone => break edge.collapse.lead_alone(edge.live.purge().label()),
+            Joined::Alone => return alone(edge, ask, validates, status).await,
         };
     };
+    run(edge, ask, Work { edge: Arc::clone(edge), ask: Arc::clone(ask), validates, lead }, status).await
+}
+
+/// Asks the origin for one viewer, when there is a place among those who do.
+async fn alone(
+    edge: &Arc<Edge>,
+    ask: &Arc<Ask>,
+    validates: Option<(Arc<Held>, Conditional)>,
+    status: CacheStatus,
+) -> Result<Answer, Anew> {
+    let counters = &ask.route.behavior.counters;
+    let place = match edge.collapse.place(&ask.key, patience(ask)).await {
+        Ok(place) => place,
+        Err(crowded) => {
+            counters.count_crowded(crowded.into());
+            return Ok(crowded_out(edge, ask, crowded, status));
+        }
+    };
+    if place.waited {
+        counters.count_crowded(Crowding::Waited);
+        if let Some(answer) = stored_meanwhile(edge, ask) {
+            return Ok(answer);
+        }
+    }
+    let lead = edge.collapse.lead_alone(edge.live.purge().label());
+    // The place is held until this returns: with the origin's head, or the word that there is none.
     run(edge, ask, Work { edge: Arc::clone(edge), ask: Arc::clone(ask), validates, lead }, status).await
 }
 
@@ -90,12 +115,24 @@ async fn run(edge: &Arc<Edge>, ask: &Arc<Ask>, work: Work, status: CacheStatus) 
     }
 }
 
+/// What another's answer has left in the store since this request looked, if that may answer it as it is.
+fn stored_meanwhile(edge: &Edge, ask: &Ask) -> Option<Answer> {
+    let (held, admission) = edge.find(ask)?;
+    let verdict = judge(edge, ask, Some((held.as_ref(), admission)));
+    let Reuse::Fresh { age, .. } = verdict else { return None };
+    hit(ask, &held, age, CacheStatus::of(&verdict), CacheResult::Hit).ok()
+}
+
+/// What an origin has to answer in is all that a viewer is kept waiting for others.
+fn patience(ask: &Ask) -> Duration {
+    Duration::from_millis(ask.route.behavior.origin.response_timeout_ms)
+}
+
 /// Whether those who waited for a fill in vain may have another: the one who led may have failed by bad luck. Not where something
 /// stands in, nor where the origin has had all its time already while they waited.
 fn tries_again(edge: &Arc<Edge>, ask: &Ask, outcome: &Outcome, waited: Duration) -> bool {
-    let patience = Duration::from_millis(ask.route.behavior.origin.response_timeout_ms);
     matches!(outcome, Outcome::Failed(_))
-        && waited < patience
+        && waited < patience(ask)
         && !matches!(fill::stands_in(edge, ask, Failure::NoAnswer).1, Fallback::Stale(_))
 }
 
@@ -142,6 +179,17 @@ fn without_response(edge: &Arc<Edge>, ask: &Ask, outcome: Outcome, status: Cache
         Outcome::GivenUp => Err(Anew::Together),
         _ => Err(Anew::Alone),
     }
+}
+
+/// The origin is not asked for this one. RFC 5861 §4: what may stand in for a 503 may do so for one of the edge's own.
+fn crowded_out(edge: &Edge, ask: &Ask, crowded: Crowded, status: CacheStatus) -> Answer {
+    let stands_in = fill::stands_in(edge, ask, Failure::Status(StatusCode::SERVICE_UNAVAILABLE));
+    if let (Some(held), Fallback::Stale(stale)) = stands_in
+        && let Ok(shown) = hit(ask, &held, stale.age, CacheStatus::stale(&stale), CacheResult::Stale)
+    {
+        return shown;
+    }
+    respond::crowded(status, crowded)
 }
 
 /// RFC 5861 §3: one validation, whoever asks meanwhile.

@@ -15,16 +15,14 @@ use tokio::task::JoinHandle;
 use crate::edge::{Edge, config, piece, read, request, until};
 use crate::origin::{Door, Origin, Then};
 
-const VIEWERS: usize = 1_000;
+pub const VIEWERS: usize = 1_000;
 /// Below what an edge allows, so that no viewer waits for another's stream to end.
 const STREAMS: usize = 100;
-/// Where each viewer costs a connection to the origin: both ends of it are in this process, whose descriptors are few.
-const APART: usize = 150;
 
-type Sender = SendRequest<Empty<Bytes>>;
+pub type Sender = SendRequest<Empty<Bytes>>;
 
 /// Viewers that have not asked yet.
-async fn crowd(edge: &Edge, viewers: usize) -> Vec<Sender> {
+pub async fn crowd(edge: &Edge, viewers: usize) -> Vec<Sender> {
     let mut senders = Vec::new();
     while senders.len() < viewers {
         let stream = TcpStream::connect(edge.running.viewers).await.expect("accepts");
@@ -38,7 +36,7 @@ async fn crowd(edge: &Edge, viewers: usize) -> Vec<Sender> {
 }
 
 /// All of them ask at once; each gets a head.
-fn ask(senders: Vec<Sender>, target: &'static str) -> Vec<JoinHandle<Response<Incoming>>> {
+pub fn ask(senders: Vec<Sender>, target: &'static str) -> Vec<JoinHandle<Response<Incoming>>> {
     let asking = senders.into_iter().map(|mut sender| async move {
         let request = Request::get(format!("http://shop.test{target}")).body(Empty::new()).expect("is one");
         sender.send_request(request).await.expect("there is a response")
@@ -46,11 +44,11 @@ fn ask(senders: Vec<Sender>, target: &'static str) -> Vec<JoinHandle<Response<In
     asking.map(tokio::spawn).collect()
 }
 
-async fn heads(asking: Vec<JoinHandle<Response<Incoming>>>) -> Vec<Response<Incoming>> {
+pub async fn heads(asking: Vec<JoinHandle<Response<Incoming>>>) -> Vec<Response<Incoming>> {
     join_all(asking).await.into_iter().map(|head| head.expect("does not panic")).collect()
 }
 
-async fn interested(edge: &Edge, viewers: usize) {
+pub async fn interested(edge: &Edge, viewers: usize) {
     until("all want it", || edge.running.edge.collapse.interested() == viewers).await;
 }
 
@@ -68,7 +66,7 @@ async fn halves(door: Door, whole: bool) -> Origin {
 }
 
 /// Holds every answer back until the door is open.
-async fn behind(door: Door, status: &'static str, fields: &'static str) -> Origin {
+pub async fn behind(door: Door, status: &'static str, fields: &'static str) -> Origin {
     Origin::start(move |seen, exchange| {
         let door = door.clone();
         async move {
@@ -181,56 +179,4 @@ async fn a_thousand_viewers_get_all_of_it_though_their_leader_leaves() {
         assert_eq!(viewer.into_body().collect().await.expect("is whole").to_bytes().len(), 1_008);
     }
     assert_eq!(origin.reads(), 1);
-}
-
-#[tokio::test]
-async fn what_cannot_be_shared_is_waited_for_once_and_then_asked_for_by_each() {
-    for fields in ["cache-control: private\r\n", "cache-control: no-store\r\n", "vary: *\r\n", "set-cookie: who=me\r\n"]
-    {
-        let door = Door::closed();
-        let origin = behind(door.clone(), "200 OK", fields).await;
-        let edge = Edge::start(config(origin.address)).await;
-        let asking = ask(crowd(&edge, APART).await, "/a");
-        interested(&edge, APART).await;
-        origin.read_times(1).await;
-        assert_eq!(origin.reads(), 1, "{fields}");
-        door.open();
-        let mut bodies: Vec<_> = join_all(heads(asking).await.into_iter().map(read))
-            .await
-            .into_iter()
-            .map(|reply| reply.expect("is whole").body)
-            .collect();
-        bodies.sort();
-        bodies.dedup();
-        // To each its own, and one read for each.
-        assert_eq!((bodies.len(), origin.reads()), (APART, APART), "{fields}");
-    }
-}
-
-#[tokio::test]
-async fn for_ten_seconds_nobody_waits_for_what_could_not_be_shared() {
-    let (first, later) = (Door::closed(), Door::closed());
-    let origin = {
-        let (first, later) = (first.clone(), later.clone());
-        Origin::start(move |seen, exchange| {
-            let (first, later) = (first.clone(), later.clone());
-            async move {
-                if seen.number == 1 {
-                    first.pass().await;
-                } else {
-                    later.pass().await;
-                }
-                exchange.respond("200 OK", "cache-control: private\r\n", "mine").await
-            }
-        })
-        .await
-    };
-    let edge = Edge::start(config(origin.address)).await;
-    first.open();
-    edge.get("/a").await;
-    let asking = ask(crowd(&edge, APART).await, "/a");
-    // None of these has been answered, so none of them waited for another.
-    origin.read_times(1 + APART).await;
-    later.open();
-    assert_eq!(heads(asking).await.len(), APART);
 }

@@ -5,6 +5,7 @@ mod frames;
 mod origin;
 mod program;
 
+mod alone;
 mod attempts;
 mod bodies;
 mod caching;
