@@ -62,6 +62,8 @@ pub enum Reason {
     PortNotFound,
     /// The reference exists but may not be an origin: an `ExternalName` Service, an address that no origin may have.
     RefNotPermitted,
+    /// A port of a Service speaks something else than HTTP.
+    UnsupportedProtocol,
     /// An Ingress has no address of a load balancer yet.
     AddressPending,
     /// An object of the name a child needs exists and belongs to somebody else.
@@ -107,6 +109,7 @@ impl Reason {
             Self::NotFound => "NotFound",
             Self::PortNotFound => "PortNotFound",
             Self::RefNotPermitted => "RefNotPermitted",
+            Self::UnsupportedProtocol => "UnsupportedProtocol",
             Self::AddressPending => "AddressPending",
             Self::NameTaken => "NameTaken",
             Self::ConfigurationTooLarge => "ConfigurationTooLarge",

@@ -121,9 +121,11 @@ fn shortened(message: String) -> String {
 /// Which condition a finding makes False.
 fn condition_of(finding: &Finding) -> ConditionType {
     match finding.reason {
-        Reason::NotFound | Reason::PortNotFound | Reason::RefNotPermitted | Reason::AddressPending => {
-            ConditionType::ResolvedRefs
-        }
+        Reason::NotFound
+        | Reason::PortNotFound
+        | Reason::RefNotPermitted
+        | Reason::UnsupportedProtocol
+        | Reason::AddressPending => ConditionType::ResolvedRefs,
         Reason::AliasTaken => ConditionType::AliasesHeld,
         _ => ConditionType::Accepted,
     }

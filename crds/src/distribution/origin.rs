@@ -80,7 +80,8 @@ pub struct ServiceReference {
     /// The Service's name.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
-    /// A port of the Service, by number or name. Examples: `8080`, `http`.
+    /// A port of the Service, by number or name. Examples: `8080`, `http`. It is spoken to as its `appProtocol` says: `https` is TLS,
+    /// with a certificate for `NAME.NAMESPACE.svc`, `kubernetes.io/h2c` is HTTP/2 without TLS; else it is HTTP/1.1.
     #[schemars(schema_with = "service_port")]
     #[x_kube(
         validation = Rule::new("type(self) == int ? self >= 1 && self <= 65535 : string(self).matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(string(self)) <= 63")

@@ -1,5 +1,7 @@
 //! A reference to a Service into its DNS name, its port, and what its endpoints and pods are found by.
 
+mod app_protocol;
+
 use std::collections::BTreeMap;
 
 use crds::condition::Reason;
@@ -40,7 +42,8 @@ pub(super) fn resolve(
     let field = format!("{field}.service");
     let found = find(reference, &field, &namespace, observed).and_then(|service| {
         let port = find_port(reference, &field, service)?;
-        Ok(origin(service, port, dns_name.clone()))
+        let scheme = scheme(reference, &field, port)?;
+        Ok(origin(service, port, scheme, dns_name.clone()))
     });
     (dns_name, found)
 }
@@ -102,6 +105,18 @@ fn find_port<'a>(reference: &ServiceReference, field: &str, service: &'a Service
     Ok(port)
 }
 
+/// A port that says nothing speaks HTTP/1.1.
+fn scheme(reference: &ServiceReference, field: &str, port: &ServicePort) -> Result<Scheme, Finding> {
+    let protocol = port.app_protocol.as_deref().unwrap_or("http");
+    app_protocol::scheme(protocol).ok_or_else(|| {
+        let message = format!(
+            "port {} of Service {} does not speak HTTP: its appProtocol is {protocol}; name a port that does, or correct its appProtocol",
+            port.port, reference.name
+        );
+        Finding::in_cluster(format!("{field}.port"), Reason::UnsupportedProtocol, message)
+    })
+}
+
 fn is_tcp(port: &ServicePort) -> bool {
     port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP")
 }
@@ -116,7 +131,7 @@ fn there(ports: &[ServicePort]) -> String {
     if shown.is_empty() { "it has no TCP port at all".into() } else { format!("it has {}", shown.join(", ")) }
 }
 
-fn origin(service: &Service, port: &ServicePort, dns_name: String) -> ResolvedOrigin {
+fn origin(service: &Service, port: &ServicePort, scheme: Scheme, dns_name: String) -> ResolvedOrigin {
     let spec = service.spec.clone().unwrap_or_default();
     let target_port = match &port.target_port {
         None => u16::try_from(port.port).ok(),
@@ -128,10 +143,14 @@ fn origin(service: &Service, port: &ServicePort, dns_name: String) -> ResolvedOr
     let is_headless = spec.cluster_ip.as_deref() == Some("None");
     let service_port = u16::try_from(port.port).unwrap_or_default();
     let dialled = target_port.filter(|_| is_headless).unwrap_or(service_port);
-    let authority = if service_port == 80 { dns_name.clone() } else { format!("{dns_name}:{service_port}") };
+    let default_port = if scheme == Scheme::Https { 443 } else { 80 };
+    let authority = if service_port == default_port { dns_name.clone() } else { format!("{dns_name}:{service_port}") };
+    // Certificates for Services are made out to the name without the cluster's domain: what cert-manager's guides and OpenShift do.
+    let in_cluster = format!("{}.{}.svc", service.name_any(), service.namespace().unwrap_or_default());
     ResolvedOrigin {
-        target: Some(OriginTarget::Service { dns_name, port: dialled, scheme: Scheme::Http }),
+        target: Some(OriginTarget::Service { dns_name, port: dialled, scheme }),
         authority,
+        server_name: (scheme == Scheme::Https).then_some(in_cluster),
         service: Some(ResolvedService {
             name: service.name_any(),
             port_name: port.name.clone().unwrap_or_default(),
