@@ -4,12 +4,13 @@ mod api;
 mod follower;
 mod replica;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use edge_contract::{Behavior, CONTRACT, EdgeConfig, Endpoints, Epoch, Origin, OriginTarget, Scheme, Site, Ttl};
 use operator::authority;
-use operator::edges::{EdgeSeen, Rejected};
+use operator::edges::{EdgeSeen, ForEdges, Rejected};
 
 use api::Api;
 use follower::Follower;
@@ -33,9 +34,10 @@ fn config(revision: u64) -> EdgeConfig {
     EdgeConfig { contract: CONTRACT, epoch: EPOCH, revision, sites: vec![site] }
 }
 
-fn endpoints(version: u64, addresses: &[&str]) -> Vec<Endpoints> {
+fn endpoints(version: u64, addresses: &[&str]) -> Vec<ForEdges> {
     let addresses = addresses.iter().map(ToString::to_string).collect();
-    vec![Endpoints { site: SITE.into(), origin: "app".into(), version, addresses }]
+    let all = Endpoints { site: SITE.into(), origin: "app".into(), version, addresses };
+    vec![ForEdges { all, nearest: BTreeMap::new() }]
 }
 
 /// A replica that leads and the edge `one` that follows it.
