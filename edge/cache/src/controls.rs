@@ -48,10 +48,10 @@ impl Controls {
         asked
     }
 
-    /// Whether nothing stale will do: so it is with whoever says how fresh it must be, and does not say how stale it may be
-    /// (§5.2.1.1).
+    /// Whether nothing stale will do: so it is with whoever says for how long it must stay fresh (§5.2.1.3), and with whoever says how
+    /// old it may be, but not how stale (§5.2.1.1).
     pub fn wants_fresh(&self) -> bool {
-        self.no_cache || (self.max_stale.is_none() && (self.max_age.is_some() || self.min_fresh.is_some()))
+        self.no_cache || self.min_fresh.is_some() || (self.max_age.is_some() && self.max_stale.is_none())
     }
 
     fn give(&mut self, name: &str, argument: Argument<'_>) {

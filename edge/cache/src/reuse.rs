@@ -165,13 +165,13 @@ fn by_age(stored: &Stored, lifetime: Duration, controls: &Controls, policy: &Pol
     }
     let overdue = age.saturating_sub(lifetime);
     let stale = |why| Reuse::Stale(Stale { age, overdue, why, condition: Conditional::of(stored) });
-    if !forbids_stale(stored) {
+    if !forbids_stale(stored) && !too_old && !controls.wants_fresh() {
         let owner = Duration::from_secs(policy.stale.while_revalidate);
         let granted = stored.terms.stale_while_revalidate.unwrap_or_default().max(owner);
-        if overdue < granted && !controls.wants_fresh() && !too_old {
+        if overdue < granted {
             return stale(StaleUse::WhileRevalidating);
         }
-        if controls.max_stale.is_some_and(|accepted| overdue <= accepted) && !too_old {
+        if controls.max_stale.is_some_and(|accepted| overdue <= accepted) {
             return stale(StaleUse::Accepted);
         }
     }
@@ -469,6 +469,12 @@ mod tests {
         for wish in [
             Controls { max_age: Some(Duration::from_mins(15)), ..Controls::default() },
             Controls { min_fresh: Some(Duration::from_secs(0)), ..Controls::default() },
+            // The stricter of two wishes: what is stale does not stay fresh for as long as it takes.
+            Controls {
+                min_fresh: Some(Duration::from_secs(1)),
+                max_stale: Some(Duration::from_secs(60)),
+                ..Controls::default()
+            },
         ] {
             check_wish(&line, wish, 70, &validate(Forward::Stale));
         }

@@ -19,9 +19,9 @@ pub struct Wish {
 }
 
 impl Wish {
-    /// §5.2.1.1: who says how fresh it must be, and not how stale it may be.
+    /// §5.2.1.3: who says for how long it must stay fresh; §5.2.1.1: who says how old it may be, and not how stale.
     pub fn wants_fresh(&self) -> bool {
-        self.no_cache || (self.max_stale.is_none() && (self.max_age.is_some() || self.min_fresh.is_some()))
+        self.no_cache || self.min_fresh.is_some() || (self.max_stale.is_none() && self.max_age.is_some())
     }
 }
 
