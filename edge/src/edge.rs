@@ -14,6 +14,7 @@ use crate::forward::{Asking, ForwardError, Forwarder};
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::mounts::Mounts;
+use crate::secret_fields;
 use crate::settings::Settings;
 use crate::store::held::Held;
 
@@ -63,9 +64,10 @@ impl Edge {
     pub async fn ask_origin(
         &self,
         ask: &Ask,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
     ) -> Result<Response<OriginBody>, ForwardError> {
         let origin = &ask.route.behavior.origin;
+        secret_fields::set(request.headers_mut(), origin, self.live.mounts())?;
         let endpoints = self.live.endpoints(&ask.route.site.site.id, &origin.name);
         let began = self.clock.now().monotonic;
         // What an extension method means by a 206 is its own affair.

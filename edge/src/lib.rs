@@ -21,6 +21,7 @@ pub mod collapse;
 pub mod fill;
 pub mod forward;
 pub mod pass;
+pub mod secret_fields;
 pub mod store;
 
 // Back to the viewer.

@@ -4,8 +4,9 @@
 //! Guarantees: what the serving configuration names is held in memory and looked at every [`LOOK_EVERY`]; a request reads no file. What
 //! one look finds belongs together, certificate and key too. No value is ever printed.
 //! Assumptions: the folder is written as the kubelet writes volumes: everything in it changes at once, by one symbolic link.
-//! Errors: [`MountError`], in words for the user and without a byte of what is in the file.
+//! Errors: [`MountError`], and [`Unusable`] in words for the user; without a byte of what is in the file.
 
+mod fault;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -15,12 +16,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_contract::{Mounted, Reference, ReferenceState};
+use edge_contract::{Mounted, Purpose, Reference, ReferenceState};
+use http::HeaderValue;
 use parking_lot::Mutex;
-use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::live::{Live, Phase};
+pub use fault::{MountError, Unusable};
 pub use secret::Secret;
 
 /// How often the files are looked at. The kubelet itself takes up to a minute to bring a change.
@@ -34,37 +36,6 @@ const TURNED: &str = "..data";
 
 /// How often a look begins anew because the folder changed meanwhile.
 const LOOKS: usize = 100;
-
-/// Why a mounted file gives no value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum MountError {
-    /// It is not there.
-    #[error("it is not there")]
-    Missing,
-    /// There is nothing in it.
-    #[error("it is empty")]
-    Empty,
-    /// It is larger than [`LARGEST`].
-    #[error("it is larger than {} KiB", LARGEST / 1024)]
-    TooLarge,
-    /// The system does not let it be read.
-    #[error("it cannot be read: {0}")]
-    Unreadable(ErrorKind),
-}
-
-impl MountError {
-    /// What is wrong and what to do.
-    pub fn advice(self, file: &Mounted) -> String {
-        let Mounted { kind, name, key, .. } = file;
-        match self {
-            Self::Missing => format!(
-                "{kind} {name} has no key {key}, or there is no such {kind} in this namespace: create it; edges see it within two minutes"
-            ),
-            Self::Empty => format!("key {key} of {kind} {name} is empty: give it a value"),
-            Self::TooLarge | Self::Unreadable(_) => format!("key {key} of {kind} {name} is of no use: {self}"),
-        }
-    }
-}
 
 /// Everything that is mounted; clones are the same.
 #[derive(Clone, Debug)]
@@ -85,7 +56,7 @@ struct Inner {
 /// A file that the serving configuration names.
 #[derive(Debug)]
 struct Held {
-    needed: bool,
+    purpose: Purpose,
     found: Result<Secret, MountError>,
     /// What whoever uses the value has against it.
     complaint: Option<String>,
@@ -109,6 +80,15 @@ impl Mounts {
         let known = self.inner.held.lock().get(file).map(|held| held.found.clone());
         // A request goes on under the configuration that it began with, also when another serves by now.
         known.unwrap_or_else(|| read(&self.inner.folder.join(file.path())))
+    }
+
+    /// What a file holds as the value of a header field, of which nothing prints.
+    pub fn field_value(&self, file: &Mounted) -> Result<HeaderValue, Unusable> {
+        let secret = self.read(file).map_err(|error| Unusable::of(file, error))?;
+        let legal = fault::of_line(secret.line()).is_none().then(|| HeaderValue::from_bytes(secret.line()).ok());
+        let mut value = legal.flatten().ok_or_else(|| Unusable::of(file, MountError::NoFieldValue))?;
+        value.set_sensitive(true);
+        Ok(value)
     }
 
     /// Rises whenever one of the values changed. Whoever makes something of a value notes this number first, and makes it anew once
@@ -149,14 +129,14 @@ impl Mounts {
     /// Holds these from here on, and nothing else any more.
     pub fn hold<'a>(&self, references: impl Iterator<Item = Reference<'a>>) {
         let _one_at_a_time = self.inner.looking.lock();
-        let named: BTreeMap<Mounted, bool> = references.map(|one| (one.mounted.clone(), one.needed)).collect();
-        let (files, needed): (Vec<_>, Vec<_>) = named.into_iter().unzip();
+        let named: BTreeMap<Mounted, Purpose> = references.map(|one| (one.mounted.clone(), one.purpose)).collect();
+        let (files, purposes): (Vec<_>, Vec<_>) = named.into_iter().unzip();
         let found = self.look_at(&files);
         let mut held = self.inner.held.lock();
         let mut before = std::mem::take(&mut *held);
-        for ((file, needed), found) in files.into_iter().zip(needed).zip(found) {
+        for ((file, purpose), found) in files.into_iter().zip(purposes).zip(found) {
             let complaint = before.remove(&file).filter(|before| before.found == found).and_then(|held| held.complaint);
-            held.insert(file, Held { needed, found, complaint });
+            held.insert(file, Held { purpose, found, complaint });
         }
         self.tell(&held);
     }
@@ -208,11 +188,13 @@ impl Mounts {
 
 impl Held {
     fn fault(&self, file: &Mounted) -> Option<ReferenceState> {
-        let message = match &self.found {
-            Ok(_) => self.complaint.clone()?,
-            Err(MountError::Missing) if !self.needed => return None,
-            Err(error) => error.advice(file),
+        let error = match &self.found {
+            Err(MountError::Missing) if self.purpose.may_be_missing() => return None,
+            Err(error) => Some(*error),
+            Ok(secret) if self.purpose.is_line() => fault::of_line(secret.line()),
+            Ok(_) => None,
         };
+        let message = error.map(|error| error.advice(file)).or_else(|| self.complaint.clone())?;
         Some(ReferenceState { field: file.field.clone(), message })
     }
 }

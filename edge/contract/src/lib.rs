@@ -33,8 +33,8 @@ pub use origin::{
     HostHeader, Identity, Mounted, MountedKind, Origin, OriginGroup, OriginHeader, OriginHeaderValue, OriginTarget,
     OriginTls, S3, S3Credentials, Scheme,
 };
-pub use references::Reference;
-pub use validate::{Invalid, OF_ONE_CONNECTION, is_edges_own};
+pub use references::{Purpose, Reference};
+pub use validate::{Invalid, OF_ONE_CONNECTION, is_edges_own, is_field_value};
 pub use walls::Walls;
 
 /// The version of this contract. It rises when a line or field changes its meaning; added optional fields do not raise it.

@@ -7,8 +7,37 @@ use crate::{Mounted, Origin, OriginHeaderValue, Site};
 pub struct Reference<'a> {
     /// The file.
     pub mounted: &'a Mounted,
-    /// Whether it is a fault that it is not there.
-    pub needed: bool,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+/// What a mounted file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be sent in a header field.
+    FieldValue,
+    /// To verify whoever answers by.
+    Authorities,
+    /// To prove who asks.
+    Certificate,
+    /// To prove that the certificate is one's own.
+    Key,
+    /// To sign requests with.
+    Credential,
+    /// To be sent beside a signature, where there is one.
+    SessionToken,
+}
+
+impl Purpose {
+    /// Whether it is no fault that the file is not there.
+    pub fn may_be_missing(self) -> bool {
+        self == Self::SessionToken
+    }
+
+    /// Whether it has to be one line of what a header field may hold.
+    pub fn is_line(self) -> bool {
+        matches!(self, Self::FieldValue | Self::Credential | Self::SessionToken)
+    }
 }
 
 impl Site {
@@ -22,17 +51,25 @@ impl Origin {
     /// Every mounted file that it names.
     pub fn references(&self) -> impl Iterator<Item = Reference<'_>> {
         let of_headers = self.headers.iter().filter_map(|header| match &header.value {
-            OriginHeaderValue::ValueFrom(mounted) => Some(mounted),
+            OriginHeaderValue::ValueFrom(mounted) => Some((mounted, Purpose::FieldValue)),
             OriginHeaderValue::Value(_) => None,
         });
-        let of_identity = self.tls.identity.iter().flat_map(|identity| [&identity.certificate, &identity.key]);
-        let credentials = || self.s3.iter().filter_map(|s3| s3.credentials.as_ref());
-        let of_credentials = credentials().flat_map(|given| [&given.access_key_id, &given.secret_access_key]);
-        let needed = of_headers.chain(&self.tls.authorities).chain(of_identity).chain(of_credentials);
-        let lent = credentials().map(|given| &given.session_token);
-        needed
-            .map(|mounted| Reference { mounted, needed: true })
-            .chain(lent.map(|mounted| Reference { mounted, needed: false }))
+        let authorities = self.tls.authorities.iter().map(|mounted| (mounted, Purpose::Authorities));
+        let of_identity = self
+            .tls
+            .identity
+            .iter()
+            .flat_map(|identity| [(&identity.certificate, Purpose::Certificate), (&identity.key, Purpose::Key)]);
+        let credentials = self.s3.iter().filter_map(|s3| s3.credentials.as_ref());
+        let of_credentials = credentials.flat_map(|given| {
+            [
+                (&given.access_key_id, Purpose::Credential),
+                (&given.secret_access_key, Purpose::Credential),
+                (&given.session_token, Purpose::SessionToken),
+            ]
+        });
+        let all = of_headers.chain(authorities).chain(of_identity).chain(of_credentials);
+        all.map(|(mounted, purpose)| Reference { mounted, purpose })
     }
 }
 
@@ -81,15 +118,16 @@ mod tests {
             ..Origin::plain("app", "app")
         };
         let site = Site { origins: vec![origin], ..Site::plain("uid", "default/shop") };
-        let found: Vec<(&str, bool)> = site.references().map(|one| (one.mounted.key.as_str(), one.needed)).collect();
+        let found: Vec<(&str, Purpose)> =
+            site.references().map(|one| (one.mounted.key.as_str(), one.purpose)).collect();
         let expect = [
-            ("header", true),
-            ("ca", true),
-            ("crt", true),
-            ("key", true),
-            ("id", true),
-            ("secret", true),
-            ("token", false),
+            ("header", Purpose::FieldValue),
+            ("ca", Purpose::Authorities),
+            ("crt", Purpose::Certificate),
+            ("key", Purpose::Key),
+            ("id", Purpose::Credential),
+            ("secret", Purpose::Credential),
+            ("token", Purpose::SessionToken),
         ];
         assert_eq!(found, expect);
     }

@@ -153,8 +153,8 @@ fn is_token(name: &str) -> bool {
 }
 
 /// RFC 9110 §5.5, visible ASCII and blanks only.
-fn is_field_value(value: &str) -> bool {
-    value.bytes().all(|b| b == b'\t' || (0x20..0x7f).contains(&b))
+pub fn is_field_value(value: impl AsRef<[u8]>) -> bool {
+    value.as_ref().iter().all(|b| *b == b'\t' || (0x20..0x7f).contains(b))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::body::BodyError;
 use super::connect::ConnectError;
 use super::resolve::ResolveError;
+use crate::mounts::Unusable;
 
 /// Why an origin gave no answer.
 #[derive(Debug, Error)]
@@ -16,6 +17,9 @@ pub enum ForwardError {
     /// What the origin names does not exist yet.
     #[error("the origin does not exist")]
     NoTarget,
+    /// A value that is mounted for it is missing or of no use.
+    #[error(transparent)]
+    Mounted(#[from] Unusable),
     /// It has no address.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
@@ -52,7 +56,7 @@ impl ForwardError {
     /// The status for a viewer when nothing stands in.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::NoTarget => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoTarget | Self::Mounted(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::HeadTimedOut(_) | Self::Connect(ConnectError::TimedOut { .. }) => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestBody(_) | Self::Target => StatusCode::BAD_REQUEST,
             Self::RequestBodyTimedOut(_) => StatusCode::REQUEST_TIMEOUT,
@@ -64,6 +68,7 @@ impl ForwardError {
     pub fn detail(&self) -> &'static str {
         match self {
             Self::NoTarget => "origin-missing",
+            Self::Mounted(_) => "origin-secret",
             Self::Resolve(_) => "origin-unresolved",
             Self::Connect(ConnectError::TimedOut { .. }) => "origin-connect-timeout",
             Self::Connect(ConnectError::Certificate { .. }) => "origin-certificate",
@@ -100,7 +105,7 @@ impl ForwardError {
     pub(super) fn met_someone(&self) -> bool {
         match self {
             Self::Connect(error) => matches!(error, ConnectError::Certificate { .. } | ConnectError::Tls { .. }),
-            Self::NoTarget | Self::Resolve(_) | Self::Target => false,
+            Self::NoTarget | Self::Mounted(_) | Self::Resolve(_) | Self::Target => false,
             _ => true,
         }
     }

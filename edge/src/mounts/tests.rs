@@ -42,7 +42,7 @@ impl Volume {
     fn naming(&self, keys: &[&str]) -> Mounts {
         let mounts = Mounts::below(self.folder.clone());
         let files: Vec<Mounted> = keys.iter().map(|key| file(key)).collect();
-        mounts.hold(files.iter().map(|mounted| Reference { mounted, needed: true }));
+        mounts.hold(files.iter().map(|mounted| Reference { mounted, purpose: Purpose::FieldValue }));
         mounts
     }
 }
@@ -111,7 +111,7 @@ fn what_may_be_missing_is_no_fault_but_an_empty_file_is() {
     volume.turn(&[]);
     let mounts = volume.naming(&[]);
     let token = file("token");
-    mounts.hold([Reference { mounted: &token, needed: false }].into_iter());
+    mounts.hold([Reference { mounted: &token, purpose: Purpose::SessionToken }].into_iter());
     assert_eq!(told(&mounts), []);
     volume.turn(&[("token", b"")]);
     mounts.look();
@@ -119,6 +119,25 @@ fn what_may_be_missing_is_no_fault_but_an_empty_file_is() {
         told(&mounts),
         [("spec.token".to_owned(), "key token of Secret shop is empty: give it a value".to_owned())]
     );
+}
+
+#[test]
+fn a_field_value_is_one_line_that_is_never_printed() {
+    let mut volume = Volume::new();
+    volume.turn(&[("token", b"t0ken one\n"), ("lines", b"a\nb"), ("blank", b"\n"), ("latin", b"caf\xe9")]);
+    let mounts = volume.naming(&["token", "lines", "blank", "latin"]);
+    let value = mounts.field_value(&file("token")).expect("is one");
+    assert_eq!((value.as_bytes(), format!("{value:?}").as_str()), (&b"t0ken one"[..], "Sensitive"));
+    let why = "is of no use: it is not one line of visible ASCII characters";
+    let expect = [
+        ("blank", "key blank of Secret shop is empty: give it a value".to_owned()),
+        ("latin", format!("key latin of Secret shop {why}")),
+        ("lines", format!("key lines of Secret shop {why}")),
+    ];
+    assert_eq!(told(&mounts), expect.clone().map(|(key, message)| (format!("spec.{key}"), message)));
+    for (key, _) in expect {
+        mounts.field_value(&file(key)).expect_err(key);
+    }
 }
 
 #[test]
@@ -131,7 +150,7 @@ fn a_complaint_of_whoever_uses_a_value_holds_until_the_value_changes_or_it_is_ta
     assert!(!mounts.look());
     assert_eq!(told(&mounts), complaint);
     let again = file("ca");
-    mounts.hold([Reference { mounted: &again, needed: true }].into_iter());
+    mounts.hold([Reference { mounted: &again, purpose: Purpose::FieldValue }].into_iter());
     assert_eq!(told(&mounts), complaint, "the same value under another configuration");
     volume.turn(&[("ca", b"two")]);
     mounts.look();

@@ -31,6 +31,7 @@ mod lying_http2;
 mod lying_origins;
 mod lying_viewers;
 mod metrics;
+mod mounts;
 mod owners;
 mod patience;
 mod poison;

@@ -16,6 +16,7 @@ use crate::edge::PATIENCE;
 pub struct Program {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
+    said: String,
 }
 
 impl Program {
@@ -35,7 +36,7 @@ impl Program {
             .spawn()
             .expect("starts");
         let lines = BufReader::new(child.stdout.take().expect("is piped")).lines();
-        Self { child, lines }
+        Self { child, lines, said: String::new() }
     }
 
     /// The next line that says something under this name; every line is JSON.
@@ -43,6 +44,7 @@ impl Program {
         let reading = async {
             loop {
                 let line = self.lines.next_line().await.expect("is readable").expect("goes on");
+                self.said.push_str(&line);
                 let line: Value = serde_json::from_str(&line).expect("every line is JSON");
                 if !line[name].is_null() {
                     break line;
@@ -50,6 +52,17 @@ impl Program {
             }
         };
         tokio::time::timeout(PATIENCE, reading).await.expect("it says so")
+    }
+
+    /// All that it has said, once it has ended.
+    pub async fn said(mut self) -> String {
+        let reading = async {
+            while let Some(line) = self.lines.next_line().await.expect("is readable") {
+                self.said.push_str(&line);
+            }
+            self.said
+        };
+        tokio::time::timeout(PATIENCE, reading).await.expect("ends")
     }
 
     /// Where viewers connect, once they can.
