@@ -11,6 +11,8 @@ pub enum ConditionType {
     ResolvedRefs,
     /// No older Distribution holds one of the aliases.
     AliasesHeld,
+    /// Every Service that is an origin has an endpoint which can be asked.
+    OriginsHealthy,
     /// Every live edge acknowledged the configuration of this generation.
     Programmed,
     /// Accepted, `ResolvedRefs` and Programmed; one ready edge in every location; the order of `contentVersion` complete.
@@ -30,6 +32,7 @@ impl ConditionType {
             Self::Accepted => "Accepted",
             Self::ResolvedRefs => "ResolvedRefs",
             Self::AliasesHeld => "AliasesHeld",
+            Self::OriginsHealthy => "OriginsHealthy",
             Self::Programmed => "Programmed",
             Self::Ready => "Ready",
             Self::Complete => "Complete",
@@ -72,6 +75,8 @@ pub enum Reason {
     ConfigurationTooLarge,
     /// An older Distribution holds an alias.
     AliasTaken,
+    /// A Service has no endpoint that is ready, or that ends and still serves.
+    NoEndpoints,
     /// Not every live edge has acknowledged the configuration.
     WaitingForEdges,
     /// An edge refused the configuration; the one before it serves on.
@@ -114,6 +119,7 @@ impl Reason {
             Self::NameTaken => "NameTaken",
             Self::ConfigurationTooLarge => "ConfigurationTooLarge",
             Self::AliasTaken => "AliasTaken",
+            Self::NoEndpoints => "NoEndpoints",
             Self::WaitingForEdges => "WaitingForEdges",
             Self::RefusedByEdge => "RefusedByEdge",
             Self::RollingOut => "RollingOut",

@@ -18,6 +18,8 @@ pub struct Judged {
     pub serving: Option<i64>,
     /// What is to be mended.
     pub findings: Vec<Finding>,
+    /// Origins that nobody can be asked for right now, each with its field and why.
+    pub unhealthy_origins: Vec<String>,
     /// What the edges say.
     pub edges: EdgesSeen,
     /// What of the pods is being created, replaced or removed, for people; nothing when none is.
@@ -71,6 +73,7 @@ pub fn judge(judged: &Judged, before: &[Condition], now: &Time) -> Vec<Condition
     let resolved = resolved_refs(judged);
     let aliases = of_findings(judged, ConditionType::AliasesHeld)
         .unwrap_or_else(|| Verdict::holds("no alias is held by another"));
+    let origins = origins_healthy(judged);
     let programmed = programmed(judged, before);
     let ready = ready(judged, &[&accepted, &resolved, &programmed]);
     let stalled = stalled(judged);
@@ -79,6 +82,7 @@ pub fn judge(judged: &Judged, before: &[Condition], now: &Time) -> Vec<Condition
         (ConditionType::Accepted, accepted),
         (ConditionType::ResolvedRefs, resolved),
         (ConditionType::AliasesHeld, aliases),
+        (ConditionType::OriginsHealthy, origins),
         (ConditionType::Programmed, programmed),
         (ConditionType::Ready, ready),
         (ConditionType::Reconciling, reconciling),
@@ -146,6 +150,14 @@ fn resolved_refs(judged: &Judged) -> Verdict {
     match &judged.edges.lacking {
         Some(words) => Verdict::fails(Reason::NotFound, words),
         None => Verdict::holds("everything that is named was found"),
+    }
+}
+
+/// A state of the world, no fault of the Distribution: Ready is not affected.
+fn origins_healthy(judged: &Judged) -> Verdict {
+    match judged.unhealthy_origins.as_slice() {
+        [] => Verdict::holds("no origin is known to be down"),
+        unhealthy => Verdict::fails(Reason::NoEndpoints, unhealthy.join("; ")),
     }
 }
 
@@ -278,6 +290,7 @@ mod tests {
             ("Accepted", "True"),
             ("ResolvedRefs", "True"),
             ("AliasesHeld", "True"),
+            ("OriginsHealthy", "True"),
             ("Programmed", "True"),
             ("Ready", "True"),
             ("Reconciling", "False"),
@@ -357,6 +370,14 @@ mod tests {
         check(
             |judged| judged.edges.refused = Some(("shop-1".into(), "too new".into())),
             &["Programmed=False/RefusedByEdge", "Ready=False/RefusedByEdge", "Reconciling=True/Programming"],
+        );
+    }
+
+    #[test]
+    fn an_origin_without_endpoints_is_told_and_leaves_ready_alone() {
+        check(
+            |judged| judged.unhealthy_origins.push("spec.origins[app].service: …".into()),
+            &["OriginsHealthy=False/NoEndpoints"],
         );
     }
 

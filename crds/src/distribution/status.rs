@@ -47,7 +47,7 @@ pub struct DistributionStatus {
     #[schemars(length(max = 2000))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub members: Vec<Member>,
-    /// Accepted, `ResolvedRefs`, `AliasesHeld`, Programmed, Ready, Reconciling and Stalled.
+    /// Accepted, `ResolvedRefs`, `AliasesHeld`, `OriginsHealthy`, Programmed, Ready, Reconciling and Stalled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

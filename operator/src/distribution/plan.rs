@@ -17,7 +17,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde::Serialize;
 
-pub use endpoints::OriginEndpoints;
+pub use endpoints::{OriginEndpoints, without_endpoints};
 pub use prune::Prune;
 pub use roll::{HeldBack, Progress, Turn, Upgrade, is_rolling, progress};
 

@@ -19,7 +19,7 @@ use crate::distribution::accept::{Accepted, Number};
 use crate::distribution::ailing::ailing;
 use crate::distribution::apply::Applied;
 use crate::distribution::observe::Observed;
-use crate::distribution::plan::is_rolling;
+use crate::distribution::plan::{is_rolling, without_endpoints};
 use crate::distribution::resolve::{Resolution, Resolved, ResolvedLocation};
 use crate::edges::EdgeSeen;
 use crate::invalidation::content_version;
@@ -116,6 +116,7 @@ fn status(
         generation,
         serving: resolved.map(|resolved| resolved.generation),
         findings: resolution.findings.clone(),
+        unhealthy_origins: resolved.map(|resolved| without_endpoints(observed, resolved)).unwrap_or_default(),
         rolling: rolling(context, &key, carried_out.map(|(_, applied)| applied)),
         failing: carried_out.and_then(|(_, applied)| failing(applied)),
         content_version_complete: content_version::is_complete(distribution),
@@ -260,9 +261,13 @@ async fn write(context: &Context, distribution: Distribution) -> Result<(), Repo
 /// Tells of conditions that changed. What merely follows from others is not told.
 async fn tell(context: &Context, distribution: &Distribution, before: &[Condition], after: &[Condition]) {
     let object = distribution.object_ref(&());
-    for type_ in
-        [ConditionType::Accepted, ConditionType::ResolvedRefs, ConditionType::AliasesHeld, ConditionType::Ready]
-    {
+    for type_ in [
+        ConditionType::Accepted,
+        ConditionType::ResolvedRefs,
+        ConditionType::AliasesHeld,
+        ConditionType::OriginsHealthy,
+        ConditionType::Ready,
+    ] {
         let (was, is) = (type_.of(before), type_.of(after));
         let Some(is) = is.filter(|is| was.is_none_or(|was| was.status != is.status)) else { continue };
         // A Distribution that is new is not news: that it is not ready yet goes without saying.

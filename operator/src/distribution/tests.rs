@@ -83,6 +83,15 @@ impl Site {
         let service = json!({"metadata": {"namespace": "default", "name": name}, "spec": {"clusterIP": "10.96.0.7",
             "ports": [{"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}]}});
         see(&self.context.stores.services, &self.api.put("services", service));
+        self.there_is_an_endpoint(name, true);
+    }
+
+    fn there_is_an_endpoint(&self, service: &str, ready: bool) {
+        let slice = json!({"metadata": {"namespace": "default", "name": service,
+                "labels": {"kubernetes.io/service-name": service}}, "addressType": "IPv4",
+            "ports": [{"name": "http", "port": 8080}],
+            "endpoints": [{"addresses": ["10.244.0.7"], "conditions": {"ready": ready, "serving": ready}}]});
+        see(&self.context.stores.endpoint_slices, &self.api.put("endpointslices", slice));
     }
 
     /// A pod that is Ready and serves the newest configuration for as long as what is returned lives.
@@ -140,6 +149,7 @@ impl Site {
         for service in ["app", "shop-edge", "shop--default"] {
             show(&self.api, &stores.services, &format!("services/{service}"));
         }
+        show(&self.api, &stores.endpoint_slices, "endpointslices/app");
         for pod in ["one", "two"] {
             show(&self.api, &stores.pods, &format!("pods/{pod}"));
         }
@@ -276,6 +286,22 @@ async fn a_configuration_that_cannot_be_written_keeps_its_number_and_no_pod_is_m
     site.run().await.expect("creates");
     assert!(site.api.writes().contains(&"PATCH deployments/shop--default".to_owned()));
     assert_eq!(site.status()["configRevision"], 1);
+}
+
+#[tokio::test]
+async fn an_origin_that_loses_its_last_endpoint_is_told_once_and_leaves_ready_alone() {
+    let (site, _edges) = Site::at_rest().await;
+    site.there_is_an_endpoint("app", false);
+    site.run().await.expect("tells");
+    let condition = site.condition(ConditionType::OriginsHealthy);
+    assert!(condition.starts_with("False/NoEndpoints: spec.origins[app].service: Service app has no"), "{condition}");
+    assert!(site.condition(ConditionType::Ready).starts_with("True"));
+    assert_eq!(site.api.writes(), ["PUT distributions/shop/status", "POST events"]);
+    site.run().await.expect("looks again");
+    assert_eq!(site.api.writes(), [""; 0]);
+    site.there_is_an_endpoint("app", true);
+    site.run().await.expect("tells");
+    assert!(site.condition(ConditionType::OriginsHealthy).starts_with("True"));
 }
 
 #[tokio::test]

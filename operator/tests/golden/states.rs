@@ -157,6 +157,15 @@ fn distributions() -> Vec<State> {
         ("distribution-whose-name-is-taken", InProgress, distribution("foreign-config-map", |_| ())),
         // Its other names serve, and whoever holds the alias may never give it up.
         ("distribution-without-its-alias", Current, distribution("every-alias-lost", |_| ())),
+        // Pods of origins come and go: what is stored is served meanwhile.
+        (
+            "distribution-whose-origin-has-no-endpoints",
+            Current,
+            distribution("endpoints-that-end", |it| {
+                it.unhealthy_origins =
+                    vec!["spec.origins[unready].service: Service unready has no ready endpoint".into()];
+            }),
+        ),
         // What only another generation mends is not.
         ("distribution-with-a-mistake", Failed, distribution("invalid-fields", |_| ())),
         ("distribution-edited-to-a-mistake", Failed, distribution("broken-over-vanished", |_| ())),

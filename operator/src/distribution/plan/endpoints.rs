@@ -36,6 +36,33 @@ pub(super) fn of_services(observed: &Observed, resolved: &Resolved) -> BTreeMap<
     services.map(|(name, service)| (name.clone(), of_service(observed, service, &places))).collect()
 }
 
+/// Every origin whose Service nobody answers for, with its field and what to look at.
+pub fn without_endpoints(observed: &Observed, resolved: &Resolved) -> Vec<String> {
+    let all = of_services(observed, resolved).into_iter();
+    let without = all.filter(|(_, endpoints)| endpoints.addresses.is_empty()).filter_map(|(origin, _)| {
+        let service = resolved.origins.get(&origin)?.service.as_ref()?;
+        let message = why_none(observed, resolved, service);
+        Some(format!("spec.origins[{origin}].service: {message}"))
+    });
+    without.collect()
+}
+
+fn why_none(observed: &Observed, resolved: &Resolved, service: &ResolvedService) -> String {
+    let name = &service.name;
+    let slices = observed.endpoint_slices.iter().filter(|slice| belongs(slice, service));
+    let refused = slices.flat_map(|slice| there(slice, service)).find_map(|one| {
+        let what = observed.cluster.walls.forbid(one.address)?;
+        Some((one.address, what))
+    });
+    if let Some((address, what)) = refused {
+        return format!("Service {name} has only endpoints like {address}, which is {what}: no origin may be there");
+    }
+    let namespace = &resolved.key.namespace;
+    format!(
+        "Service {name} has no ready endpoint, so edges answer 503 for what they have not stored; see `kubectl -n {namespace} get endpointslices -l {SERVICE_NAME}={name}`"
+    )
+}
+
 /// The ready ones; where there are none, those that end and still serve, as kube-proxy has it (KEP-1669): better than nobody.
 fn of_service(observed: &Observed, service: &ResolvedService, places: &Places) -> OriginEndpoints {
     let slices = observed.endpoint_slices.iter().filter(|slice| belongs(slice, service));
