@@ -16,6 +16,7 @@ const CHANNEL_PORT: u16 = 8443;
 pub fn cluster(edge_image: &str) -> Cluster {
     Cluster {
         domain: "cluster.local".into(),
+        watched: vec![],
         walls: Walls::default(),
         edge: EdgeImage { name: edge_image.to_owned(), pull_policy: None },
         channel: Channel {

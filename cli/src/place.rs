@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crds::DistributionSpec;
+use crds::distribution::{Origin, ServiceReference};
 use edge_contract::{OriginTarget, Scheme, Site};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::networking::v1::{
@@ -14,6 +15,7 @@ use k8s_openapi::api::networking::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use operator::distribution::resolve::Resolved;
+use operator::reference_grant::ReferenceGrant;
 
 use crate::world::Name;
 
@@ -99,30 +101,38 @@ impl Places {
     /// Flags that name what no origin of these does.
     pub fn unused<'a>(&self, specs: impl Iterator<Item = (&'a str, &'a DistributionSpec)>) -> Vec<String> {
         let origins: Vec<_> = specs.flat_map(|(ns, spec)| spec.origins.iter().map(move |one| (ns, one))).collect();
-        let is_named = |(namespace, name): &Name, of: &dyn Fn(&crds::distribution::Origin) -> Option<String>| {
-            origins.iter().any(|(ns, origin)| ns == namespace && of(origin).as_ref() == Some(name))
-        };
-        let service = |origin: &crds::distribution::Origin| origin.service.as_ref().map(|one| one.name.clone());
-        let ingress = |origin: &crds::distribution::Origin| origin.ingress.as_ref().map(|one| one.name.clone());
-        let services = self.services.keys().filter(|name| !is_named(name, &service)).map(|name| ("--service", name));
-        let ingresses = self.ingresses.keys().filter(|name| !is_named(name, &ingress)).map(|name| ("--ingress", name));
+        let service = |(ns, origin): &(&str, &Origin)| origin.service.as_ref().map(|one| name_of(one, ns));
+        let ingress =
+            |(ns, origin): &(&str, &Origin)| origin.ingress.as_ref().map(|one| ((*ns).to_owned(), one.name.clone()));
+        let named: BTreeSet<Name> = origins.iter().filter_map(service).collect();
+        let services = self.services.keys().filter(|name| !named.contains(name)).map(|name| ("--service", name));
+        let named: BTreeSet<Name> = origins.iter().filter_map(ingress).collect();
+        let ingresses = self.ingresses.keys().filter(|name| !named.contains(name)).map(|name| ("--ingress", name));
         let unused = services.chain(ingresses);
         unused.map(|(flag, (ns, name))| format!("{flag} {ns}/{name}: no origin is called so")).collect()
     }
 
-    /// The Services that a spec names and that have a place, or all that it names: those of `known` as they are, the rest as
-    /// the origins expect them.
-    pub fn services(&self, spec: &DistributionSpec, namespace: &str, assume: Assume) -> BTreeMap<String, Arc<Service>> {
+    /// The Services that a spec names and that have a place, or all that it names, as the origins expect them.
+    pub fn services(&self, spec: &DistributionSpec, namespace: &str, assume: Assume) -> BTreeMap<Name, Arc<Service>> {
         let references = spec.origins.iter().filter_map(|origin| origin.service.as_ref());
-        let names: BTreeSet<&String> = references.clone().map(|reference| &reference.name).collect();
-        let is_placed = |name: &String| self.services.contains_key(&(namespace.to_owned(), name.clone()));
-        let there = names.into_iter().filter(|name| assume == Assume::Everything || is_placed(name));
-        let expected = there.map(|name| {
-            let ports = references.clone().filter(|reference| reference.name == *name).map(|one| port(&one.port));
-            let spec = ServiceSpec { ports: Some(ports.collect()), ..ServiceSpec::default() };
-            (name.clone(), Arc::new(Service { metadata: named(name), spec: Some(spec), status: None }))
+        let mut ports: BTreeMap<Name, Vec<ServicePort>> = BTreeMap::new();
+        for reference in references {
+            ports.entry(name_of(reference, namespace)).or_default().push(port(&reference.port));
+        }
+        ports.retain(|name, _| assume == Assume::Everything || self.services.contains_key(name));
+        let expected = ports.into_iter().map(|(name, ports)| {
+            let metadata = ObjectMeta { namespace: Some(name.0.clone()), ..named(&name.1) };
+            let spec = Some(ServiceSpec { ports: Some(ports), ..ServiceSpec::default() });
+            (name, Arc::new(Service { metadata, spec, status: None }))
         });
         expected.collect()
+    }
+
+    /// What other namespaces would have to grant. Only a cluster knows whether they do, so here they are taken to.
+    pub fn grants(spec: &DistributionSpec, namespace: &str) -> Vec<Arc<ReferenceGrant>> {
+        let references = spec.origins.iter().filter_map(|origin| origin.service.as_ref());
+        let foreign = references.map(|reference| name_of(reference, namespace)).filter(|(ns, _)| ns != namespace);
+        foreign.map(|(ns, _)| Arc::new(ReferenceGrant::of_all_services(&ns, namespace))).collect()
     }
 
     /// The Ingresses that a spec names and that have a place, with an address, as `known` or as the origins expect them.
@@ -161,8 +171,8 @@ impl Places {
             let Some(asked) = resolved.spec.origins.iter().find(|asked| asked.name == origin.name) else { continue };
             let (what, place) = match (&asked.service, &asked.ingress) {
                 (Some(service), _) => {
-                    let name = (namespace.clone(), service.name.clone());
-                    (format!("Service {namespace}/{}", service.name), self.services.get(&name))
+                    let name = name_of(service, namespace);
+                    (format!("Service {}/{}", name.0, name.1), self.services.get(&name))
                 }
                 (_, Some(ingress)) => {
                     let name = (namespace.clone(), ingress.name.clone());
@@ -199,6 +209,11 @@ fn shown(target: &OriginTarget) -> String {
             format!("{scheme}://{address}")
         }
     }
+}
+
+/// The Service that is meant; `own` is the namespace of the Distribution.
+fn name_of(reference: &ServiceReference, own: &str) -> Name {
+    (reference.namespace.as_deref().unwrap_or(own).to_owned(), reference.name.clone())
 }
 
 fn named(name: &str) -> ObjectMeta {

@@ -141,16 +141,18 @@ pub fn observe(
 ) -> Observed {
     let namespace = distribution.metadata.namespace.clone().unwrap_or_default();
     let mut services = around.places.services(&distribution.spec, &namespace, around.assume);
-    let declared = world.services.iter().filter(|((ns, _), _)| *ns == namespace);
-    services.extend(declared.map(|((_, name), service)| (name.clone(), Arc::clone(service))));
+    services.extend(world.services.iter().map(|(name, service)| (name.clone(), Arc::clone(service))));
+    let of_namespace = services.iter().filter(|((ns, _), _)| *ns == namespace);
+    let children = of_namespace.map(|((_, name), service)| (name.clone(), Arc::clone(service))).collect();
     let declared = world.ingresses.iter().filter(|((ns, _), _)| *ns == namespace);
     let mut ingresses: BTreeMap<_, _> =
         declared.map(|((_, name), ingress)| (name.clone(), Arc::clone(ingress))).collect();
     ingresses.extend(around.places.ingresses(&distribution.spec, &namespace, &world.ingresses));
     Observed {
+        grants: Places::grants(&distribution.spec, &namespace),
         distribution: Arc::new(distribution),
         taken,
-        children: Children { services: services.clone(), ..Children::default() },
+        children: Children { services: children, ..Children::default() },
         services,
         ingresses,
         endpoint_slices: Vec::new(),
@@ -186,13 +188,13 @@ fn hint(declared: &Declared<Distribution>, finding: &Finding) -> String {
 
 /// Services that exist and are nowhere on this machine.
 fn nowhere(declared: &Declared<Distribution>, resolved: &Resolved, site: &Site) -> Vec<Complaint> {
-    let namespace = &resolved.key.namespace;
     let lost = site.origins.iter().filter(|origin| origin.target.is_none()).filter_map(|origin| {
         let service = resolved.origins.get(&origin.name)?.service.as_ref()?;
         let field = format!("spec.origins[{}].service", origin.name);
         let message = format!(
             "nothing says where Service {namespace}/{name} is on this machine, so its behaviors answer 503; add --service {namespace}/{name}=HOST:PORT",
-            name = service.name
+            namespace = service.namespace,
+            name = service.name,
         );
         Some(declared.complaint(&field, message))
     });
@@ -246,6 +248,21 @@ mod tests {
         assert!(matches!(&origin.target, Some(OriginTarget::Address { port: 3000, .. })), "{origin:?}");
         let own = edge_contract::HostHeader::Fixed("shop.default.svc.cluster.local".into());
         assert_eq!(origin.host_header, own, "as in the cluster");
+    }
+
+    #[test]
+    fn a_service_of_another_namespace_is_where_a_flag_says() {
+        let world = world(&[&distribution("shop", "service: {name: shop, namespace: team-b, port: 80}", "")]);
+        let (served, complaints) =
+            decide(&world, &mut Memory::default(), &around(&["team-b/shop=127.0.0.1:3000"], false));
+        assert_eq!(said(&complaints), Vec::<String>::new());
+        assert!(
+            matches!(targets(&served)[0], Some(OriginTarget::Address { port: 3000, .. })),
+            "{:?}",
+            targets(&served)
+        );
+        let (_, complaints) = decide(&world, &mut Memory::default(), &around(&["shop=127.0.0.1:3000"], false));
+        assert!(said(&complaints)[0].contains("add --service team-b/shop=HOST:PORT"), "{complaints:?}");
     }
 
     #[test]

@@ -63,7 +63,8 @@ pub enum Reason {
     NotFound,
     /// A Service has no port of that name or number.
     PortNotFound,
-    /// The reference exists but may not be an origin: an `ExternalName` Service, an address that no origin may have.
+    /// The reference exists but may not be an origin: an `ExternalName` Service, one of a namespace that does not
+    /// grant it, an address that no origin may have.
     RefNotPermitted,
     /// A port of a Service speaks something else than HTTP.
     UnsupportedProtocol,

@@ -9,6 +9,8 @@ use edge_contract::Walls;
 pub struct Cluster {
     /// The domain that Services live under in the cluster's DNS, without dots at its ends: `cluster.local`.
     pub domain: String,
+    /// The namespaces that the operator sees; empty: all.
+    pub watched: Vec<String>,
     /// Where no origin may be: at an API server (the `kubernetes` Service and its endpoints), say.
     pub walls: Walls,
     /// What edge pods run.
@@ -48,6 +50,7 @@ pub mod testing {
     pub fn cluster() -> Cluster {
         Cluster {
             domain: "cluster.local".into(),
+            watched: vec![],
             walls: Walls {
                 api_servers: [([10, 96, 0, 1], 443).into(), ([192, 168, 0, 10], 6443).into()].into(),
                 ..Walls::default()

@@ -26,6 +26,7 @@ use crate::invalidation::Memories;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
 use crate::names::{DISTRIBUTION_LABEL, DistributionKey};
+use crate::reference_grant::ReferenceGrant;
 use crate::server_side_apply::Writer;
 use crate::settings::Settings;
 use crate::surroundings;
@@ -37,7 +38,7 @@ pub struct Context {
     pub client: kube::Client,
     /// The objects that are watched.
     pub stores: Stores,
-    /// Who looks at which Services and Ingresses.
+    /// Who looks at which Services, Ingresses and grants.
     pub interests: Interests,
     /// The edges that dialled this process.
     pub edges: Edges,
@@ -91,6 +92,8 @@ pub struct Stores {
     pub endpoint_slices: Table<EndpointSlice>,
     /// All Ingresses: origins among them.
     pub ingresses: Table<Ingress>,
+    /// What namespaces let others name.
+    pub reference_grants: Table<ReferenceGrant>,
 }
 
 impl Context {
@@ -117,14 +120,16 @@ impl Stores {
     /// Returns once everything that is watched has been listed.
     pub async fn complete(&self) {
         let Self { distributions, invalidations, pods, deployments, config_maps, service_accounts, .. } = self;
-        let Self { pod_disruption_budgets, network_policies, services, endpoint_slices, ingresses, .. } = self;
+        let Self { pod_disruption_budgets, network_policies, services, endpoint_slices, .. } = self;
+        let Self { ingresses, reference_grants, .. } = self;
         tokio::join!(distributions.complete(), invalidations.complete(), pods.complete(), deployments.complete());
         tokio::join!(config_maps.complete(), service_accounts.complete(), pod_disruption_budgets.complete());
         tokio::join!(
             network_policies.complete(),
             services.complete(),
             endpoint_slices.complete(),
-            ingresses.complete()
+            ingresses.complete(),
+            reference_grants.complete()
         );
     }
 }
@@ -192,6 +197,7 @@ impl Default for Stores {
             ingresses: Table::new(|ingress| {
                 vec![Group::Ingress(ingress.namespace().unwrap_or_default(), ingress.name_any())]
             }),
+            reference_grants: Table::new(|grant| vec![Group::Grants(grant.namespace().unwrap_or_default())]),
         }
     }
 }

@@ -17,7 +17,7 @@ use kube::runtime::watcher::{Config, Event};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::context::{Context, Wake, key_of};
@@ -25,12 +25,16 @@ use crate::distribution;
 use crate::invalidation;
 use crate::leader::Leadership;
 use crate::names::{DISTRIBUTION_LABEL, DistributionKey};
+use crate::reference_grant::{GrantVersion, ReferenceGrant};
 use crate::runner::{self, Bell};
 use crate::slim;
 use crate::table::{Feed, Group, Table};
 
 /// How often every key is looked at though nothing changed.
 const RESYNC: Duration = Duration::from_mins(10);
+
+/// How often a kind is asked for that the API server does not know.
+const DEFINITION_AGAIN: Duration = Duration::from_secs(30);
 
 /// Whom a change wakes.
 #[derive(Clone, Copy)]
@@ -95,6 +99,7 @@ impl Controllers {
         self.watch(&stores.services, &all, slim::meta, Wakes::Distribution);
         self.watch(&stores.endpoint_slices, &all, slim::meta, Wakes::Distribution);
         self.watch(&stores.ingresses, &all, slim::meta, Wakes::Distribution);
+        self.watch_grants(&stores.reference_grants);
     }
 
     /// Edges that connect, answer or fall silent; a turn that comes; a leadership that begins; time.
@@ -149,6 +154,64 @@ impl Controllers {
         }
     }
 
+    /// Follows what namespaces grant. A cluster may learn of this kind later, or forget it.
+    fn watch_grants(&self, table: &Table<ReferenceGrant>) {
+        for namespace in self.context.settings.scopes() {
+            let (this, feed) = (self.clone(), table.feed(namespace.clone()));
+            tokio::spawn(async move {
+                let stop = this.stop.clone();
+                stop.run_until_cancelled(this.follow_grants(namespace, feed)).await;
+            });
+        }
+    }
+
+    /// While neither version is served nothing is granted, and it is asked for again and again: nobody tells that a kind was defined.
+    async fn follow_grants(&self, namespace: Option<String>, mut feed: Feed<ReferenceGrant>) {
+        let mut version = GrantVersion::default();
+        loop {
+            for _ in 0..2 {
+                let client = self.context.client.clone();
+                let api: Api<DeserializeGuard<ReferenceGrant>> = match &namespace {
+                    Some(namespace) => Api::namespaced_with(client, namespace, &version),
+                    None => Api::all_with(client, &version),
+                };
+                self.follow_version(api, &mut feed).await;
+                version = version.other();
+            }
+            for event in [Event::Init, Event::InitDone] {
+                for group in feed.take(event) {
+                    self.ring_those_concerned(group, Wakes::Distribution);
+                }
+            }
+            sleep(DEFINITION_AGAIN).await;
+        }
+    }
+
+    /// Returns once this version is not served.
+    async fn follow_version(&self, api: Api<DeserializeGuard<ReferenceGrant>>, feed: &mut Feed<ReferenceGrant>) {
+        let mut events = pin!(watcher(api, Config::default()).default_backoff());
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => {
+                    let slimmed = event.modify(|object| {
+                        let _ = object.0.as_mut().map(slim::meta);
+                    });
+                    for group in feed.take(slimmed) {
+                        self.ring_those_concerned(group, Wakes::Distribution);
+                    }
+                }
+                Err(error) if is_undefined(&error) => return,
+                Err(error) => {
+                    tracing::warn!(
+                        kind = "ReferenceGrant",
+                        error = runner::chain(&error),
+                        "a watch failed and starts again"
+                    );
+                }
+            }
+        }
+    }
+
     async fn follow<K>(
         &self,
         api: Api<DeserializeGuard<K>>,
@@ -186,7 +249,7 @@ impl Controllers {
                     self.ring(key_of(&contender), Wakes::Distribution);
                 }
             }
-            Group::Service(..) | Group::Ingress(..) => {
+            Group::Service(..) | Group::Ingress(..) | Group::Grants(_) => {
                 let interested = self.context.interests.of(&group);
                 for key in interested {
                     self.ring(key, wakes);
@@ -226,6 +289,15 @@ impl Controllers {
         tracing::error!(kind = %K::kind(&()), name = ?reference.name, namespace = ?reference.namespace, %why, "cannot be read");
         let message = format!("This release cannot read the object, so it stays as it is: {why}");
         self.context.events.warn(&reference, "Unreadable", &message).await;
+    }
+}
+
+/// Whether the API server knows no such kind.
+fn is_undefined(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 404,
+        _ => false,
     }
 }
 

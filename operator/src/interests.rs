@@ -1,6 +1,6 @@
 //! What each Distribution looked at beyond its own objects into whom a change of it concerns.
 //!
-//! Flow: `observe` notes the Services and Ingresses of the newest and of the last taken spec, then looks; `controllers` asks.
+//! Flow: `observe` notes the Services, Ingresses and granting namespaces of the newest and of the last taken spec, then looks; `controllers` asks.
 //! Guarantees: noting comes before looking, so a change either was seen or wakes. Nothing walks over all Distributions.
 
 use std::collections::{BTreeSet, HashMap};

@@ -25,6 +25,7 @@ pub mod metrics;
 pub mod names;
 pub mod objects;
 pub mod quantity;
+pub mod reference_grant;
 pub mod run;
 pub mod runner;
 pub mod server_side_apply;

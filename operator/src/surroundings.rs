@@ -24,6 +24,7 @@ pub async fn look(client: &kube::Client, settings: &Settings) -> Cluster {
     let Settings { namespace, channel_service, channel_port, .. } = settings;
     Cluster {
         domain: settings.cluster_domain.trim_matches('.').to_owned(),
+        watched: settings.scopes().into_iter().flatten().collect(),
         walls: Walls { api_servers: api_servers(client).await, ..Walls::default() },
         edge: EdgeImage { name: settings.edge_image.clone(), pull_policy: None },
         channel: Channel {

@@ -29,6 +29,8 @@ pub enum Group {
     Service(String, String),
     /// An Ingress, by namespace and name.
     Ingress(String, String),
+    /// What a namespace grants to others.
+    Grants(String),
     /// The Distributions that want or hold an alias.
     Alias(String),
 }

@@ -8,6 +8,8 @@ use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{Pod, Service},
 };
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::runtime::wait::{await_condition, conditions::is_crd_established};
 use kube::{Api, Client, ResourceExt, api::ListParams};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, process::Command, sync::OnceCell};
@@ -47,6 +49,14 @@ pub async fn installed() {
             install("charts/kubefront", &[]).await;
         })
         .await;
+}
+
+/// Has the cluster know what a ReferenceGrant is, as with the Gateway API.
+pub async fn grants_exist(client: &Client) {
+    let name = "referencegrants.gateway.networking.k8s.io";
+    run("kubectl", &["apply", "--server-side", "-f", "tests/src/reference_grants.yaml"]).await;
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    await_condition(api, name, is_crd_established()).await.expect("is established");
 }
 
 /// Installs the operator from a chart, or brings the one that is there to that chart with these values and no others.

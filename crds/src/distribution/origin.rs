@@ -22,7 +22,7 @@ pub struct Origin {
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
 
-    /// A Service of the same namespace.
+    /// A Service, of this namespace or of one that lets Distributions of this one name its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceReference>,
 
@@ -31,8 +31,8 @@ pub struct Origin {
     pub ingress: Option<IngressReference>,
 
     /// Any web server: a load balancer, a virtual machine, a server on premises. http or https, a host, an optional port
-    /// and base path; no user, query or fragment. A name is looked up as it stands, so a Service of another namespace is
-    /// given whole. Examples: `https://legacy.example.com/base`, `http://shop.team-b.svc.cluster.local:8080`.
+    /// and base path; no user, query or fragment. A name is looked up as it stands. Examples:
+    /// `https://legacy.example.com/base`, `http://10.20.30.40:8080`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 2048),
@@ -73,13 +73,18 @@ pub struct Origin {
     pub attempts: Option<u32>,
 }
 
-/// A Service of the same namespace.
+/// A Service, of this namespace or another one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceReference {
     /// The Service's name.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
+    /// Its namespace, if it is another one. That namespace must hold a `ReferenceGrant` of the Gateway API from `Distribution`
+    /// (group `cdn.kubefront.io`) of this namespace to the Service. Example: `team-b`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub namespace: Option<String>,
     /// A port of the Service, by number or name. Examples: `8080`, `http`. It is spoken to as its `appProtocol` says: `https` is TLS,
     /// with a certificate for `NAME.NAMESPACE.svc`, `kubernetes.io/h2c` is HTTP/2 without TLS; else it is HTTP/1.1.
     #[schemars(schema_with = "service_port")]

@@ -21,6 +21,7 @@ use crate::cluster::Cluster;
 use crate::context::{Context, key_of};
 use crate::distribution::taken::Taken;
 use crate::names::{self, DistributionKey};
+use crate::reference_grant::ReferenceGrant;
 use crate::runner::chain;
 use crate::server_side_apply::Child;
 use crate::table::{Group, Table};
@@ -32,8 +33,10 @@ pub struct Observed {
     pub distribution: Arc<Distribution>,
     /// The last generation that was taken, as the `ConfigMap` keeps it; none before the first.
     pub taken: Option<Taken>,
-    /// Services of the namespace by name: at least those that the new spec or the last taken one names and that exist.
-    pub services: BTreeMap<String, Arc<Service>>,
+    /// Services by namespace and name: at least those that the new spec or the last taken one names and that exist.
+    pub services: BTreeMap<ServiceName, Arc<Service>>,
+    /// What the other namespaces of those Services grant.
+    pub grants: Vec<Arc<ReferenceGrant>>,
     /// Ingresses of the namespace by name: at least those that either spec names and that exist.
     pub ingresses: BTreeMap<String, Arc<Ingress>>,
     /// The `EndpointSlices` of those Services, and of the edges' own: they say where each edge runs.
@@ -49,6 +52,9 @@ pub struct Observed {
     /// The cluster around all of it.
     pub cluster: Arc<Cluster>,
 }
+
+/// Namespace and name.
+pub type ServiceName = (String, String);
 
 /// Another Distribution's claim on an alias.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,21 +125,26 @@ pub async fn observe(context: &Context, distribution: Arc<Distribution>) -> Resu
     let specs: Vec<&DistributionSpec> =
         std::iter::once(&distribution.spec).chain(taken.as_ref().map(|taken| &taken.spec)).collect();
 
-    let (services, ingresses) = named_by_origins(&specs);
-    let interests = |name: &String| Group::Service(key.namespace.clone(), name.clone());
+    let (services, ingresses) = (services_of(&specs, &key.namespace), ingresses_of(&specs));
+    let elsewhere: BTreeSet<&String> = services.iter().map(|(namespace, _)| namespace).collect();
+    let grants: Vec<Group> =
+        elsewhere.into_iter().filter(|it| **it != key.namespace).cloned().map(Group::Grants).collect();
+    let own = (key.namespace.clone(), names::edge(&key.name));
+    let interests = |(namespace, name): &ServiceName| Group::Service(namespace.clone(), name.clone());
     let of_ingresses = ingresses.iter().map(|name| Group::Ingress(key.namespace.clone(), name.clone()));
     // Before looking: a change that comes in between then wakes, instead of getting lost.
-    let sliced: BTreeSet<Group> = services.iter().chain(&once(&key)).map(interests).collect();
-    context.interests.note(&key, sliced.iter().cloned().chain(of_ingresses).collect());
+    let sliced: BTreeSet<Group> = services.iter().chain([&own]).map(interests).collect();
+    context.interests.note(&key, sliced.iter().cloned().chain(of_ingresses).chain(grants.clone()).collect());
 
     let stores = &context.stores;
     let endpoint_slices = sliced.iter().flat_map(|group| stores.endpoint_slices.of(group)).collect();
-    let find_all = |names: BTreeSet<String>| names.into_iter();
-    let services = find_all(services).filter_map(|name| Some((stores.services.find(&key.namespace, &name)?, name)));
-    let ingresses = find_all(ingresses).filter_map(|name| Some((stores.ingresses.find(&key.namespace, &name)?, name)));
+    let services = services.into_iter().filter_map(|name| Some((stores.services.find(&name.0, &name.1)?, name)));
+    let ingresses =
+        ingresses.into_iter().filter_map(|name| Some((stores.ingresses.find(&key.namespace, &name)?, name)));
     Ok(Observed {
         services: services.map(|(service, name)| (name, service)).collect(),
         ingresses: ingresses.map(|(ingress, name)| (name, ingress)).collect(),
+        grants: grants.iter().flat_map(|group| stores.reference_grants.of(group)).collect(),
         endpoint_slices,
         claims: claims(context, &key, &specs),
         children: Children { config_maps, ..children(context, &key, &specs).await? },
@@ -152,11 +163,15 @@ fn taken(distribution: &Distribution, config_map: &ConfigMap) -> Option<Taken> {
         .ok()
 }
 
-fn named_by_origins(specs: &[&DistributionSpec]) -> (BTreeSet<String>, BTreeSet<String>) {
-    let origins = || specs.iter().flat_map(|spec| &spec.origins);
-    let services = origins().filter_map(|origin| Some(origin.service.as_ref()?.name.clone()));
-    let ingresses = origins().filter_map(|origin| Some(origin.ingress.as_ref()?.name.clone()));
-    (services.collect(), ingresses.collect())
+/// Every Service that is an origin; `own` is the namespace of those that name none.
+fn services_of(specs: &[&DistributionSpec], own: &str) -> BTreeSet<ServiceName> {
+    let references = specs.iter().flat_map(|spec| &spec.origins).filter_map(|origin| origin.service.as_ref());
+    references.map(|it| (it.namespace.as_deref().unwrap_or(own).to_owned(), it.name.clone())).collect()
+}
+
+fn ingresses_of(specs: &[&DistributionSpec]) -> BTreeSet<String> {
+    let origins = specs.iter().flat_map(|spec| &spec.origins);
+    origins.filter_map(|origin| Some(origin.ingress.as_ref()?.name.clone())).collect()
 }
 
 /// Who else lists one of the aliases.

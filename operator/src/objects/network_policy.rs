@@ -49,7 +49,7 @@ fn scrapers() -> NetworkPolicyIngressRule {
 fn out(resolved: &Resolved, cluster: &Cluster) -> Vec<NetworkPolicyEgressRule> {
     let mut rules = vec![operator(cluster), dns()];
     let services = resolved.origins.values().filter_map(|origin| origin.service.as_ref());
-    for rule in services.filter(|service| !service.selector.is_empty()).map(pods_of) {
+    for rule in services.filter(|service| !service.selector.is_empty()).map(|service| pods_of(service, resolved)) {
         // Two origins may be the same Service.
         if !rules.contains(&rule) {
             rules.push(rule);
@@ -84,11 +84,13 @@ fn dns() -> NetworkPolicyEgressRule {
     NetworkPolicyEgressRule { to: None, ports: Some(ports.into()) }
 }
 
-fn pods_of(service: &ResolvedService) -> NetworkPolicyEgressRule {
+fn pods_of(service: &ResolvedService, resolved: &Resolved) -> NetworkPolicyEgressRule {
+    let namespace = (service.namespace != resolved.key.namespace).then(|| service.namespace.clone());
     NetworkPolicyEgressRule {
         to: Some(vec![NetworkPolicyPeer {
+            namespace_selector: namespace.map(|name| labelled([(NAMESPACE_NAME.to_owned(), name)].into())),
             pod_selector: Some(labelled(service.selector.clone())),
-            ..NetworkPolicyPeer::default()
+            ip_block: None,
         }]),
         // A named port has a number of its own on each pod, so then these pods are open on all of theirs.
         ports: service.target_port.map(|number| vec![port("TCP", IntOrString::Int(number.into()))]),

@@ -1,7 +1,7 @@
 //! The documents of one input file into a look at a cluster, and a plan into that cluster once it is carried out.
 //!
 //! Beside Kubernetes objects a file may hold `kind: Taken` (the last taken generation), `kind: Claim` (another Distribution's
-//! claim on an alias) and `kind: Show` (kinds of objects to print in full).
+//! claim on an alias), `kind: Watched` (the namespaces that the operator sees) and `kind: Show` (kinds of objects to print in full).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -45,26 +45,30 @@ impl Case {
             serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let of = |kind: &str| documents.iter().filter(|one| one["kind"] == kind).cloned().collect::<Vec<_>>();
         let distribution: Distribution = parse(of("Distribution").pop().expect("holds a Distribution"), path);
+        let near = distribution.metadata.namespace.clone();
+        let is_near = |object: &Value| object["metadata"]["namespace"].as_str() == near.as_deref();
         let children = Children {
             config_maps: by_name(of("ConfigMap"), path),
             deployments: by_name(of("Deployment"), path),
             network_policies: by_name(of("NetworkPolicy"), path),
             pod_disruption_budgets: by_name(of("PodDisruptionBudget"), path),
             service_accounts: by_name(of("ServiceAccount"), path),
-            services: by_name(of("Service"), path),
+            services: by_name(of("Service").into_iter().filter(is_near).collect(), path),
         };
+        let services = of("Service").into_iter().map(|one| Arc::new(parse::<Service>(one, path)));
         let slices = of("EndpointSlice").into_iter().map(|one| Arc::new(parse(one, path)));
         let observed = Observed {
             distribution: Arc::new(distribution),
             taken: of("Taken").pop().map(|taken| parse::<Taken>(taken, path)),
-            services: by_name::<Service>(of("Service"), path),
+            services: services.map(|service| (key_of(&service), service)).collect(),
+            grants: of("ReferenceGrant").into_iter().map(|one| Arc::new(parse(one, path))).collect(),
             ingresses: by_name::<Ingress>(of("Ingress"), path),
             endpoint_slices: slices.collect(),
             claims: of("Claim").iter().map(claim).collect(),
             children,
             pods: Vec::new(),
             ca_bundle: "-----BEGIN CERTIFICATE-----\n".into(),
-            cluster: Arc::new(cluster()),
+            cluster: Arc::new(Cluster { watched: watched(&of("Watched")), ..cluster() }),
         };
         let shows = of("Show").into_iter().flat_map(|show| parse::<Vec<String>>(show["objects"].clone(), path));
         Self { observed, shows: shows.collect() }
@@ -111,6 +115,16 @@ impl Case {
     }
 }
 
+/// The namespaces that the operator sees.
+fn watched(documents: &[Value]) -> Vec<String> {
+    let names = documents.iter().flat_map(|watched| watched["namespaces"].as_array().into_iter().flatten());
+    names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
+}
+
+fn key_of(service: &Service) -> (String, String) {
+    (service.metadata.namespace.clone().unwrap_or_default(), name_of(service))
+}
+
 fn parse<T: DeserializeOwned>(document: Value, path: &Path) -> T {
     serde_json::from_value(document).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -153,6 +167,7 @@ fn claim(document: &Value) -> Claim {
 fn cluster() -> Cluster {
     Cluster {
         domain: "cluster.local".into(),
+        watched: vec![],
         walls: Walls {
             api_servers: [([10, 96, 0, 1], 443).into(), ([192, 168, 0, 10], 6443).into()].into(),
             ..Walls::default()

@@ -34,7 +34,7 @@ async fn distributions_are_taken_or_refused_by_their_own_laws() {
     .await;
 }
 
-const DISTRIBUTION_LAWS: [Law; 60] = [
+const DISTRIBUTION_LAWS: [Law; 62] = [
     Law("accepts_the_smallest", |_| (), None),
     Law("rejects_an_unknown_type", |o| o["spec"]["type"] = json!("Live"), Some("Unsupported value")),
     Law(
@@ -75,6 +75,12 @@ const DISTRIBUTION_LAWS: [Law; 60] = [
     Law("rejects_a_url_without_a_host", |o| *origin(o) = json!({ "name": "app", "url": "http:///a" }), Some("url")),
     Law("rejects_a_url_with_a_user", |o| *origin(o) = json!({ "name": "app", "url": "http://u:p@a/" }), Some("url")),
     Law("rejects_a_url_with_a_query", |o| *origin(o) = json!({ "name": "app", "url": "http://a/?b" }), Some("url")),
+    Law("accepts_a_service_of_another_namespace", |o| origin(o)["service"]["namespace"] = json!("team-b"), None),
+    Law(
+        "rejects_a_namespace_that_is_no_name",
+        |o| origin(o)["service"]["namespace"] = json!("Team.B"),
+        Some("service.namespace"),
+    ),
     Law("accepts_a_port_by_name", |o| origin(o)["service"]["port"] = json!("http"), None),
     Law("rejects_port_0", |o| origin(o)["service"]["port"] = json!(0), Some("port must be a number from 1 to 65535")),
     Law(

@@ -15,8 +15,8 @@ use serde_json::json;
 use tests::{
     cluster::{apply, documents, eventually, in_namespace, until},
     product::{
-        ask, ask_edge_with, complete, edges, installed, is, origin, origin_named, run, service_address, set_content,
-        status, until_ready,
+        ask, ask_edge_with, complete, edges, grants_exist, installed, is, origin, origin_named, run, service_address,
+        set_content, status, until_ready,
     },
     viewer::{self, Seen},
 };
@@ -170,6 +170,33 @@ async fn balanced_by(client: &Client, namespace: &str, service: &str) {
     let status = json!({ "status": { "loadBalancer": { "ingress": [{ "ip": address }] } } });
     let ingresses: Api<Ingress> = Api::namespaced(client.clone(), namespace);
     ingresses.patch_status("shop", &PatchParams::default(), &Patch::Merge(status)).await.expect("writes the status");
+}
+
+#[tokio::test]
+async fn a_service_of_another_namespace_is_asked_once_that_namespace_grants_it() {
+    installed().await;
+    in_namespace("near", |client, namespace| async move {
+        grants_exist(&client).await;
+        origin(&client, &namespace).await;
+        in_namespace("far", |client, far| async move {
+            origin_named(&client, &far, "api").await;
+            // The test's own namespaces, and a path at which the origin says who it is.
+            let text = example("service-of-another-namespace.yaml");
+            let here = |text: &str| {
+                text.replace("team-b", &far).replace("namespace: default", &format!("namespace: {namespace}"))
+            };
+            apply(&client, &namespace, &here(&text).replace("\"/api/*\"", "/page")).await;
+            let distributions: Api<Distribution> = Api::namespaced(client.clone(), &namespace);
+            until(&distributions, "shop", "is not permitted", |found| is(found, "ResolvedRefs", "False")).await;
+            let grant: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("#   ")).collect();
+            apply(&client, &far, &here(&grant.join("\n"))).await;
+            until_ready(&client, &namespace).await;
+            let seen = ask(&client, &namespace, "/page").await;
+            assert!(seen.text().contains("content api\n"), "{seen:?}");
+        })
+        .await;
+    })
+    .await;
 }
 
 /// The test network leads nowhere, so a Service stands for the server outside: the url says another host and plain HTTP.

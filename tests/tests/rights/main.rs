@@ -17,7 +17,7 @@ use life::Life;
 use tests::{
     cluster::{client, in_namespace},
     operator::{Log, Operator},
-    product::installed,
+    product::{grants_exist, installed},
     replicas,
 };
 use tokio::time::timeout;
@@ -35,6 +35,7 @@ const A_LITTLE: Duration = Duration::from_secs(10);
 async fn each_right_is_missed_where_it_is_taken_away_and_no_other_is() {
     installed().await;
     let client = client().await;
+    grants_exist(&client).await;
     // Nobody else is to look after the namespaces of this test.
     replicas::scale(&client, 0).await;
     let chart = Arc::new(Chart::render().await);

@@ -41,14 +41,14 @@ pub fn without_endpoints(observed: &Observed, resolved: &Resolved) -> Vec<String
     let all = of_services(observed, resolved).into_iter();
     let without = all.filter(|(_, endpoints)| endpoints.addresses.is_empty()).filter_map(|(origin, _)| {
         let service = resolved.origins.get(&origin)?.service.as_ref()?;
-        let message = why_none(observed, resolved, service);
+        let message = why_none(observed, service);
         Some(format!("spec.origins[{origin}].service: {message}"))
     });
     without.collect()
 }
 
-fn why_none(observed: &Observed, resolved: &Resolved, service: &ResolvedService) -> String {
-    let name = &service.name;
+fn why_none(observed: &Observed, service: &ResolvedService) -> String {
+    let ResolvedService { namespace, name, .. } = service;
     let slices = observed.endpoint_slices.iter().filter(|slice| belongs(slice, service));
     let refused = slices.flat_map(|slice| there(slice, service)).find_map(|one| {
         let what = observed.cluster.walls.forbid(one.address)?;
@@ -57,7 +57,6 @@ fn why_none(observed: &Observed, resolved: &Resolved, service: &ResolvedService)
     if let Some((address, what)) = refused {
         return format!("Service {name} has only endpoints like {address}, which is {what}: no origin may be there");
     }
-    let namespace = &resolved.key.namespace;
     format!(
         "Service {name} has no ready endpoint, so edges answer 503 for what they have not stored; see `kubectl -n {namespace} get endpointslices -l {SERVICE_NAME}={name}`"
     )
@@ -89,6 +88,7 @@ fn shown<'a>(which: impl IntoIterator<Item = &'a There<'a>>) -> Vec<String> {
 /// A pod of a dual-stack Service is in a slice of each family: one of them is enough, and its cluster address says which.
 fn belongs(slice: &EndpointSlice, service: &ResolvedService) -> bool {
     slice.labels().get(SERVICE_NAME) == Some(&service.name)
+        && slice.namespace().unwrap_or_default() == service.namespace
         && service.ip_family.as_ref().is_none_or(|family| *family == slice.address_type)
 }
 

@@ -5,8 +5,9 @@
 //! decides (`spec.trafficDistribution`, topology aware routing).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use k8s_openapi::api::discovery::v1::EndpointHints;
+use k8s_openapi::api::discovery::v1::{EndpointHints, EndpointSlice};
 use kube::ResourceExt;
 
 use super::{SERVICE_NAME, There};
@@ -29,8 +30,10 @@ pub(super) type Places = BTreeMap<String, Place>;
 /// Where every edge runs: the slices of the edges' own Service say it of each, so nobody needs to read nodes.
 pub(super) fn places(observed: &Observed, resolved: &Resolved) -> Places {
     let own = names::edge(&resolved.key.name);
-    let is_own = |labels: &BTreeMap<String, String>| labels.get(SERVICE_NAME) == Some(&own);
-    let slices = observed.endpoint_slices.iter().filter(|slice| is_own(slice.labels()));
+    let is_own = |slice: &&Arc<EndpointSlice>| {
+        slice.labels().get(SERVICE_NAME) == Some(&own) && slice.namespace().as_ref() == Some(&resolved.key.namespace)
+    };
+    let slices = observed.endpoint_slices.iter().filter(is_own);
     let places = slices.flat_map(|slice| &slice.endpoints).filter_map(|endpoint| {
         let uid = endpoint.target_ref.as_ref()?.uid.clone()?;
         Some((uid, Place { node: endpoint.node_name.clone(), zone: endpoint.zone.clone() }))

@@ -1,6 +1,7 @@
 //! A reference to a Service into its DNS name, its port, and what its endpoints and pods are found by.
 
 mod app_protocol;
+mod grant;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,8 @@ use crate::finding::Finding;
 /// A Service that is an origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolvedService {
+    /// Where it is.
+    pub namespace: String,
     /// Its name.
     pub name: String,
     /// The name of the port, by which `EndpointSlices` say which number each pod has for it; empty where it has none.
@@ -37,15 +40,30 @@ pub(super) fn resolve(
     field: &str,
     observed: &Observed,
 ) -> (String, Result<ResolvedOrigin, Finding>) {
-    let namespace = observed.distribution.namespace().unwrap_or_default();
+    let own = observed.distribution.namespace().unwrap_or_default();
+    let namespace = reference.namespace.clone().unwrap_or_else(|| own.clone());
     let dns_name = format!("{}.{namespace}.svc.{}", reference.name, observed.cluster.domain);
     let field = format!("{field}.service");
-    let found = find(reference, &field, &namespace, observed).and_then(|service| {
+    let permitted = permit(reference, &field, &namespace, observed);
+    let found = permitted.and_then(|()| find(reference, &field, &namespace, observed)).and_then(|service| {
         let port = find_port(reference, &field, service)?;
         let scheme = scheme(reference, &field, port)?;
-        Ok(origin(service, port, scheme, dns_name.clone()))
+        // Certificates for Services are made out to the name without the cluster's domain: what cert-manager's guides and OpenShift do.
+        let certified = (scheme == Scheme::Https).then(|| format!("{}.{namespace}.svc", reference.name));
+        let origin = origin(service, port, scheme, &dns_name);
+        Ok(ResolvedOrigin { server_name: certified, service: Some(behind(service, port, &namespace)), ..origin })
     });
     (dns_name, found)
+}
+
+/// Before it is looked for: whether it exists there is nobody's business who may not name it.
+fn permit(reference: &ServiceReference, field: &str, namespace: &str, observed: &Observed) -> Result<(), Finding> {
+    if reference.name == "kubernetes" && namespace == "default" {
+        let message = "Service kubernetes is the API server, which no viewer may reach; name another one";
+        return Err(Finding::in_spec(format!("{field}.name"), Reason::RefNotPermitted, message));
+    }
+    grant::permit(reference, namespace, observed)
+        .map_err(|message| Finding::in_cluster(format!("{field}.namespace"), Reason::RefNotPermitted, message))
 }
 
 fn find<'a>(
@@ -55,16 +73,12 @@ fn find<'a>(
     observed: &'a Observed,
 ) -> Result<&'a Service, Finding> {
     let (field, name) = (format!("{field}.name"), &reference.name);
-    let Some(service) = observed.services.get(name) else {
+    let Some(service) = observed.services.get(&(namespace.to_owned(), name.clone())) else {
         let message = format!("there is no Service {name} in namespace {namespace}; create it, or name another one");
         return Err(Finding::in_cluster(field, Reason::NotFound, message));
     };
     if is_owned(&service.metadata, observed.distribution.metadata.uid.as_deref().unwrap_or_default()) {
         let message = format!("Service {name} is this Distribution's own: it would ask itself; name another one");
-        return Err(Finding::in_spec(field, Reason::RefNotPermitted, message));
-    }
-    if name == "kubernetes" && namespace == "default" {
-        let message = "Service kubernetes is the API server, which no viewer may reach; name another one";
         return Err(Finding::in_spec(field, Reason::RefNotPermitted, message));
     }
     let spec = service.spec.as_ref();
@@ -131,33 +145,39 @@ fn there(ports: &[ServicePort]) -> String {
     if shown.is_empty() { "it has no TCP port at all".into() } else { format!("it has {}", shown.join(", ")) }
 }
 
-fn origin(service: &Service, port: &ServicePort, scheme: Scheme, dns_name: String) -> ResolvedOrigin {
+fn origin(service: &Service, port: &ServicePort, scheme: Scheme, dns_name: &str) -> ResolvedOrigin {
+    // A headless Service's name stands for the pods themselves, where nobody translates the Service's port into theirs.
+    let is_headless = service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref()) == Some("None");
+    let service_port = u16::try_from(port.port).unwrap_or_default();
+    let dialled = target_port(port).filter(|_| is_headless).unwrap_or(service_port);
+    let default_port = if scheme == Scheme::Https { 443 } else { 80 };
+    let authority =
+        if service_port == default_port { dns_name.to_owned() } else { format!("{dns_name}:{service_port}") };
+    ResolvedOrigin {
+        target: Some(OriginTarget::Service { dns_name: dns_name.to_owned(), port: dialled, scheme }),
+        authority,
+        ..ResolvedOrigin::default()
+    }
+}
+
+/// What its endpoints and pods are found by.
+fn behind(service: &Service, port: &ServicePort, namespace: &str) -> ResolvedService {
     let spec = service.spec.clone().unwrap_or_default();
-    let target_port = match &port.target_port {
+    ResolvedService {
+        namespace: namespace.to_owned(),
+        name: service.name_any(),
+        port_name: port.name.clone().unwrap_or_default(),
+        target_port: target_port(port),
+        ip_family: spec.ip_families.and_then(|families| families.into_iter().next()),
+        selector: spec.selector.unwrap_or_default(),
+    }
+}
+
+fn target_port(port: &ServicePort) -> Option<u16> {
+    match &port.target_port {
         None => u16::try_from(port.port).ok(),
         Some(IntOrString::Int(number)) => u16::try_from(*number).ok(),
         // Each pod has its own number for a name.
         Some(IntOrString::String(_)) => None,
-    };
-    // A headless Service's name stands for the pods themselves, where nobody translates the Service's port into theirs.
-    let is_headless = spec.cluster_ip.as_deref() == Some("None");
-    let service_port = u16::try_from(port.port).unwrap_or_default();
-    let dialled = target_port.filter(|_| is_headless).unwrap_or(service_port);
-    let default_port = if scheme == Scheme::Https { 443 } else { 80 };
-    let authority = if service_port == default_port { dns_name.clone() } else { format!("{dns_name}:{service_port}") };
-    // Certificates for Services are made out to the name without the cluster's domain: what cert-manager's guides and OpenShift do.
-    let in_cluster = format!("{}.{}.svc", service.name_any(), service.namespace().unwrap_or_default());
-    ResolvedOrigin {
-        target: Some(OriginTarget::Service { dns_name, port: dialled, scheme }),
-        authority,
-        server_name: (scheme == Scheme::Https).then_some(in_cluster),
-        service: Some(ResolvedService {
-            name: service.name_any(),
-            port_name: port.name.clone().unwrap_or_default(),
-            target_port,
-            ip_family: spec.ip_families.and_then(|families| families.into_iter().next()),
-            selector: spec.selector.unwrap_or_default(),
-        }),
-        ..ResolvedOrigin::default()
     }
 }
