@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
 
 /// Runs a CDN on your own Kubernetes: Distributions into edges that serve them, Invalidations into promises that hold.
 #[derive(Clone, Debug, Parser)]
@@ -58,6 +59,10 @@ pub struct Settings {
     /// The cluster's own DNS domain.
     #[arg(long, default_value = "cluster.local", value_name = "DOMAIN")]
     pub cluster_domain: String,
+    /// The networks of the cluster's pods, Services and nodes, separated by commas: no origin that is given by an address may be
+    /// there. Empty: the cluster's networks are not told from others.
+    #[arg(long, value_delimiter = ',', value_name = "CIDR,…")]
+    pub cluster_cidrs: Vec<IpNet>,
     /// How log lines are written.
     #[arg(long, value_enum, default_value_t = LogFormat::Json)]
     pub log_format: LogFormat,

@@ -25,7 +25,11 @@ pub async fn look(client: &kube::Client, settings: &Settings) -> Cluster {
     Cluster {
         domain: settings.cluster_domain.trim_matches('.').to_owned(),
         watched: settings.scopes().into_iter().flatten().collect(),
-        walls: Walls { api_servers: api_servers(client).await, ..Walls::default() },
+        walls: Walls {
+            local_origins: false,
+            api_servers: api_servers(client).await,
+            cluster_networks: settings.cluster_cidrs.clone(),
+        },
         edge: EdgeImage { name: settings.edge_image.clone(), pull_policy: None },
         channel: Channel {
             address: format!("{channel_service}.{namespace}.svc:{channel_port}"),

@@ -50,6 +50,7 @@ fn settings() -> Settings {
         watch_namespaces: vec![],
         edge_rollout_max_concurrent: std::num::NonZeroUsize::MIN,
         cluster_domain: "cluster.local".into(),
+        cluster_cidrs: vec![],
         log_format: LogFormat::Json,
     }
 }

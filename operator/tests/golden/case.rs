@@ -1,7 +1,7 @@
 //! The documents of one input file into a look at a cluster, and a plan into that cluster once it is carried out.
 //!
 //! Beside Kubernetes objects a file may hold `kind: Taken` (the last taken generation), `kind: Claim` (another Distribution's
-//! claim on an alias), `kind: Watched` (the namespaces that the operator sees) and `kind: Show` (kinds of objects to print in full).
+//! claim on an alias), `kind: Told` (what the operator is told of the cluster) and `kind: Show` (kinds of objects to print in full).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -68,7 +68,7 @@ impl Case {
             children,
             pods: Vec::new(),
             ca_bundle: "-----BEGIN CERTIFICATE-----\n".into(),
-            cluster: Arc::new(Cluster { watched: watched(&of("Watched")), ..cluster() }),
+            cluster: Arc::new(told(of("Told").pop().unwrap_or_default(), cluster())),
         };
         let shows = of("Show").into_iter().flat_map(|show| parse::<Vec<String>>(show["objects"].clone(), path));
         Self { observed, shows: shows.collect() }
@@ -115,10 +115,14 @@ impl Case {
     }
 }
 
-/// The namespaces that the operator sees.
-fn watched(documents: &[Value]) -> Vec<String> {
-    let names = documents.iter().flat_map(|watched| watched["namespaces"].as_array().into_iter().flatten());
-    names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
+/// The cluster as an operator is told of it: the namespaces to look after, and the cluster's own networks.
+fn told(document: Value, plain: Cluster) -> Cluster {
+    let texts = |field: &str| {
+        let listed = document[field].as_array().into_iter().flatten();
+        listed.filter_map(|text| text.as_str()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let cluster_networks = texts("networks").iter().map(|text| text.parse().expect("a network")).collect();
+    Cluster { watched: texts("namespaces"), walls: Walls { cluster_networks, ..plain.walls }, ..plain }
 }
 
 fn key_of(service: &Service) -> (String, String) {

@@ -14,8 +14,10 @@ pub fn forbidden_name(name: &str, namespace: &str, cluster: &Cluster) -> Option<
     }
     let service = name.strip_suffix(&format!(".{}", cluster.domain)).unwrap_or(&name);
     let service = service.strip_suffix(".svc").unwrap_or(service);
+    let is_inside = name == cluster.domain || name.ends_with(&format!(".{}", cluster.domain));
     let is_api_server = service == "kubernetes.default" || (service == "kubernetes" && namespace == "default");
-    is_api_server.then_some("the name of the API server")
+    let is_walled = is_inside && !cluster.walls.cluster_networks.is_empty();
+    is_api_server.then_some("the name of the API server").or(is_walled.then_some("a name of the cluster itself"))
 }
 
 #[cfg(test)]
@@ -36,6 +38,16 @@ mod tests {
         check("kubernetes", "web", false);
         check("www.example.com", "default", false);
         check("kubernetes.web.svc", "web", false);
+    }
+
+    #[test]
+    fn names_of_the_cluster_are_for_services_where_its_networks_are_known() {
+        let mut cluster = cluster();
+        let name = "app.team-b.svc.cluster.local.";
+        assert_eq!(forbidden_name(name, "web", &cluster), None);
+        cluster.walls.cluster_networks = vec!["10.244.0.0/16".parse().expect("a network")];
+        assert_eq!(forbidden_name(name, "web", &cluster), Some("a name of the cluster itself"));
+        assert_eq!(forbidden_name("notcluster.local", "web", &cluster), None);
     }
 
     #[test]

@@ -50,7 +50,12 @@ fn target(url: &Url, field: &str, observed: &Observed) -> Result<ResolvedOrigin,
         None => (String::new(), None),
     };
     if let Some(what) = refused {
-        let message = format!("{host} is {what}, which no origin may have; give another host");
+        let instead = if what.ends_with("of the cluster itself") {
+            "name the Service there as service"
+        } else {
+            "give another host"
+        };
+        let message = format!("{host} is {what}, which no origin may have; {instead}");
         return Err(Finding::in_spec(field, Reason::RefNotPermitted, message));
     }
     if let Some(whole) = url.domain().and_then(|name| whole_name(name, observed)) {
