@@ -163,7 +163,8 @@ impl Places {
         placed.collect()
     }
 
-    /// Sends a site's origins to where they are on this machine. A Service without a place is nowhere.
+    /// Sends a site's origins to where they are on this machine. A Service without a place is nowhere. A flag for an address is
+    /// permission for it, which the edge is told too: it asks once more where it connects to.
     pub fn send(&self, site: &mut Site, resolved: &Resolved) -> Vec<Placed> {
         let namespace = &resolved.key.namespace;
         let mut placed = Vec::new();
@@ -180,6 +181,7 @@ impl Places {
                 }
                 _ => (asked.url.clone().unwrap_or_default(), None),
             };
+            site.walls.local_origins |= place.is_some();
             origin.target = match (origin.target.take(), place) {
                 (Some(_), Some(address)) => Some(address.target()),
                 (Some(OriginTarget::Service { .. }), None) => None,

@@ -248,6 +248,7 @@ mod tests {
         assert!(matches!(&origin.target, Some(OriginTarget::Address { port: 3000, .. })), "{origin:?}");
         let own = edge_contract::HostHeader::Fixed("shop.default.svc.cluster.local".into());
         assert_eq!(origin.host_header, own, "as in the cluster");
+        assert!(served[0].site.walls.local_origins, "the edge may connect to where the flag says");
     }
 
     #[test]
