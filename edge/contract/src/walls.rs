@@ -4,13 +4,14 @@
 //! address is stopped there, whatever it meant a moment before.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 /// Addresses at which no origin of a site may be: an edge that connected there would hand viewers the inner services of its node
-/// or its cluster. Beside those named here, these are all that are no host of a network: unspecified, multicast, broadcast.
+/// or its cluster. Beside those named here, these are all that are no host of a network: unspecified, multicast, broadcast, kept for
+/// protocols; and those at which a cloud tells a machine who it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Walls {
@@ -33,33 +34,60 @@ impl Walls {
 
     /// What an address is that not even a pod of a Service may have as an origin.
     pub fn forbid(&self, address: SocketAddr) -> Option<&'static str> {
-        let ip = plain(address.ip());
-        if self.api_servers.contains(&SocketAddr::new(ip, address.port())) {
+        meanings(address.ip()).find_map(|ip| self.forbid_ip(ip, address.port()))
+    }
+
+    fn forbid_ip(&self, ip: IpAddr, port: u16) -> Option<&'static str> {
+        if self.api_servers.contains(&SocketAddr::new(ip, port)) {
             return Some("the address of an API server");
         }
         if self.local_origins && is_local(ip) {
             return None;
         }
         match ip {
-            IpAddr::V4(ip) if ip.is_loopback() => Some("a loopback address"),
-            // All of 0.0.0.0/8: Linux connects to the host itself.
-            IpAddr::V4(ip) if ip.octets()[0] == 0 => Some("an unspecified address"),
-            IpAddr::V4(ip) if ip.is_link_local() => Some("a link-local address"),
-            IpAddr::V4(ip) if ip.is_multicast() => Some("a multicast address"),
-            IpAddr::V4(ip) if ip.is_broadcast() => Some("a broadcast address"),
-            IpAddr::V6(ip) if ip.is_loopback() => Some("a loopback address"),
-            IpAddr::V6(ip) if ip.is_unspecified() => Some("an unspecified address"),
-            IpAddr::V6(ip) if ip.is_unicast_link_local() => Some("a link-local address"),
-            IpAddr::V6(ip) if ip.is_multicast() => Some("a multicast address"),
-            _ => None,
+            IpAddr::V4(ip) => forbid_ipv4(ip),
+            IpAddr::V6(ip) => forbid_ipv6(ip),
         }
     }
 
     /// What an address is that an origin given by a url, an Ingress or a bucket may not have.
     pub fn forbid_outside(&self, address: SocketAddr) -> Option<&'static str> {
-        let ip = plain(address.ip());
-        let is_inside = || self.cluster_networks.iter().any(|network| network.contains(&ip));
-        self.forbid(address).or_else(|| is_inside().then_some("an address of the cluster itself"))
+        let is_inside = |ip| self.cluster_networks.iter().any(|network| network.contains(&ip));
+        self.forbid(address)
+            .or_else(|| meanings(address.ip()).any(is_inside).then_some("an address of the cluster itself"))
+    }
+}
+
+/// Where clouds keep metadata services outside of link-local addresses: Oracle, Alibaba, Azure (its wire server). Whoever asks from a
+/// node may be given the node's credentials.
+const METADATA_IPV4: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(192, 0, 0, 192), Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16)];
+
+fn forbid_ipv4(ip: Ipv4Addr) -> Option<&'static str> {
+    match ip.octets() {
+        _ if ip.is_loopback() => Some("a loopback address"),
+        // All of 0.0.0.0/8: Linux connects to the host itself.
+        [0, ..] => Some("an unspecified address"),
+        _ if ip.is_link_local() => Some("a link-local address"),
+        _ if METADATA_IPV4.contains(&ip) => Some("the address of a metadata service"),
+        // RFC 6890 §2.2.2: what is there is for protocols of the link or, as in RFC 7335, the host itself.
+        [192, 0, 0, _] => Some("an address kept for protocols"),
+        _ if ip.is_multicast() => Some("a multicast address"),
+        _ if ip.is_broadcast() => Some("a broadcast address"),
+        _ => None,
+    }
+}
+
+fn forbid_ipv6(ip: Ipv6Addr) -> Option<&'static str> {
+    match ip.segments() {
+        _ if ip.is_loopback() => Some("a loopback address"),
+        _ if ip.is_unspecified() => Some("an unspecified address"),
+        _ if ip.is_unicast_link_local() => Some("a link-local address"),
+        // AWS, its credentials of pods among them, and Google. They look like unique local addresses, but those of a network are drawn
+        // at random (RFC 4193 §3.2).
+        [0xfd00, 0xec2, 0, 0, ..] | [0xfd20, 0xce, 0, 0, ..] => Some("the address of a metadata service"),
+        _ if ip.is_multicast() => Some("a multicast address"),
+        _ => None,
     }
 }
 
@@ -71,19 +99,40 @@ fn is_local(ip: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 address inside an IPv6 one, where the kernel or a translator would connect to it.
-fn plain(ip: IpAddr) -> IpAddr {
-    let IpAddr::V6(ip) = ip else { return ip };
-    let [.., one, two, three, four] = ip.octets();
-    let (prefix, inner) = (ip.to_bits() >> 32, Ipv4Addr::new(one, two, three, four));
-    // RFC 6052 §2.1: the well-known prefix of NAT64, 64:ff9b::/96.
-    let is_translated = prefix == 0x0064_ff9b_0000_0000_0000_0000;
-    // RFC 4291 §2.5.5.1: IPv4-compatible, which `::1` and `::` only look like.
-    let is_compatible = prefix == 0 && !ip.is_loopback() && !ip.is_unspecified();
-    if is_translated || is_compatible {
-        return IpAddr::V4(inner);
+/// An address, and the IPv4 addresses within it to which the kernel, a translator or a tunnel would connect.
+fn meanings(ip: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let within = if let IpAddr::V6(ip) = ip { within(ip) } else { Vec::new() };
+    std::iter::once(ip).chain(within.into_iter().map(IpAddr::V4))
+}
+
+fn within(ip: Ipv6Addr) -> Vec<Ipv4Addr> {
+    let bits = ip.to_bits();
+    match ip.segments() {
+        // `::1` and `::` only look like IPv4-compatible addresses (RFC 4291 §2.5.5.1).
+        _ if ip.is_loopback() || ip.is_unspecified() => Vec::new(),
+        // IPv4-compatible, IPv4-mapped (RFC 4291 §2.5.5), IPv4-translated (RFC 2765 §2.1); the well-known prefix of NAT64 (RFC 6052 §2.1).
+        [0, 0, 0, 0, 0 | 0xffff, 0, ..] | [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => {
+            vec![ipv4(bits)]
+        }
+        // RFC 8215 leaves open where in the local prefix of NAT64 it is. No translator leads to 0.0.0.0/8, which is what padding reads as.
+        [0x64, 0xff9b, 1, ..] => {
+            // RFC 6052 §2.2: behind 48, 56, 64 or 96 bits, without the ninth octet.
+            let [.., o6, o7, _, o9, o10, o11, o12, o13, o14, o15] = ip.octets();
+            let readings = [[o6, o7, o9, o10], [o7, o9, o10, o11], [o9, o10, o11, o12], [o12, o13, o14, o15]];
+            readings.into_iter().filter(|[first, ..]| *first != 0).map(Ipv4Addr::from).collect()
+        }
+        // 6to4 (RFC 3056 §2): the tunnel's other end.
+        [0x2002, ..] => vec![ipv4(bits >> 80)],
+        // Teredo (RFC 4380 §4): the server, and the client in inverted bits.
+        [0x2001, 0, ..] => vec![ipv4(bits >> 64), ipv4(!bits)],
+        _ => Vec::new(),
     }
-    ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4)
+}
+
+/// The IPv4 address in the last 32 bits.
+fn ipv4(bits: u128) -> Ipv4Addr {
+    let [.., one, two, three, four] = bits.to_be_bytes();
+    Ipv4Addr::new(one, two, three, four)
 }
 
 #[cfg(test)]
@@ -128,6 +177,42 @@ mod tests {
         check("[64:ff9b::a9fe:a9fe]:80", Some("a link-local address"));
         check("[::ffff:10.96.0.1]:443", Some("the address of an API server"));
         check("[::ffff:203.0.113.7]:80", None);
+        check("[::ffff:0:169.254.169.254]:80", Some("a link-local address"));
+        check("[2002:7f00:1::]:80", Some("a loopback address"));
+        check("[2002:a9fe:a9fe:1::7]:80", Some("a link-local address"));
+        check("[2002:cb00:7107::1]:80", None);
+        // The server of a Teredo address, and its client: 127.0.0.1 with every bit turned.
+        check("[2001:0:7f00:1::80ff:fffe]:80", Some("a loopback address"));
+        check("[2001:0:cb00:7107::80ff:fffe]:80", Some("a loopback address"));
+        check("[2001:0:cb00:7107::34ff:8ef8]:80", None);
+    }
+
+    #[test]
+    fn a_local_prefix_of_nat64_is_read_in_every_length_that_it_may_have() {
+        // RFC 6052 §2.2: 169.254.169.254 behind 48, 56, 64 and 96 bits; the octet at 64 is left out.
+        check("[64:ff9b:1:a9fe:a9:fe00::]:80", Some("a link-local address"));
+        check("[64:ff9b:1:a9:fe:a9fe::]:80", Some("a link-local address"));
+        check("[64:ff9b:1::a9:fea9:fe00:0]:80", Some("a link-local address"));
+        check("[64:ff9b:1::a9fe:a9fe]:80", Some("a link-local address"));
+        for allowed in ["cb00:71:700::", "cb:0:7107::", "0:cb:71:700:0", ":cb00:7107"] {
+            check(&format!("[64:ff9b:1:{allowed}]:80"), None);
+        }
+    }
+
+    #[test]
+    fn what_a_cloud_tells_its_machines_is_for_nobody_else() {
+        for address in
+            ["100.100.100.200", "168.63.129.16", "192.0.0.192", "[fd00:ec2::254]", "[fd00:ec2::23]", "[fd20:ce::254]"]
+        {
+            check(&format!("{address}:80"), Some("the address of a metadata service"));
+        }
+        check("192.0.0.1:80", Some("an address kept for protocols"));
+        // Their neighbours are hosts like others.
+        for address in
+            ["100.100.100.201", "168.63.129.17", "192.0.1.1", "[fd00:ec3::254]", "[fd20:cf::254]", "[fd00:ec2:0:1::1]"]
+        {
+            check(&format!("{address}:80"), None);
+        }
     }
 
     #[test]
