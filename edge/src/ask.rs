@@ -10,10 +10,11 @@ use edge_cache::forwarding::{self, Carry, Outgoing};
 use edge_cache::head::Asked;
 use edge_cache::key::{self, Keyed};
 use edge_cache::validation::Conditional;
-use edge_cache::{CacheKey, Controls, NormalPath, Policy, arrival, query, reuse};
+use edge_cache::{CacheKey, Controls, NormalPath, Policy, arrival, query, reuse, s3};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header, request};
 use http_body::Body;
 
+use crate::forward::ForwardError;
 use crate::forward::body::RequestBody;
 use crate::interim::Interim;
 use crate::route::Route;
@@ -95,12 +96,8 @@ impl Ask {
     }
 
     /// The request as the origin gets it.
-    pub fn request(&self, mut headers: HeaderMap, body: RequestBody) -> Option<Request<RequestBody>> {
-        let behavior = &self.route.behavior.behavior;
-        let going =
-            Going { key: &behavior.key.query_strings, forward: &behavior.forward.query_strings, carry: self.carry() };
-        let query = query::forwarded(self.asked.query.as_deref(), &going);
-        let target = forwarding::origin_target(&self.route.behavior.origin, &self.route.path, query.as_deref());
+    pub fn request(&self, mut headers: HeaderMap, body: RequestBody) -> Result<Request<RequestBody>, ForwardError> {
+        let target = self.target()?;
         // RFC 9110 §10.1.1: none where nothing is going to wait for it.
         if body.expectation().is_none() {
             headers.remove(header::EXPECT);
@@ -112,10 +109,24 @@ impl Ask {
         let mut request = Request::new(body);
         *request.method_mut() = self.method().clone();
         // A normal path and a normal query are a legal target.
-        *request.uri_mut() = Uri::try_from(target).ok()?;
+        *request.uri_mut() = Uri::try_from(target).map_err(|_| ForwardError::Target)?;
         *request.version_mut() = Version::HTTP_11;
         *request.headers_mut() = headers;
-        Some(request)
+        Ok(request)
+    }
+
+    /// The path and query that the origin is asked for.
+    fn target(&self) -> Result<String, ForwardError> {
+        let (origin, behavior) = (&self.route.behavior.origin, &self.route.behavior.behavior);
+        let asked = self.asked.query.as_deref();
+        if origin.s3.is_some() {
+            let object = s3::object_path(&origin.base_path, &self.route.path)?;
+            return Ok(s3::query(asked, behavior).map_or(object.clone(), |query| format!("{object}?{query}")));
+        }
+        let going =
+            Going { key: &behavior.key.query_strings, forward: &behavior.forward.query_strings, carry: self.carry() };
+        let query = query::forwarded(asked, &going);
+        Ok(forwarding::origin_target(origin, &self.route.path, query.as_deref()))
     }
 
     /// An origin was asked for it, and its head, or the word that there is none, came after this time.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use edge_cache::date::Date;
+
 /// A clock that every part of one edge shares.
 ///
 /// Guarantees: [`Now::monotonic`] never goes back. Wall time may jump; ages are therefore counted on the monotonic side,
@@ -23,6 +25,14 @@ pub struct Now {
     pub monotonic: Duration,
     /// What the machine believes the date to be.
     pub wall: SystemTime,
+}
+
+impl Now {
+    /// The date in whole seconds.
+    pub fn date(self) -> Date {
+        let since = self.wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Date(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    }
 }
 
 impl Clock {

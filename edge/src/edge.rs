@@ -14,6 +14,7 @@ use crate::forward::{Asking, ForwardError, Forwarder};
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::mounts::Mounts;
+use crate::s3;
 use crate::secret_fields;
 use crate::settings::Settings;
 use crate::store::held::Held;
@@ -69,6 +70,9 @@ impl Edge {
         let origin = &ask.route.behavior.origin;
         secret_fields::set(request.headers_mut(), origin, self.live.mounts())?;
         let endpoints = self.live.endpoints(&ask.route.site.site.id, &origin.name);
+        if let Some(s3) = &origin.s3 {
+            s3::sign(s3, &mut request, self.live.mounts(), self.clock.now())?;
+        }
         let began = self.clock.now().monotonic;
         // What an extension method means by a 206 is its own affair.
         let whole =
@@ -79,6 +83,10 @@ impl Edge {
         let took = self.clock.now().monotonic.saturating_sub(began);
         ask.took_origin(took);
         self.metrics.origin_seconds.observe(took.as_secs_f64());
+        let answer = match answer {
+            Ok(response) if origin.s3.is_some() => s3::in_own_words(ask, response, self.live.mounts()).await,
+            answer => answer,
+        };
         answer.and_then(|response| if whole { all_of_it(ask, response) } else { Ok(response) })
     }
 }

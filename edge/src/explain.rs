@@ -166,7 +166,7 @@ fn verdict(edge: &Edge, ask: &Ask) -> Value {
 fn forwarded(ask: &Ask) -> Value {
     let headers = ask.forwarded(None);
     let names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
-    let target = ask.request(HeaderMap::new(), RequestBody::Empty).map(|request| request.uri().to_string());
+    let target = ask.request(HeaderMap::new(), RequestBody::Empty).map(|request| request.uri().to_string()).ok();
     json!({ "name": ask.route.behavior.origin.name, "target": target, "headers": names })
 }
 

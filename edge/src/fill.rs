@@ -9,7 +9,6 @@ mod record;
 
 use std::sync::Arc;
 
-use edge_cache::date::Date;
 use edge_cache::reuse::{self, Failure, Fallback};
 use edge_cache::storing::{self, Exchange, Reason, Storing};
 use edge_cache::validation::Conditional;
@@ -110,7 +109,7 @@ impl Work {
         let condition = validates.as_ref().map(|(_, condition)| condition.clone()).filter(|_| !offered.is_empty());
         let condition = condition.map(|first| first.with_tags_of(offered.iter().map(|held| &held.stored)));
         let forwarded = ask.forwarded(condition.as_ref());
-        let request = ask.request(forwarded.clone(), RequestBody::Empty).ok_or(ForwardError::Target)?;
+        let request = ask.request(forwarded.clone(), RequestBody::Empty)?;
         let asked = edge.clock.now();
         let response = edge.ask_origin(ask, request).await?;
         let (mut parts, body) = response.into_parts();
@@ -205,12 +204,7 @@ impl Work {
 
 /// By both clocks, as verdicts want them.
 pub fn received(asked: Now, answered: Now) -> Received {
-    Received { asked: Moment(asked.monotonic), answered: Moment(answered.monotonic), date: date(answered) }
-}
-
-fn date(now: Now) -> Date {
-    let since = now.wall.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Date(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    Received { asked: Moment(asked.monotonic), answered: Moment(answered.monotonic), date: answered.date() }
 }
 
 /// Asks whether what is stored may stand in, of what the store and the ledger say now.

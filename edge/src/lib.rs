@@ -22,6 +22,7 @@ pub mod fill;
 pub mod forward;
 pub mod pass;
 pub mod secret_fields;
+pub mod s3;
 pub mod store;
 
 // Back to the viewer.

@@ -51,7 +51,7 @@ async fn exchange(
     if ask.asked.expects_continue {
         body.expect_continue();
     }
-    let request = ask.request(forwarded.clone(), body).ok_or(ForwardError::Target)?;
+    let request = ask.request(forwarded.clone(), body)?;
     let (label, asked) = (edge.live.purge().label(), edge.clock.now());
     let (parts, body) = edge.ask_origin(&ask, request).await?.into_parts();
     // RFC 9111 §4.4

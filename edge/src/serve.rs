@@ -140,7 +140,7 @@ fn failed(edge: &Edge, ask: &Ask, error: &ForwardError, status: CacheStatus) -> 
         // What may still come of it belongs to nothing (RFC 9110 §15.5.9).
         return respond::closing(respond::failed(error.status(), status, error.detail()));
     }
-    if !matches!(error, ForwardError::Target) {
+    if !matches!(error, ForwardError::Target | ForwardError::NoObject(_)) {
         match fill::stands_in(edge, ask, Failure::NoAnswer) {
             (Some(held), Fallback::Stale(stale)) => {
                 let shown = hit(ask, &held, stale.age, CacheStatus::stale(&stale), CacheResult::Stale);

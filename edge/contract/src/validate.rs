@@ -100,6 +100,12 @@ fn origin_faults(origin: &Origin) -> Vec<String> {
     if matches!(&origin.host_header, HostHeader::Fixed(host) if !is_field_value(host) || host.is_empty()) {
         faults.push(format!("origin {name}: its Host is not a field value"));
     }
+    if origin.s3.is_some() && origin.host_header == HostHeader::Viewer {
+        faults.push(format!("origin {name}: S3 takes Host for the name of a bucket, so the viewer's cannot be sent"));
+    }
+    if let Some(s3) = origin.s3.as_ref().filter(|s3| !is_token(&s3.region)) {
+        faults.push(format!("origin {name}: {:?} is no region", s3.region));
+    }
     for header in &origin.headers {
         let is_legal = match &header.value {
             OriginHeaderValue::Value(value) => is_field_value(value),
@@ -160,7 +166,7 @@ pub fn is_field_value(value: impl AsRef<[u8]>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Epoch, Mounted, MountedKind, OriginHeader};
+    use crate::{Epoch, Mounted, MountedKind, OriginHeader, S3};
 
     fn config() -> EdgeConfig {
         EdgeConfig {
@@ -229,6 +235,12 @@ mod tests {
         check(
             |c| c.sites[0].origins[0].headers = vec![OriginHeader { name: "x-key".into(), value: out_of_it }],
             "default/shop: spec.origins[app]: \"..\" with key \"token\" is nothing to mount",
+        );
+        let s3 = |region: &str| Some(S3 { region: region.into(), credentials: None });
+        check(|c| c.sites[0].origins[0].s3 = s3("eu west"), "default/shop: origin app: \"eu west\" is no region");
+        check(
+            |c| (c.sites[0].origins[0].s3, c.sites[0].origins[0].host_header) = (s3("eu-west-1"), HostHeader::Viewer),
+            "default/shop: origin app: S3 takes Host for the name of a bucket, so the viewer's cannot be sent",
         );
         for (group, expect) in [
             (group("app", "app", "spare", &[]), "origin app is there twice"),

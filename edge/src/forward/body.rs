@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use edge_cache::trailers;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use thiserror::Error;
 use tokio::time::Sleep;
@@ -185,10 +186,17 @@ fn with_fit_trailers(frame: Result<Frame<Bytes>, BodyError>) -> Option<Result<Fr
 /// A response's body as it comes from an origin. Read to its end, it gives its connection back; dropped earlier, it closes it.
 #[derive(Debug)]
 pub struct OriginBody {
-    incoming: Incoming,
+    content: Content,
     stall: Stall,
     lease: Option<Lease>,
     expectation: Option<Expectation>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Incoming(Incoming),
+    /// What the edge says in place of it.
+    Own(Full<Bytes>),
 }
 
 /// The connection that a body comes over, and where it goes afterwards.
@@ -225,11 +233,18 @@ impl OriginBody {
     /// Reads on as long as something comes within `patience`. The request's expectation is told when it is over. Without a lease its
     /// connection is not used again.
     pub fn new(incoming: Incoming, patience: Duration, lease: Option<Lease>, expectation: Option<Expectation>) -> Self {
-        let mut body = Self { incoming, stall: Stall::new(patience), lease, expectation };
-        if body.incoming.is_end_stream() {
+        let content = Content::Incoming(incoming);
+        let mut body = Self { content, stall: Stall::new(patience), lease, expectation };
+        if body.is_end_stream() {
             body.finish();
         }
         body
+    }
+
+    /// Words of the edge's own in place of an origin's.
+    pub fn own(words: Bytes) -> Self {
+        let stall = Stall::new(Duration::ZERO);
+        Self { content: Content::Own(Full::new(words)), stall, lease: None, expectation: None }
     }
 
     fn finish(&mut self) {
@@ -255,10 +270,14 @@ impl Body for OriginBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        let frame = ready!(poll_incoming(&mut this.incoming, &mut this.stall, cx));
+        let incoming = match &mut this.content {
+            Content::Incoming(incoming) => incoming,
+            Content::Own(words) => return Pin::new(words).poll_frame(cx).map_err(|never| match never {}),
+        };
+        let frame = ready!(poll_incoming(incoming, &mut this.stall, cx));
         match &frame {
             None => this.finish(),
-            Some(Ok(_)) if this.incoming.is_end_stream() => this.finish(),
+            Some(Ok(_)) if this.is_end_stream() => this.finish(),
             Some(Ok(_)) => {}
             Some(Err(_)) => this.lease = None,
         }
@@ -266,10 +285,16 @@ impl Body for OriginBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        match &self.content {
+            Content::Incoming(incoming) => incoming.is_end_stream(),
+            Content::Own(words) => words.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.content {
+            Content::Incoming(incoming) => incoming.size_hint(),
+            Content::Own(words) => words.size_hint(),
+        }
     }
 }

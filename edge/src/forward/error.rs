@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use edge_cache::answer::Distrust;
+use edge_cache::s3::NoObject;
 use http::StatusCode;
 use thiserror::Error;
 
@@ -41,6 +42,15 @@ pub enum ForwardError {
     /// It answered 206 to a request without a range (RFC 9110 §15.3.7): whoever asked for all of it would take a part for that.
     #[error("206 to a request without a range")]
     UnaskedPartial,
+    /// The path names no object of a bucket.
+    #[error(transparent)]
+    NoObject(#[from] NoObject),
+    /// The key that the bucket is asked with is not there.
+    #[error("the credentials are not there")]
+    NoCredentials,
+    /// S3 sends us to another endpoint, which is not the one that was configured.
+    #[error("the bucket is at another endpoint")]
+    Elsewhere,
     /// The target is nothing that can be asked for.
     #[error("the target is not legal")]
     Target,
@@ -56,7 +66,8 @@ impl ForwardError {
     /// The status for a viewer when nothing stands in.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::NoTarget | Self::Mounted(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoTarget | Self::Mounted(_) | Self::NoCredentials => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoObject(_) => StatusCode::NOT_FOUND,
             Self::HeadTimedOut(_) | Self::Connect(ConnectError::TimedOut { .. }) => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestBody(_) | Self::Target => StatusCode::BAD_REQUEST,
             Self::RequestBodyTimedOut(_) => StatusCode::REQUEST_TIMEOUT,
@@ -80,6 +91,10 @@ impl ForwardError {
             Self::Distrust(_) => "origin-framing",
             Self::UnaskedNotModified => "origin-304-unasked",
             Self::UnaskedPartial => "origin-206-unasked",
+            Self::NoObject(NoObject::NoKey) => "s3-no-key",
+            Self::NoObject(NoObject::EscapedSlash) => "s3-escaped-slash",
+            Self::NoCredentials => "s3-no-credentials",
+            Self::Elsewhere => "s3-wrong-region",
             Self::Target => "target",
             Self::RequestBody(_) => "request-body",
             Self::RequestBodyTimedOut(_) => "request-body-timeout",
@@ -105,7 +120,12 @@ impl ForwardError {
     pub(super) fn met_someone(&self) -> bool {
         match self {
             Self::Connect(error) => matches!(error, ConnectError::Certificate { .. } | ConnectError::Tls { .. }),
-            Self::NoTarget | Self::Mounted(_) | Self::Resolve(_) | Self::Target => false,
+            Self::NoTarget
+            | Self::Mounted(_)
+            | Self::Resolve(_)
+            | Self::NoObject(_)
+            | Self::NoCredentials
+            | Self::Target => false,
             _ => true,
         }
     }

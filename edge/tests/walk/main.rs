@@ -8,6 +8,7 @@ mod program;
 mod alone;
 mod attempts;
 mod bodies;
+mod buckets;
 mod caching;
 mod collapsing;
 mod compression;

@@ -19,6 +19,17 @@ pub enum Concerns {
     Store,
 }
 
+/// What S3 has something against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The id of the key.
+    AccessKeyId,
+    /// The key.
+    SecretAccessKey,
+    /// What stands beside a key that is lent.
+    SessionToken,
+}
+
 /// What S3 says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
@@ -33,7 +44,7 @@ pub struct Trouble {
 /// A code, the word for it in `Cache-Status`, whom it concerns, and what it says.
 type Row = (&'static str, &'static str, Concerns, &'static str);
 
-const ROWS: [Row; 22] = [
+const ROWS: [Row; 23] = [
     ("NoSuchKey", "s3-no-such-key", Concerns::Viewer, "there is no such object"),
     ("NoSuchVersion", "s3-no-such-key", Concerns::Viewer, "there is no such version of the object"),
     ("MethodNotAllowed", "s3-method", Concerns::Viewer, "S3 does not do this with an object"),
@@ -60,6 +71,7 @@ const ROWS: [Row; 22] = [
         "the object is archived and must be restored before it can be read",
     ),
     ("NoSuchBucket", "s3-no-such-bucket", Concerns::Owner, "there is no such bucket at this endpoint"),
+    ("NotSignedUp", "s3-unknown-access-key", Concerns::Owner, "the account of the access key has no S3"),
     ("InvalidAccessKeyId", "s3-unknown-access-key", Concerns::Owner, "S3 does not know the access key id"),
     (
         "SignatureDoesNotMatch",
@@ -101,6 +113,16 @@ impl Trouble {
     /// Whom it concerns.
     pub fn concerns(&self) -> Concerns {
         self.row().2
+    }
+
+    /// Which of the credentials is to be mended, if it is one of them.
+    pub fn fault(&self) -> Option<Fault> {
+        match self.detail() {
+            "s3-unknown-access-key" => Some(Fault::AccessKeyId),
+            "s3-wrong-secret" => Some(Fault::SecretAccessKey),
+            "s3-expired-token" | "s3-invalid-token" => Some(Fault::SessionToken),
+            _ => None,
+        }
     }
 
     /// What is wrong, in a sentence.
@@ -199,6 +221,21 @@ mod tests {
         assert_eq!(said(None, &malformed), "requests are signed for another region: the bucket is in eu-west-1");
         assert!(trouble(301, Some("eu-west-1"), "").message().ends_with(": the bucket is in eu-west-1"));
         assert!(!said(None, &body("NoSuchKey", "<Region>eu-west-1</Region>")).contains("eu-west-1"));
+    }
+
+    #[test]
+    fn what_s3_has_against_credentials_is_said_of_the_one_that_is_at_fault() {
+        for (code, fault) in [
+            ("InvalidAccessKeyId", Some(Fault::AccessKeyId)),
+            ("NotSignedUp", Some(Fault::AccessKeyId)),
+            ("SignatureDoesNotMatch", Some(Fault::SecretAccessKey)),
+            ("ExpiredToken", Some(Fault::SessionToken)),
+            ("InvalidToken", Some(Fault::SessionToken)),
+            ("AccessDenied", None),
+            ("RequestTimeTooSkewed", None),
+        ] {
+            assert_eq!(trouble(403, None, &body(code, "")).fault(), fault, "{code}");
+        }
     }
 
     #[test]
