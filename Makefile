@@ -20,7 +20,7 @@ NODES ?= 1
 CARGO_TEST = cargo test --workspace --locked
 WALKS = $(shell awk '/^\[/ {test = /^\[\[test/} /^name/ {name = $$3} test && /^required-features.*cluster/ {print "--test " name}' tests/Cargo.toml)
 
-.PHONY: help fmt lint test unit walks bench soak soak-cache fuzz demo demo-down generate kubefront images programs cluster cluster-up cluster-down audit ci
+.PHONY: help fmt lint test unit walks bench soak soak-cache soak-s3 s3 fuzz demo demo-down generate kubefront images programs cluster cluster-up cluster-down audit ci
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -31,7 +31,7 @@ fmt: ## Format Rust and Go
 
 lint: ## Formatting, clippy with warnings as errors, go vet
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --features tests/cluster --locked -- -D warnings
+	cargo clippy --workspace --all-targets --features tests/cluster,tests-s3/moto --locked -- -D warnings
 	test -z "$$(gofmt -l tests/cluster tests/kstatus | tee /dev/stderr)"
 	cd tests/cluster && go vet ./... && go vet -tags cluster ./...
 	cd tests/kstatus && go vet ./...
@@ -39,6 +39,7 @@ lint: ## Formatting, clippy with warnings as errors, go vet
 test: ## Every test: units, Go, and the walks on a real cluster that is started and ended here
 	@.ci/prepare build cluster
 	@$(MAKE) unit
+	@$(MAKE) s3
 	@$(MAKE) walks
 
 unit: cluster ## The tests that need no cluster
@@ -57,6 +58,13 @@ soak: images ## Viewers while every part is away for long, then twenty sudden de
 
 soak-cache: ## A million random exchanges through the edge's verdicts and through the RFCs' own words: EXCHANGES=n, SEED=n
 	EXCHANGES=$${EXCHANGES:-1000000} cargo test --release --locked --package edge-cache --test model -- --nocapture
+
+s3: ## Private buckets of two S3 servers that others wrote, behind an edge: odd keys, signatures, refusals
+	@.ci/prepare build moto
+	$(CARGO_TEST) --features tests-s3/moto --test s3s --test moto -- --nocapture
+
+soak-s3: ## A quarter of a million random requests signed here and by Amazon's own signer: REQUESTS=n
+	REQUESTS=$${REQUESTS:-250000} cargo test --release --locked --package tests-s3 --test signing -- --nocapture
 
 fuzz: ## Feed odd bytes to what reads them, ten minutes for each target: TARGET=name, SECONDS=n
 	@.ci/fuzz $(or $(SECONDS),600) $(TARGET)
