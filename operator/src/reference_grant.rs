@@ -138,6 +138,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "reads best with literals")]
     fn check(from: Value, to: Value, expect: bool) {
         let grant: ReferenceGrant =
             serde_json::from_value(json!({ "metadata": {}, "spec": { "from": [from], "to": [to] } })).expect("a grant");

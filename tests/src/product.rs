@@ -4,13 +4,18 @@
 use std::{net::SocketAddr, path::Path, process::Stdio};
 
 use crds::{Distribution, DistributionStatus, Invalidation};
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{Pod, Service},
+use k8s_openapi::{
+    api::{
+        apps::v1::Deployment,
+        core::v1::{Pod, Service},
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::runtime::wait::{await_condition, conditions::is_crd_established};
-use kube::{Api, Client, ResourceExt, api::ListParams};
+use kube::{
+    Api, Client, ResourceExt,
+    api::ListParams,
+    runtime::wait::{await_condition, conditions::is_crd_established},
+};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, process::Command, sync::OnceCell};
 

@@ -68,7 +68,7 @@ impl Case {
             children,
             pods: Vec::new(),
             ca_bundle: "-----BEGIN CERTIFICATE-----\n".into(),
-            cluster: Arc::new(told(of("Told").pop().unwrap_or_default(), cluster())),
+            cluster: Arc::new(told(&of("Told").pop().unwrap_or_default(), cluster())),
         };
         let shows = of("Show").into_iter().flat_map(|show| parse::<Vec<String>>(show["objects"].clone(), path));
         Self { observed, shows: shows.collect() }
@@ -116,7 +116,7 @@ impl Case {
 }
 
 /// The cluster as an operator is told of it: the namespaces to look after, and the cluster's own networks.
-fn told(document: Value, plain: Cluster) -> Cluster {
+fn told(document: &Value, plain: Cluster) -> Cluster {
     let texts = |field: &str| {
         let listed = document[field].as_array().into_iter().flatten();
         listed.filter_map(|text| text.as_str()).map(str::to_owned).collect::<Vec<_>>()

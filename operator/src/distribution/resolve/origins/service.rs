@@ -40,8 +40,8 @@ pub(super) fn resolve(
     field: &str,
     observed: &Observed,
 ) -> (String, Result<ResolvedOrigin, Finding>) {
-    let own = observed.distribution.namespace().unwrap_or_default();
-    let namespace = reference.namespace.clone().unwrap_or_else(|| own.clone());
+    let own = || observed.distribution.namespace().unwrap_or_default();
+    let namespace = reference.namespace.clone().unwrap_or_else(own);
     let dns_name = format!("{}.{namespace}.svc.{}", reference.name, observed.cluster.domain);
     let field = format!("{field}.service");
     let permitted = permit(reference, &field, &namespace, observed);
