@@ -8,6 +8,7 @@ mod error_response;
 mod location;
 mod logging;
 mod origin;
+mod reference;
 mod response_headers;
 mod status;
 mod viewer;
@@ -22,6 +23,7 @@ pub use error_response::ErrorResponse;
 pub use location::{Location, LocationCache, PodTemplate};
 pub use logging::Logging;
 pub use origin::{HostHeader, HostHeaderMode, IngressReference, Origin, OriginHeader, ServicePort, ServiceReference};
+pub use reference::SecretKeyReference;
 pub use response_headers::{
     ContentTypeOptions, FrameOptions, Hsts, ReferrerPolicy, ResponseHeader, ResponseHeaders, Security,
 };

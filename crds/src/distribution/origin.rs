@@ -5,6 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::reference::SecretKeyReference;
 use crate::{duration::Duration, rules::within, schema::service_port};
 
 /// A Service, an Ingress or any web server, and how it is asked.
@@ -146,13 +147,19 @@ pub enum HostHeaderMode {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!(self.name.lowerAscii() in ['host', 'connection', 'content-length', 'transfer-encoding', 'te', 'trailer', 'upgrade', 'expect', 'keep-alive', 'proxy-connection', 'via', 'cdn-loop', 'range', 'if-range', 'if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'])")
-        .message("this field belongs to the edge; for Host use hostHeader").field_path(".name")
+        .message("this field belongs to the edge; for Host use hostHeader").field_path(".name"),
+    validation = Rule::new("has(self.value) != has(self.secretKeyRef)").message("give exactly one of value and secretKeyRef")
 )]
 pub struct OriginHeader {
     /// The field's name, not case-sensitive.
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"))]
     pub name: String,
     /// The field's value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096), regex(pattern = r"^([!-~]([ \t!-~]*[!-~])?)?$"))]
-    pub value: String,
+    pub value: Option<String>,
+    /// The value, out of a Secret of this namespace that edges mount. It may change at any time; while it is missing, requests to
+    /// the origin are answered with 503. Example: `{name: shop-token, key: token}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_key_ref: Option<SecretKeyReference>,
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crds::distribution::{self, HostHeaderMode};
+use crds::distribution::{self, HostHeaderMode, SecretKeyReference};
 use crds::duration::Duration;
-use edge_contract::{HostHeader, Origin, OriginHeader, OriginTls};
+use edge_contract::{HostHeader, Mounted, MountedKind, Origin, OriginHeader, OriginHeaderValue, OriginTls};
 use url::Url;
 
 use crate::distribution::resolve::ResolvedOrigin;
@@ -55,9 +55,21 @@ fn host_header(origin: &distribution::Origin, there: Option<&ResolvedOrigin>) ->
 
 /// By name, so that the order in which they are written makes no new revision.
 fn headers(origin: &distribution::Origin) -> Vec<OriginHeader> {
-    let headers: BTreeMap<String, String> =
-        origin.headers.iter().map(|header| (header.name.to_ascii_lowercase(), header.value.clone())).collect();
-    headers.into_iter().map(|(name, value)| OriginHeader::plain(name, value)).collect()
+    let value = |header: &distribution::OriginHeader| match &header.secret_key_ref {
+        Some(SecretKeyReference { name, key }) => {
+            let field = format!("spec.origins[{}].headers[{}].secretKeyRef", origin.name, header.name);
+            OriginHeaderValue::ValueFrom(secret(name, key, field))
+        }
+        None => OriginHeaderValue::Value(header.value.clone().unwrap_or_default()),
+    };
+    let headers: BTreeMap<String, OriginHeaderValue> =
+        origin.headers.iter().map(|header| (header.name.to_ascii_lowercase(), value(header))).collect();
+    headers.into_iter().map(|(name, value)| OriginHeader { name, value }).collect()
+}
+
+/// A key of a Secret, as edges find it mounted.
+fn secret(name: &str, key: &str, field: String) -> Mounted {
+    Mounted { kind: MountedKind::Secret, name: name.to_owned(), key: key.to_owned(), field }
 }
 
 /// `resolve` has refused what is no duration.

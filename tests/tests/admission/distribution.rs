@@ -34,7 +34,7 @@ async fn distributions_are_taken_or_refused_by_their_own_laws() {
     .await;
 }
 
-const DISTRIBUTION_LAWS: [Law; 62] = [
+const DISTRIBUTION_LAWS: [Law; 66] = [
     Law("accepts_the_smallest", |_| (), None),
     Law("rejects_an_unknown_type", |o| o["spec"]["type"] = json!("Live"), Some("Unsupported value")),
     Law(
@@ -264,6 +264,31 @@ const DISTRIBUTION_LAWS: [Law; 62] = [
         "rejects_a_header_value_with_a_line_break",
         |o| origin(o)["headers"] = json!([{ "name": "X-A", "value": "a\r\nb: c" }]),
         Some("value"),
+    ),
+    Law(
+        "accepts_a_header_out_of_a_secret",
+        |o| {
+            origin(o)["headers"] =
+                json!([{ "name": "X-A", "secretKeyRef": { "name": "shop.token", "key": "token.txt" } }])
+        },
+        None,
+    ),
+    Law(
+        "rejects_a_header_of_two_values",
+        |o| {
+            origin(o)["headers"] = json!([{ "name": "X-A", "value": "a", "secretKeyRef": { "name": "s", "key": "k" } }])
+        },
+        Some("exactly one of value and secretKeyRef"),
+    ),
+    Law(
+        "rejects_a_header_of_no_value",
+        |o| origin(o)["headers"] = json!([{ "name": "X-A" }]),
+        Some("exactly one of value and secretKeyRef"),
+    ),
+    Law(
+        "rejects_a_key_that_leads_out_of_its_secret",
+        |o| origin(o)["headers"] = json!([{ "name": "X-A", "secretKeyRef": { "name": "s", "key": "../k" } }]),
+        Some("secretKeyRef.key"),
     ),
     Law(
         "rejects_a_root_object_with_a_leading_slash",

@@ -199,6 +199,25 @@ async fn a_service_of_another_namespace_is_asked_once_that_namespace_grants_it()
     .await;
 }
 
+#[tokio::test]
+async fn an_origin_is_sent_the_secret_of_the_day() {
+    installed().await;
+    in_namespace("secret", |client, namespace| async move {
+        origin(&client, &namespace).await;
+        origin_named(&client, &namespace, "api-origin").await;
+        let token = |token: &str| json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "shop-token" }, "stringData": { "token": token } });
+        apply(&client, &namespace, &token("monday").to_string()).await;
+        // The path at which the origin shows what it is sent.
+        apply(&client, &namespace, &example("secret-header.yaml").replace("\"/api/*\"", "/headers")).await;
+        until_ready(&client, &namespace).await;
+        let sent = async || ask(&client, &namespace, "/headers?no-store").await.text();
+        assert!(sent().await.contains("x-origin-token: monday\n"), "{}", sent().await);
+        apply(&client, &namespace, &token("tuesday").to_string()).await;
+        eventually("the new one is sent", || async { sent().await.contains("x-origin-token: tuesday\n") }).await;
+    })
+    .await;
+}
+
 /// The test network leads nowhere, so a Service stands for the server outside: the url says another host and plain HTTP.
 #[tokio::test]
 async fn a_server_outside_is_asked_below_its_base_path_by_its_own_name() {
