@@ -8,6 +8,7 @@ mod error_response;
 mod location;
 mod logging;
 mod origin;
+mod origin_tls;
 mod reference;
 mod response_headers;
 mod status;
@@ -23,7 +24,8 @@ pub use error_response::ErrorResponse;
 pub use location::{Location, LocationCache, PodTemplate};
 pub use logging::Logging;
 pub use origin::{HostHeader, HostHeaderMode, IngressReference, Origin, OriginHeader, ServicePort, ServiceReference};
-pub use reference::SecretKeyReference;
+pub use origin_tls::OriginTls;
+pub use reference::{NameReference, SecretKeyReference};
 pub use response_headers::{
     ContentTypeOptions, FrameOptions, Hsts, ReferrerPolicy, ResponseHeader, ResponseHeaders, Security,
 };

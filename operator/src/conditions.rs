@@ -20,6 +20,8 @@ pub struct Judged {
     pub findings: Vec<Finding>,
     /// Origins that nobody can be asked for right now, each with its field and why.
     pub unhealthy_origins: Vec<String>,
+    /// What is as the user asked and yet worth a word, each with its field.
+    pub cautions: Vec<String>,
     /// What the edges say.
     pub edges: EdgesSeen,
     /// What of the pods is being created, replaced or removed, for people; nothing when none is.
@@ -68,8 +70,7 @@ impl Verdict {
 
 /// Judges a Distribution; `before` are its conditions until now.
 pub fn judge(judged: &Judged, before: &[Condition], now: &Time) -> Vec<Condition> {
-    let accepted =
-        of_findings(judged, ConditionType::Accepted).unwrap_or_else(|| Verdict::holds("every field is valid"));
+    let accepted = of_findings(judged, ConditionType::Accepted).unwrap_or_else(|| accepted(judged));
     let resolved = resolved_refs(judged);
     let aliases = of_findings(judged, ConditionType::AliasesHeld)
         .unwrap_or_else(|| Verdict::holds("no alias is held by another"));
@@ -141,6 +142,12 @@ fn of_findings(judged: &Judged, type_: ConditionType) -> Option<Verdict> {
     let reason = about.peek()?.reason;
     let told: Vec<String> = about.map(|finding| format!("{}: {}", finding.field, finding.message)).collect();
     Some(Verdict::fails(reason, told.join("; ")))
+}
+
+/// A caution is no fault: whoever waits for Accepted waits in vain for nothing.
+fn accepted(judged: &Judged) -> Verdict {
+    let told = judged.cautions.iter().fold("every field is valid".to_owned(), |told, one| format!("{told}; {one}"));
+    Verdict::holds(told)
 }
 
 fn resolved_refs(judged: &Judged) -> Verdict {
@@ -378,6 +385,17 @@ mod tests {
         check(
             |judged| judged.unhealthy_origins.push("spec.origins[app].service: …".into()),
             &["OriginsHealthy=False/NoEndpoints"],
+        );
+    }
+
+    #[test]
+    fn a_caution_is_told_where_all_is_well() {
+        let cautions = vec!["spec.origins[app].tls: mind".to_owned()];
+        let all = judge(&Judged { cautions, ..sound() }, &[], &at(0));
+        let accepted = ConditionType::Accepted.of(&all).expect("is there");
+        assert_eq!(
+            (accepted.status.as_str(), accepted.message.as_str()),
+            ("True", "every field is valid; spec.origins[app].tls: mind")
         );
     }
 

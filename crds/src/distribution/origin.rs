@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::reference::SecretKeyReference;
+use super::{origin_tls::OriginTls, reference::SecretKeyReference};
 use crate::{duration::Duration, rules::within, schema::service_port};
 
 /// A Service, an Ingress or any web server, and how it is asked.
@@ -14,6 +14,8 @@ use crate::{duration::Duration, rules::within, schema::service_port};
 #[x_kube(
     validation = Rule::new("[has(self.service), has(self.ingress), has(self.url)].filter(given, given).size() == 1")
         .message("give exactly one of service, ingress and url"),
+    validation = Rule::new("!has(self.tls) || !has(self.url) || self.url.startsWith('https://')")
+        .message("tls goes with an https url").field_path(".tls"),
     validation = within("connectTimeout", "1s", "10s"),
     validation = within("responseTimeout", "1s", "180s"),
     validation = within("keepAlive", "1s", "300s")
@@ -55,6 +57,11 @@ pub struct Origin {
     #[schemars(length(max = 30))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub headers: Vec<OriginHeader>,
+
+    /// How TLS is spoken with the origin. Where it is set, TLS is spoken: also with a Service whose port does not say so, and with an
+    /// Ingress that has no certificate for its Host. Example: `{caConfigMapRef: {name: company-ca}}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<OriginTls>,
 
     /// How long one connection attempt may take, from 1s to 10s. Default: 3s.
     #[serde(default, skip_serializing_if = "Option::is_none")]

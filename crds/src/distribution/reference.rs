@@ -1,4 +1,4 @@
-//! Names of Secrets that edges mount: the operator never reads one.
+//! Names of Secrets and `ConfigMap`s that edges mount: the operator never reads one.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -16,4 +16,16 @@ pub struct SecretKeyReference {
     /// The key in it. Example: `token`.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$"))]
     pub key: String,
+}
+
+/// A Secret or `ConfigMap` of this namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NameReference {
+    /// Its name.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
+    pub name: String,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crds::distribution::{self, HostHeaderMode, SecretKeyReference};
 use crds::duration::Duration;
-use edge_contract::{HostHeader, Mounted, MountedKind, Origin, OriginHeader, OriginHeaderValue, OriginTls};
+use edge_contract::{HostHeader, Identity, Mounted, MountedKind, Origin, OriginHeader, OriginHeaderValue, OriginTls};
 use url::Url;
 
 use crate::distribution::resolve::ResolvedOrigin;
@@ -28,7 +28,7 @@ pub(super) fn compile(origin: &distribution::Origin, resolved: &BTreeMap<String,
         response_timeout_ms: milliseconds(origin.response_timeout.as_ref(), RESPONSE_TIMEOUT_MS),
         keep_alive_ms: milliseconds(origin.keep_alive.as_ref(), KEEP_ALIVE_MS),
         attempts: origin.attempts.unwrap_or(ATTEMPTS),
-        tls: OriginTls { server_name: there.and_then(|there| there.server_name.clone()), ..OriginTls::default() },
+        tls: tls(origin, there),
         s3: None,
     }
 }
@@ -65,6 +65,27 @@ fn headers(origin: &distribution::Origin) -> Vec<OriginHeader> {
     let headers: BTreeMap<String, OriginHeaderValue> =
         origin.headers.iter().map(|header| (header.name.to_ascii_lowercase(), value(header))).collect();
     headers.into_iter().map(|(name, value)| OriginHeader { name, value }).collect()
+}
+
+fn tls(origin: &distribution::Origin, there: Option<&ResolvedOrigin>) -> OriginTls {
+    let found = there.and_then(|there| there.server_name.clone());
+    let Some(given) = &origin.tls else { return OriginTls { server_name: found, ..OriginTls::default() } };
+    let field = |name: &str| format!("spec.origins[{}].tls.{name}", origin.name);
+    let of_secret = given.ca_secret_ref.as_ref().map(|it| secret(&it.name, "ca.crt", field("caSecretRef")));
+    let of_config_map = given
+        .ca_config_map_ref
+        .as_ref()
+        .map(|it| Mounted { kind: MountedKind::ConfigMap, ..secret(&it.name, "ca.crt", field("caConfigMapRef")) });
+    let identity = given.client_certificate_secret_ref.as_ref().map(|it| {
+        let of = |key: &str| secret(&it.name, key, field("clientCertificateSecretRef"));
+        Identity { certificate: of("tls.crt"), key: of("tls.key") }
+    });
+    OriginTls {
+        server_name: given.server_name.clone().or(found),
+        authorities: of_secret.or(of_config_map),
+        identity,
+        insecure_skip_verify: given.insecure_skip_verify.unwrap_or_default(),
+    }
 }
 
 /// A key of a Secret, as edges find it mounted.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crds::condition::{ConditionType, Reason};
-use crds::distribution::{Address, AddressType, Distribution, DistributionStatus, EdgesStatus, LocationStatus};
+use crds::distribution::{
+    Address, AddressType, Distribution, DistributionSpec, DistributionStatus, EdgesStatus, LocationStatus, Origin,
+};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::{Api, PostParams};
@@ -117,6 +119,7 @@ fn status(
         serving: resolved.map(|resolved| resolved.generation),
         findings: resolution.findings.clone(),
         unhealthy_origins: resolved.map(|resolved| without_endpoints(observed, resolved)).unwrap_or_default(),
+        cautions: cautions(&distribution.spec),
         rolling: rolling(context, &key, carried_out.map(|(_, applied)| applied)),
         failing: carried_out.and_then(|(_, applied)| failing(applied)),
         content_version_complete: content_version::is_complete(distribution),
@@ -136,6 +139,16 @@ fn status(
         count(&mut status, resolved, &edges, number);
     }
     status
+}
+
+/// What a spec asks for that somebody may have forgotten.
+fn cautions(spec: &DistributionSpec) -> Vec<String> {
+    let is_believed = |origin: &&Origin| origin.tls.as_ref().is_some_and(|tls| tls.insecure_skip_verify == Some(true));
+    let believed = spec.origins.iter().filter(is_believed);
+    let told = |origin: &Origin| {
+        format!("spec.origins[{}].tls.insecureSkipVerify: whoever answers is believed to be this origin", origin.name)
+    };
+    believed.map(told).collect()
 }
 
 /// Every pod of the Distribution, and every open stream whose pod is not seen yet.

@@ -34,7 +34,7 @@ async fn distributions_are_taken_or_refused_by_their_own_laws() {
     .await;
 }
 
-const DISTRIBUTION_LAWS: [Law; 66] = [
+const DISTRIBUTION_LAWS: [Law; 72] = [
     Law("accepts_the_smallest", |_| (), None),
     Law("rejects_an_unknown_type", |o| o["spec"]["type"] = json!("Live"), Some("Unsupported value")),
     Law(
@@ -289,6 +289,35 @@ const DISTRIBUTION_LAWS: [Law; 66] = [
         "rejects_a_key_that_leads_out_of_its_secret",
         |o| origin(o)["headers"] = json!([{ "name": "X-A", "secretKeyRef": { "name": "s", "key": "../k" } }]),
         Some("secretKeyRef.key"),
+    ),
+    Law(
+        "accepts_tls_with_an_authority_and_an_identity",
+        |o| {
+            origin(o)["tls"] = json!({ "caConfigMapRef": { "name": "ca" }, "serverName": "app.example.com",
+                "clientCertificateSecretRef": { "name": "edge" } })
+        },
+        None,
+    ),
+    Law("accepts_tls_with_nothing_to_say", |o| origin(o)["tls"] = json!({}), None),
+    Law(
+        "rejects_two_authorities",
+        |o| origin(o)["tls"] = json!({ "caConfigMapRef": { "name": "ca" }, "caSecretRef": { "name": "ca" } }),
+        Some("caSecretRef or caConfigMapRef, not both"),
+    ),
+    Law(
+        "rejects_an_authority_that_verifies_nothing",
+        |o| origin(o)["tls"] = json!({ "caSecretRef": { "name": "ca" }, "insecureSkipVerify": true }),
+        Some("nothing is verified"),
+    ),
+    Law(
+        "rejects_tls_with_a_plain_url",
+        |o| *origin(o) = json!({ "name": "app", "url": "http://app.example.com", "tls": {} }),
+        Some("tls goes with an https url"),
+    ),
+    Law(
+        "rejects_a_server_name_with_a_port",
+        |o| origin(o)["tls"] = json!({ "serverName": "app.example.com:443" }),
+        Some("tls.serverName"),
     ),
     Law(
         "rejects_a_root_object_with_a_leading_slash",

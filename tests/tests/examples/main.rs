@@ -218,6 +218,25 @@ async fn an_origin_is_sent_the_secret_of_the_day() {
     .await;
 }
 
+/// What the origin would have to prove is the business of the edge's own tests: nobody here speaks TLS.
+#[tokio::test]
+async fn an_origin_of_my_own_authority_is_verified_by_what_is_mounted() {
+    installed().await;
+    in_namespace("tls", |client, namespace| async move {
+        origin(&client, &namespace).await;
+        let service = json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "api-origin" },
+            "spec": { "selector": { "app.kubernetes.io/name": "shop-origin" }, "ports": [{ "port": 443, "targetPort": 8080 }] } });
+        apply(&client, &namespace, &service.to_string()).await;
+        kubectl(&namespace, "apply", "origin-tls.yaml").await;
+        let distributions: Api<Distribution> = Api::namespaced(client.clone(), &namespace);
+        let waiting = until(&distributions, "shop", "names what is not mounted", |found| is(found, "ResolvedRefs", "False"));
+        let told = serde_json::to_string(&status(&waiting.await).conditions).expect("plain data");
+        assert!(told.contains("spec.origins[api].tls."), "{told}");
+        assert!(ask(&client, &namespace, "/page").await.status.is_success(), "the other origin serves");
+    })
+    .await;
+}
+
 /// The test network leads nowhere, so a Service stands for the server outside: the url says another host and plain HTTP.
 #[tokio::test]
 async fn a_server_outside_is_asked_below_its_base_path_by_its_own_name() {

@@ -54,8 +54,8 @@ pub(super) fn resolve(
 fn resolve_one(origin: &Origin, observed: &Observed) -> (ResolvedOrigin, Option<Finding>) {
     let field = format!("spec.origins[{}]", origin.name);
     let (authority, found) = match (&origin.service, &origin.ingress, &origin.url) {
-        (Some(reference), _, _) => service::resolve(reference, &field, observed),
-        (_, Some(reference), _) => ingress::resolve(reference, &field, observed),
+        (Some(reference), _, _) => service::resolve(reference, origin.tls.is_some(), &field, observed),
+        (_, Some(reference), _) => ingress::resolve(reference, origin.tls.is_some(), &field, observed),
         (_, _, Some(text)) => url::resolve(text, &field, observed),
         // The API server asks for exactly one; a manifest that no server has seen may lack all.
         (None, None, None) => {

@@ -16,6 +16,7 @@ use crate::finding::Finding;
 /// The Host that the Ingress is asked for, and where it is or why it cannot be an origin yet.
 pub(super) fn resolve(
     reference: &IngressReference,
+    speaks_tls: bool,
     field: &str,
     observed: &Observed,
 ) -> (String, Result<ResolvedOrigin, Finding>) {
@@ -27,16 +28,22 @@ pub(super) fn resolve(
         let message = format!("there is no Ingress {name} in namespace {namespace}; create it, or name another one");
         return (fallback, Err(Finding::in_cluster(format!("{field}.name"), Reason::NotFound, message)));
     };
-    (fallback, address(reference, ingress, &field, observed))
+    let asked = asked_host(reference, ingress, &field);
+    let found = asked.and_then(|asked| {
+        let is_tls = speaks_tls || asked.as_ref().is_some_and(|asked| serves_tls(ingress, asked));
+        address(ingress, Asked { host: asked, is_tls }, &field, observed)
+    });
+    (fallback, found)
 }
 
-fn address(
-    reference: &IngressReference,
-    ingress: &Ingress,
-    field: &str,
-    observed: &Observed,
-) -> Result<ResolvedOrigin, Finding> {
-    let name = &reference.name;
+/// What an Ingress is asked for.
+struct Asked {
+    host: Option<String>,
+    is_tls: bool,
+}
+
+fn address(ingress: &Ingress, asked: Asked, field: &str, observed: &Observed) -> Result<ResolvedOrigin, Finding> {
+    let name = ingress.name_any();
     let status = ingress.status.as_ref().and_then(|status| status.load_balancer.as_ref()?.ingress.as_deref());
     let Some(host) = status.unwrap_or_default().iter().find_map(host) else {
         let message = format!(
@@ -44,8 +51,7 @@ fn address(
         );
         return Err(Finding::in_cluster(format!("{field}.name"), Reason::AddressPending, message));
     };
-    let asked = asked_host(reference, ingress, field)?;
-    let is_tls = asked.as_ref().is_some_and(|asked| serves_tls(ingress, asked));
+    let Asked { host: asked, is_tls } = asked;
     let (scheme, port) = if is_tls { (Scheme::Https, 443) } else { (Scheme::Http, 80) };
     if let Some(what) = refused(host, port, observed) {
         let message = format!("the address {host} of Ingress {name} is {what}, which no origin may have");

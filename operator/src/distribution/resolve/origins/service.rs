@@ -37,6 +37,7 @@ pub struct ResolvedService {
 /// The name of the Service, and where it is or why it cannot be an origin.
 pub(super) fn resolve(
     reference: &ServiceReference,
+    speaks_tls: bool,
     field: &str,
     observed: &Observed,
 ) -> (String, Result<ResolvedOrigin, Finding>) {
@@ -47,7 +48,8 @@ pub(super) fn resolve(
     let permitted = permit(reference, &field, &namespace, observed);
     let found = permitted.and_then(|()| find(reference, &field, &namespace, observed)).and_then(|service| {
         let port = find_port(reference, &field, service)?;
-        let scheme = scheme(reference, &field, port)?;
+        let said = scheme(reference, &field, port)?;
+        let scheme = if speaks_tls { Scheme::Https } else { said };
         // Certificates for Services are made out to the name without the cluster's domain: what cert-manager's guides and OpenShift do.
         let certified = (scheme == Scheme::Https).then(|| format!("{}.{namespace}.svc", reference.name));
         let origin = origin(service, port, scheme, &dns_name);
