@@ -8,6 +8,7 @@ mod error_response;
 mod location;
 mod logging;
 mod origin;
+mod origin_group;
 mod origin_tls;
 mod reference;
 mod response_headers;
@@ -24,6 +25,7 @@ pub use error_response::ErrorResponse;
 pub use location::{Location, LocationCache, PodTemplate};
 pub use logging::Logging;
 pub use origin::{HostHeader, HostHeaderMode, IngressReference, Origin, OriginHeader, ServicePort, ServiceReference};
+pub use origin_group::OriginGroup;
 pub use origin_tls::OriginTls;
 pub use reference::{NameReference, SecretKeyReference};
 pub use response_headers::{
@@ -66,10 +68,14 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.type == oldSelf.type").message("type is immutable: create another Distribution").field_path(".type"),
-    validation = Rule::new("self.origins.exists(o, o.name == self.defaultBehavior.origin)")
-        .message("defaultBehavior.origin names no origin of this Distribution").field_path(".defaultBehavior.origin"),
-    validation = Rule::new("!has(self.behaviors) || self.behaviors.all(b, self.origins.exists(o, o.name == b.origin))")
-        .message("a behavior's origin names no origin of this Distribution").field_path(".behaviors")
+    validation = Rule::new("self.origins.exists(o, o.name == self.defaultBehavior.origin) || has(self.originGroups) && self.originGroups.exists(g, g.name == self.defaultBehavior.origin)")
+        .message("defaultBehavior.origin names no origin and no origin group of this Distribution").field_path(".defaultBehavior.origin"),
+    validation = Rule::new("!has(self.behaviors) || self.behaviors.all(b, self.origins.exists(o, o.name == b.origin) || has(self.originGroups) && self.originGroups.exists(g, g.name == b.origin))")
+        .message("a behavior's origin names no origin and no origin group of this Distribution").field_path(".behaviors"),
+    validation = Rule::new("!has(self.originGroups) || self.originGroups.all(g, !self.origins.exists(o, o.name == g.name))")
+        .message("an origin group has the name of an origin: behaviors could not tell them apart").field_path(".originGroups"),
+    validation = Rule::new("!has(self.originGroups) || self.originGroups.all(g, self.origins.exists(o, o.name == g.primary) && self.origins.exists(o, o.name == g.secondary))")
+        .message("primary and secondary of an origin group must be origins of this Distribution").field_path(".originGroups")
 )]
 pub struct DistributionSpec {
     /// What the Distribution serves: Web. It cannot be changed later. Default: Web.
@@ -117,6 +123,13 @@ pub struct DistributionSpec {
     #[schemars(length(min = 1, max = 25))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub origins: Vec<Origin>,
+
+    /// Pairs of origins that stand in for one another. Behaviors name a group as they name an origin. At most 10. Example:
+    /// `[{name: ha, primary: app, secondary: legacy}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub origin_groups: Vec<OriginGroup>,
 
     /// The object served for `/`, without a leading slash. Example: `index.html`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

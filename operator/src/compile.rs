@@ -6,6 +6,7 @@
 mod behaviors;
 mod choices;
 mod error_responses;
+mod origin_groups;
 mod origins;
 mod response_headers;
 
@@ -40,7 +41,7 @@ pub fn site(resolved: &Resolved) -> Site {
         trusted_proxies: trusted_proxies(spec),
         error_responses: error_responses::compile(&spec.error_responses),
         logging: logging(spec.logging.as_ref()),
-        origin_groups: Vec::new(),
+        origin_groups: origin_groups::compile(&spec.origin_groups),
         walls: resolved.walls.clone(),
     }
 }

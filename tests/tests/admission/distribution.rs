@@ -21,6 +21,13 @@ fn origin(object: &mut Value) -> &mut Value {
     &mut object["spec"]["origins"][0]
 }
 
+/// A second origin, and a group.
+fn group(object: &mut Value, group: Value) {
+    let spare = json!({ "name": "spare", "url": "https://spare.example.com" });
+    object["spec"]["origins"].as_array_mut().expect("a list").push(spare);
+    object["spec"]["originGroups"] = json!([group]);
+}
+
 fn ttl(object: &mut Value, ttl: Value) {
     object["spec"]["defaultBehavior"]["cache"] = json!({ "ttl": ttl });
 }
@@ -34,7 +41,7 @@ async fn distributions_are_taken_or_refused_by_their_own_laws() {
     .await;
 }
 
-const DISTRIBUTION_LAWS: [Law; 72] = [
+const DISTRIBUTION_LAWS: [Law; 78] = [
     Law("accepts_the_smallest", |_| (), None),
     Law("rejects_an_unknown_type", |o| o["spec"]["type"] = json!("Live"), Some("Unsupported value")),
     Law(
@@ -318,6 +325,44 @@ const DISTRIBUTION_LAWS: [Law; 72] = [
         "rejects_a_server_name_with_a_port",
         |o| origin(o)["tls"] = json!({ "serverName": "app.example.com:443" }),
         Some("tls.serverName"),
+    ),
+    Law(
+        "accepts_an_origin_group",
+        |o| {
+            group(o, json!({ "name": "ha", "primary": "app", "secondary": "spare", "failoverOn": [404, 503] }));
+            o["spec"]["defaultBehavior"]["origin"] = json!("ha");
+            o["spec"]["behaviors"] = json!([{ "pathPattern": "/a", "origin": "ha" }]);
+        },
+        None,
+    ),
+    Law(
+        "rejects_a_group_with_the_name_of_an_origin",
+        |o| group(o, json!({ "name": "app", "primary": "app", "secondary": "spare" })),
+        Some("has the name of an origin"),
+    ),
+    Law(
+        "rejects_a_group_of_one",
+        |o| group(o, json!({ "name": "ha", "primary": "app", "secondary": "app" })),
+        Some("cannot stand in for itself"),
+    ),
+    Law(
+        "rejects_a_group_of_no_origin",
+        |o| group(o, json!({ "name": "ha", "primary": "app", "secondary": "gone" })),
+        Some("must be origins of this Distribution"),
+    ),
+    Law(
+        "rejects_a_success_to_fail_over_on",
+        |o| group(o, json!({ "name": "ha", "primary": "app", "secondary": "spare", "failoverOn": [200] })),
+        Some("failoverOn"),
+    ),
+    Law(
+        "rejects_11_groups",
+        |o| {
+            group(o, json!({}));
+            let named = |n| json!({ "name": format!("g{n}"), "primary": "app", "secondary": "spare" });
+            o["spec"]["originGroups"] = (0..11).map(named).collect();
+        },
+        Some("must have at most 10 items"),
     ),
     Law(
         "rejects_a_root_object_with_a_leading_slash",

@@ -237,6 +237,26 @@ async fn an_origin_of_my_own_authority_is_verified_by_what_is_mounted() {
     .await;
 }
 
+#[tokio::test]
+async fn a_second_origin_answers_where_the_first_fails() {
+    installed().await;
+    in_namespace("group", |client, namespace| async move {
+        origin(&client, &namespace).await;
+        origin_named(&client, &namespace, "api-origin").await;
+        kubectl(&namespace, "apply", "two-origins-for-one-path.yaml").await;
+        until_ready(&client, &namespace).await;
+        assert!(ask(&client, &namespace, "/first").await.text().contains("content shop-origin"));
+        let services: Api<Service> = Api::namespaced(client.clone(), &namespace);
+        let nobody = json!({ "spec": { "selector": { "app": "nobody" } } });
+        services.patch("shop-origin", &PatchParams::default(), &Patch::Merge(nobody)).await.expect("patches");
+        eventually("the second one answers", || async {
+            ask(&client, &namespace, "/second?no-store").await.text().contains("content api-origin")
+        })
+        .await;
+    })
+    .await;
+}
+
 /// The test network leads nowhere, so a Service stands for the server outside: the url says another host and plain HTTP.
 #[tokio::test]
 async fn a_server_outside_is_asked_below_its_base_path_by_its_own_name() {
