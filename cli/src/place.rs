@@ -179,7 +179,10 @@ impl Places {
                     let name = (namespace.clone(), ingress.name.clone());
                     (format!("Ingress {namespace}/{}", ingress.name), self.ingresses.get(&name))
                 }
-                _ => (asked.url.clone().unwrap_or_default(), None),
+                _ => {
+                    let bucket = asked.s3.as_ref().map(|s3| format!("bucket {}", s3.bucket));
+                    (asked.url.clone().or(bucket).unwrap_or_default(), None)
+                }
             };
             site.walls.local_origins |= place.is_some();
             origin.target = match (origin.target.take(), place) {

@@ -12,6 +12,7 @@ mod origin_group;
 mod origin_tls;
 mod reference;
 mod response_headers;
+mod s3_origin;
 mod status;
 mod viewer;
 
@@ -31,6 +32,7 @@ pub use reference::{NameReference, SecretKeyReference};
 pub use response_headers::{
     ContentTypeOptions, FrameOptions, Hsts, ReferrerPolicy, ResponseHeader, ResponseHeaders, Security,
 };
+pub use s3_origin::{Addressing, S3Origin};
 pub use status::{
     Address, AddressType, DistributionStatus, EdgesStatus, InvalidationCounters, LocationStatus, Member, PendingOrder,
 };
@@ -118,8 +120,8 @@ pub struct DistributionSpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub locations: Vec<Location>,
 
-    /// Where content comes from. Each origin has a name, by which behaviors choose it, and exactly one of `service`, `ingress`
-    /// and `url`.
+    /// Where content comes from. Each origin has a name, by which behaviors choose it, and exactly one of `service`, `ingress`,
+    /// `url` and `s3`.
     #[schemars(length(min = 1, max = 25))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub origins: Vec<Origin>,

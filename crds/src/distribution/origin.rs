@@ -5,16 +5,18 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{origin_tls::OriginTls, reference::SecretKeyReference};
+use super::{origin_tls::OriginTls, reference::SecretKeyReference, s3_origin::S3Origin};
 use crate::{duration::Duration, rules::within, schema::service_port};
 
-/// A Service, an Ingress or any web server, and how it is asked.
+/// A Service, an Ingress, any web server or a bucket, and how it is asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("[has(self.service), has(self.ingress), has(self.url)].filter(given, given).size() == 1")
-        .message("give exactly one of service, ingress and url"),
-    validation = Rule::new("!has(self.tls) || !has(self.url) || self.url.startsWith('https://')")
+    validation = Rule::new("[has(self.service), has(self.ingress), has(self.url), has(self.s3)].filter(given, given).size() == 1")
+        .message("give exactly one of service, ingress, url and s3"),
+    validation = Rule::new("!has(self.s3) || !has(self.hostHeader) || self.hostHeader.mode == 'Origin'")
+        .message("a bucket is asked by its own name, which is signed: leave out hostHeader").field_path(".hostHeader"),
+    validation = Rule::new("!has(self.tls) || !(has(self.url) && self.url.startsWith('http:') || has(self.s3) && has(self.s3.endpoint) && self.s3.endpoint.startsWith('http:'))")
         .message("tls goes with an https url").field_path(".tls"),
     validation = within("connectTimeout", "1s", "10s"),
     validation = within("responseTimeout", "1s", "180s"),
@@ -42,6 +44,10 @@ pub struct Origin {
         regex(pattern = r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^?#\s\\]*)?$")
     )]
     pub url: Option<String>,
+
+    /// A bucket of S3, or of any store that speaks like it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3: Option<S3Origin>,
 
     /// A path that is put before every path which the origin is asked for. Example: `/public`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

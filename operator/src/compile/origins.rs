@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crds::distribution::{self, HostHeaderMode, SecretKeyReference};
+use crds::distribution::{self, HostHeaderMode, S3Origin, SecretKeyReference};
 use crds::duration::Duration;
-use edge_contract::{HostHeader, Identity, Mounted, MountedKind, Origin, OriginHeader, OriginHeaderValue, OriginTls};
+use edge_contract::{
+    HostHeader, Identity, Mounted, MountedKind, Origin, OriginHeader, OriginHeaderValue, OriginTls, S3, S3Credentials,
+};
 use url::Url;
 
 use crate::distribution::resolve::ResolvedOrigin;
@@ -29,7 +31,7 @@ pub(super) fn compile(origin: &distribution::Origin, resolved: &BTreeMap<String,
         keep_alive_ms: milliseconds(origin.keep_alive.as_ref(), KEEP_ALIVE_MS),
         attempts: origin.attempts.unwrap_or(ATTEMPTS),
         tls: tls(origin, there),
-        s3: None,
+        s3: origin.s3.as_ref().map(|given| s3(given, &origin.name)),
     }
 }
 
@@ -86,6 +88,18 @@ fn tls(origin: &distribution::Origin, there: Option<&ResolvedOrigin>) -> OriginT
         identity,
         insecure_skip_verify: given.insecure_skip_verify.unwrap_or_default(),
     }
+}
+
+fn s3(given: &S3Origin, origin: &str) -> S3 {
+    let credentials = given.credentials_secret_ref.as_ref().map(|it| {
+        let of = |key: &str| secret(&it.name, key, format!("spec.origins[{origin}].s3.credentialsSecretRef"));
+        S3Credentials {
+            access_key_id: of("accessKeyId"),
+            secret_access_key: of("secretAccessKey"),
+            session_token: of("sessionToken"),
+        }
+    });
+    S3 { region: given.region.clone(), credentials }
 }
 
 /// A key of a Secret, as edges find it mounted.

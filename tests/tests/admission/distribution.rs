@@ -21,6 +21,13 @@ fn origin(object: &mut Value) -> &mut Value {
     &mut object["spec"]["origins"][0]
 }
 
+/// The origin as a bucket with these fields.
+fn bucket(object: &mut Value, fields: Value) {
+    let mut s3 = json!({ "bucket": "assets", "region": "eu-west-1" });
+    s3.as_object_mut().expect("an object").extend(fields.as_object().expect("fields").clone());
+    *origin(object) = json!({ "name": "app", "s3": s3 });
+}
+
 /// A second origin, and a group.
 fn group(object: &mut Value, group: Value) {
     let spare = json!({ "name": "spare", "url": "https://spare.example.com" });
@@ -41,7 +48,7 @@ async fn distributions_are_taken_or_refused_by_their_own_laws() {
     .await;
 }
 
-const DISTRIBUTION_LAWS: [Law; 78] = [
+const DISTRIBUTION_LAWS: [Law; 92] = [
     Law("accepts_the_smallest", |_| (), None),
     Law("rejects_an_unknown_type", |o| o["spec"]["type"] = json!("Live"), Some("Unsupported value")),
     Law(
@@ -65,12 +72,12 @@ const DISTRIBUTION_LAWS: [Law; 78] = [
     Law(
         "rejects_an_origin_of_no_kind",
         |o| *origin(o) = json!({ "name": "app" }),
-        Some("exactly one of service, ingress and url"),
+        Some("exactly one of service, ingress, url and s3"),
     ),
     Law(
         "rejects_an_origin_of_two_kinds",
         |o| origin(o)["url"] = json!("http://a"),
-        Some("exactly one of service, ingress and url"),
+        Some("exactly one of service, ingress, url and s3"),
     ),
     Law(
         "accepts_an_origin_by_url",
@@ -363,6 +370,60 @@ const DISTRIBUTION_LAWS: [Law; 78] = [
             o["spec"]["originGroups"] = (0..11).map(named).collect();
         },
         Some("must have at most 10 items"),
+    ),
+    Law(
+        "accepts_a_bucket",
+        |o| {
+            bucket(
+                o,
+                json!({ "endpoint": "https://minio.example.com:9000", "prefix": "public/", "addressing": "Path",
+                "credentialsSecretRef": { "name": "s3" } }),
+            )
+        },
+        None,
+    ),
+    Law("accepts_the_least_of_a_bucket", |o| bucket(o, json!({})), None),
+    Law("accepts_a_bucket_with_a_dot", |o| bucket(o, json!({ "bucket": "assets.example.com" })), None),
+    Law("rejects_a_bucket_without_a_region", |o| bucket(o, json!({ "region": "" })), Some("s3.region")),
+    Law("rejects_a_bucket_in_upper_case", |o| bucket(o, json!({ "bucket": "Assets" })), Some("s3.bucket")),
+    Law("rejects_a_bucket_of_two_characters", |o| bucket(o, json!({ "bucket": "ab" })), Some("s3.bucket")),
+    Law(
+        "rejects_a_bucket_that_looks_like_an_address",
+        |o| bucket(o, json!({ "bucket": "192.168.5.4" })),
+        Some("must not look like an address"),
+    ),
+    Law(
+        "rejects_a_bucket_with_two_dots_in_a_row",
+        |o| bucket(o, json!({ "bucket": "a..b" })),
+        Some("two dots in a row"),
+    ),
+    Law(
+        "rejects_a_directory_bucket",
+        |o| bucket(o, json!({ "bucket": "assets--euw1-az1--x-s3" })),
+        Some("directory buckets"),
+    ),
+    Law("rejects_a_prefix_with_a_leading_slash", |o| bucket(o, json!({ "prefix": "/a" })), Some("s3.prefix")),
+    Law("rejects_a_prefix_that_leads_up", |o| bucket(o, json!({ "prefix": "a/../b" })), Some("as a part")),
+    Law(
+        "rejects_an_endpoint_with_a_path",
+        |o| bucket(o, json!({ "endpoint": "https://minio.example.com/a" })),
+        Some("s3.endpoint"),
+    ),
+    Law(
+        "rejects_the_viewers_host_for_a_bucket",
+        |o| {
+            bucket(o, json!({}));
+            origin(o)["hostHeader"] = json!({ "mode": "Viewer" });
+        },
+        Some("leave out hostHeader"),
+    ),
+    Law(
+        "rejects_tls_with_a_plain_endpoint",
+        |o| {
+            bucket(o, json!({ "endpoint": "http://minio.example.com" }));
+            origin(o)["tls"] = json!({});
+        },
+        Some("tls goes with an https url"),
     ),
     Law(
         "rejects_a_root_object_with_a_leading_slash",

@@ -257,6 +257,23 @@ async fn a_second_origin_answers_where_the_first_fails() {
     .await;
 }
 
+/// The test network leads to no bucket: that requests are signed rightly is the business of the edge's own tests.
+#[tokio::test]
+async fn a_bucket_is_served_once_its_credentials_are_there() {
+    installed().await;
+    in_namespace("bucket", |client, namespace| async move {
+        origin(&client, &namespace).await;
+        kubectl(&namespace, "apply", "s3.yaml").await;
+        let distributions: Api<Distribution> = Api::namespaced(client.clone(), &namespace);
+        until(&distributions, "shop", "misses its credentials", |found| is(found, "ResolvedRefs", "False")).await;
+        let credentials = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "shop-s3" },
+            "stringData": { "accessKeyId": "id", "secretAccessKey": "key" } });
+        apply(&client, &namespace, &credentials.to_string()).await;
+        until_ready(&client, &namespace).await;
+    })
+    .await;
+}
+
 /// The test network leads nowhere, so a Service stands for the server outside: the url says another host and plain HTTP.
 #[tokio::test]
 async fn a_server_outside_is_asked_below_its_base_path_by_its_own_name() {

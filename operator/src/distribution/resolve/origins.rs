@@ -1,6 +1,8 @@
-//! The origins of a spec into where they are now: the port of a Service, the address of an Ingress, the parts of a url.
+//! The origins of a spec into where they are now: the port of a Service, the address of an Ingress, the parts of a url, the place of
+//! a bucket.
 
 mod ingress;
+mod s3;
 mod service;
 mod url;
 
@@ -53,13 +55,14 @@ pub(super) fn resolve(
 
 fn resolve_one(origin: &Origin, observed: &Observed) -> (ResolvedOrigin, Option<Finding>) {
     let field = format!("spec.origins[{}]", origin.name);
-    let (authority, found) = match (&origin.service, &origin.ingress, &origin.url) {
-        (Some(reference), _, _) => service::resolve(reference, origin.tls.is_some(), &field, observed),
-        (_, Some(reference), _) => ingress::resolve(reference, origin.tls.is_some(), &field, observed),
-        (_, _, Some(text)) => url::resolve(text, &field, observed),
+    let (authority, found) = match (&origin.service, &origin.ingress, &origin.url, &origin.s3) {
+        (Some(reference), ..) => service::resolve(reference, origin.tls.is_some(), &field, observed),
+        (_, Some(reference), ..) => ingress::resolve(reference, origin.tls.is_some(), &field, observed),
+        (_, _, Some(text), _) => url::resolve(text, &format!("{field}.url"), observed),
+        (_, _, _, Some(bucket)) => s3::resolve(bucket, &field, observed),
         // The API server asks for exactly one; a manifest that no server has seen may lack all.
-        (None, None, None) => {
-            let message = "give exactly one of service, ingress and url";
+        (None, None, None, None) => {
+            let message = "give exactly one of service, ingress, url and s3";
             (origin.name.clone(), Err(Finding::in_spec(field, Reason::InvalidField, message)))
         }
     };

@@ -14,10 +14,9 @@ use crate::finding::Finding;
 
 /// The text itself, and where it points or why no origin may be there.
 pub(super) fn resolve(text: &str, field: &str, observed: &Observed) -> (String, Result<ResolvedOrigin, Finding>) {
-    let field = format!("{field}.url");
     let found = parse(text)
-        .map_err(|message| Finding::in_spec(field.clone(), Reason::InvalidField, message))
-        .and_then(|url| target(&url, &field, observed));
+        .map_err(|message| Finding::in_spec(field, Reason::InvalidField, message))
+        .and_then(|url| target(&url, field, observed));
     ("unresolved.invalid".into(), found)
 }
 
