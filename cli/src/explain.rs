@@ -136,7 +136,7 @@ fn key(ask: &Ask) -> Value {
 fn origin(ask: &Ask) -> Value {
     let origin = &ask.route.behavior.origin;
     let mut said = json!({ "name": origin.name });
-    if let Some(request) = ask.request(ask.forwarded(None), RequestBody::Empty) {
+    if let Ok(request) = ask.request(ask.forwarded(None), RequestBody::Empty) {
         said["request"] = json!(format!("{} {}", request.method(), request.uri()));
         said["headers"] = fields(request.headers());
     }

@@ -21,8 +21,8 @@ pub mod collapse;
 pub mod fill;
 pub mod forward;
 pub mod pass;
-pub mod secret_fields;
 pub mod s3;
+pub mod secret_fields;
 pub mod store;
 
 // Back to the viewer.

@@ -5,16 +5,16 @@
 
 use std::borrow::Cow;
 
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
+use kube::core::DynamicResourceScope;
 use serde::Deserialize;
 
 /// The group of its definition.
 pub const GROUP: &str = "gateway.networking.k8s.io";
 
 /// What a namespace grants to others.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct ReferenceGrant {
     /// Its name, and the namespace that grants.
     pub metadata: ObjectMeta,
@@ -91,6 +91,7 @@ pub enum GrantVersion {
 
 impl GrantVersion {
     /// The one to try where this one is not served.
+    #[must_use]
     pub fn other(self) -> Self {
         match self {
             Self::V1Beta1 => Self::V1,
@@ -101,7 +102,8 @@ impl GrantVersion {
 
 impl Resource for ReferenceGrant {
     type DynamicType = GrantVersion;
-    type Scope = NamespaceResourceScope;
+    // It is in a namespace; only of kinds without a version of their own does the library let one be chosen.
+    type Scope = DynamicResourceScope;
 
     fn kind(_: &GrantVersion) -> Cow<'_, str> {
         "ReferenceGrant".into()

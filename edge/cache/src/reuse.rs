@@ -472,7 +472,7 @@ mod tests {
             // The stricter of two wishes: what is stale does not stay fresh for as long as it takes.
             Controls {
                 min_fresh: Some(Duration::from_secs(1)),
-                max_stale: Some(Duration::from_secs(60)),
+                max_stale: Some(Duration::from_mins(1)),
                 ..Controls::default()
             },
         ] {

@@ -105,8 +105,7 @@ async fn parameters_that_a_behavior_names_are_keyed_and_sent() {
     let (origin, secrets) = (Origin::numbered("").await, Secrets::new(&KEY));
     let mut config = bucket(&origin);
     config.sites[0].behaviors[0].key.query_strings = Choice::Include(vec!["versionId".into()]);
-    config.sites[0].behaviors[0].forward.query_strings =
-        Forwarded::Include(vec!["response-content-type".into()]);
+    config.sites[0].behaviors[0].forward.query_strings = Forwarded::Include(vec!["response-content-type".into()]);
     let edge = edge(&secrets, config).await;
     edge.get("/a?versionId=2&acl&response-content-type=a/b").await;
     assert_eq!(origin.seen(1).target, "/shop/a?response-content-type=a%2Fb&versionId=2");
@@ -166,12 +165,8 @@ async fn a_page_of_the_site_stands_in_for_what_a_bucket_refuses() {
     })
     .await;
     let (mut config, secrets) = (bucket(&origin), Secrets::new(&KEY));
-    config.sites[0].error_responses = vec![ErrorResponse {
-        code: 403,
-        cache_ttl: None,
-        path: Some("/sorry.html".into()),
-        response_code: Some(404),
-    }];
+    config.sites[0].error_responses =
+        vec![ErrorResponse { code: 403, cache_ttl: None, path: Some("/sorry.html".into()), response_code: Some(404) }];
     let reply = edge(&secrets, config).await.get("/a").await;
     assert_eq!((reply.status, &*reply.body), (StatusCode::NOT_FOUND, "sorry"));
 }

@@ -115,7 +115,8 @@ impl Edge {
             std::fs::write(folder.join(name), value).expect("is written");
         }
         let mounts = secrets.0.to_str().expect("is text");
-        let arguments = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--drain-accept", "0", "--mounts", mounts];
+        let arguments =
+            ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--drain-accept", "0", "--mounts", mounts];
         let settings = Settings::parse_from(["kubefront-edge"].iter().chain(&arguments));
         let clock = Clock::system();
         let running = process::start(&settings, clock.clone()).await.expect("starts");
@@ -170,11 +171,8 @@ fn config(server: SocketAddr, bucket: &str, ttl: Ttl) -> EdgeConfig {
         key: key.into(),
         field: "spec.origins[0].s3.credentialsSecretRef".into(),
     };
-    let credentials = S3Credentials {
-        access_key_id: file("id"),
-        secret_access_key: file("key"),
-        session_token: file("token"),
-    };
+    let credentials =
+        S3Credentials { access_key_id: file("id"), secret_access_key: file("key"), session_token: file("token") };
     let target = OriginTarget::Address { scheme: Scheme::Http, host: server.ip().to_string(), port: server.port() };
     let origin = Origin {
         base_path: format!("/{bucket}"),

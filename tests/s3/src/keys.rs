@@ -84,7 +84,9 @@ pub fn all() -> Vec<String> {
     let characters = (1..0x7f).map(char::from).filter(|character| !character.is_ascii_alphanumeric());
     let mut keys: Vec<String> = characters
         .filter(|character| !matches!(character, '/' | '\r' | '\n'))
-        .flat_map(|c| [format!("{c}front"), format!("behind{c}"), format!("be{c}tween"), format!("in/{c}{c}{c}/folders")])
+        .flat_map(|c| {
+            [format!("{c}front"), format!("behind{c}"), format!("be{c}tween"), format!("in/{c}{c}{c}/folders")]
+        })
         .collect();
     keys.extend((0x80..0x100).step_by(4).filter_map(char::from_u32).map(|c| format!("latin {c}{c}")));
     keys.extend((4..=10).map(|bits| "k".repeat((1 << bits) - 1)));
@@ -99,6 +101,8 @@ pub fn object(key: &str) -> Bytes {
 
 /// Writes every key through an edge, spelled with as many escapes as there can be, and reads it, spelled with as few. Each that did not
 /// come back as it was is told, with the status.
+/// # Panics
+/// Never, as long as a key is what a target may hold.
 pub async fn write_and_read(edge: &Edge, keys: &[String]) -> Vec<(String, String)> {
     let mut viewer = edge.viewer().await;
     let request = |method: Method, target: String, body: Bytes| {
@@ -106,8 +110,10 @@ pub async fn write_and_read(edge: &Edge, keys: &[String]) -> Vec<(String, String
     };
     let mut lost = Vec::new();
     for key in keys {
-        let written = viewer.send(request(Method::PUT, format!("/{}", utf8_percent_encode(key, ALL)), object(key))).await;
-        let read = viewer.send(request(Method::GET, format!("/{}", utf8_percent_encode(key, PATH)), Bytes::new())).await;
+        let written =
+            viewer.send(request(Method::PUT, format!("/{}", utf8_percent_encode(key, ALL)), object(key))).await;
+        let read =
+            viewer.send(request(Method::GET, format!("/{}", utf8_percent_encode(key, PATH)), Bytes::new())).await;
         if !written.status.is_success() || !read.status.is_success() || read.body != object(key) {
             lost.push((key.clone(), format!("written {}, read {}", said(&written), said(&read))));
         }

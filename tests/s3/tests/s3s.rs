@@ -56,7 +56,9 @@ fn unfit(key: &str) -> Option<&'static str> {
         _ if key.starts_with('/') => Some("a key that begins with a slash leads out of the folder of the bucket"),
         _ if key.contains("//") => Some("two slashes are one to a file system"),
         _ if key.ends_with('/') => Some("it is a folder"),
-        _ if key.len() > 150 => Some("beside the object lies a file whose name is the key in base64, at most 255 bytes"),
+        _ if key.len() > 150 => {
+            Some("beside the object lies a file whose name is the key in base64, at most 255 bytes")
+        }
         _ => None,
     }
 }

@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn another_store_is_asked_by_path_unless_told_otherwise() {
-        let at = |endpoint: &str| move |s3: &mut S3Origin| s3.endpoint = Some(endpoint.to_owned());
+        let at = |endpoint: &'static str| move |s3: &mut S3Origin| s3.endpoint = Some(endpoint.to_owned());
         check(at("http://minio.example.com:9000/"), "http://minio.example.com:9000/assets/");
         let virtually = |s3: &mut S3Origin| {
             s3.endpoint = Some("https://minio.example.com:9000".into());
