@@ -36,9 +36,10 @@ pub struct S3Origin {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512), regex(pattern = r"^([^/\x00-\x1f\x7f]+/)*[^/\x00-\x1f\x7f]+/?$"))]
     pub prefix: Option<String>,
-    /// Virtual: the bucket is part of the host name. Path: it is the first part of the path. Default: Virtual with Amazon's own
-    /// endpoint, unless the name holds a dot, which its certificate does not cover; Path with another endpoint.
+    /// Where the bucket's name stands: `Virtual` in the host name, `Path` as the first part of the path. Default: `Virtual` with
+    /// Amazon's own endpoint, unless the name holds a dot, which its certificate does not cover; `Path` with another endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Addressing")]
     pub addressing: Option<Addressing>,
     /// A Secret with the keys `accessKeyId`, `secretAccessKey` and, for one that is lent, `sessionToken`: requests are signed with it.
     /// Without it they are not: the bucket must be public.

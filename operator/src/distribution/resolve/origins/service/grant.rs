@@ -15,8 +15,7 @@ pub(super) fn permit(reference: &ServiceReference, namespace: &str, observed: &O
     }
     if !watched.is_empty() && watched.iter().all(|watched| watched != namespace) {
         return Err(format!(
-            "this installation sees only the namespaces {}; have {namespace} added to watchNamespaces of the chart, or give the Service as url",
-            watched.join(", ")
+            "this installation does not look into namespace {namespace}; have it added to watchNamespaces of the chart"
         ));
     }
     let mut grants = observed.grants.iter().filter(|grant| grant.namespace().as_deref() == Some(namespace));
