@@ -171,11 +171,13 @@ mod tests {
     fn rules_across_fields_are_asked() {
         refuses(
             &distribution(ORIGINS, "  defaultBehavior: {origin: web}\n"),
-            &["spec.defaultBehavior.origin: defaultBehavior.origin names no origin of this Distribution"],
+            &[
+                "spec.defaultBehavior.origin: defaultBehavior.origin names no origin and no origin group of this Distribution",
+            ],
         );
         refuses(
             &distribution("[{name: app}]", DEFAULT),
-            &["spec.origins[0]: give exactly one of service, ingress and url"],
+            &["spec.origins[0]: give exactly one of service, ingress, url and s3"],
         );
         refuses(
             &distribution("[{name: app, url: \"http://a\", connectTimeout: 11s}]", DEFAULT),
@@ -197,6 +199,51 @@ mod tests {
                 "  locations: [{name: eu, cache: {memory: 1Ki}}]\n  defaultBehavior: {origin: app}\n",
             ),
             &["spec.locations[0].cache.memory: cache.memory must be a quantity from 1Mi to 256Gi"],
+        );
+    }
+
+    #[test]
+    fn rules_of_groups_buckets_tls_and_secrets_are_asked() {
+        let of_origin = |fields: &str, expect: &str| {
+            let origins = format!("[{{name: app, {fields}}}]");
+            refuses(&distribution(&origins, DEFAULT), &[&format!("spec.origins[0]{expect}")]);
+        };
+        let header = "headers: [{name: X-A, value: a, secretKeyRef: {name: s, key: k}}]";
+        of_origin(&format!("url: \"http://a\", {header}"), ".headers[0]: give exactly one of value and secretKeyRef");
+        of_origin("url: \"http://a\", tls: {}", ".tls: tls goes with an https url");
+        of_origin(
+            "url: \"https://a\", tls: {caSecretRef: {name: a}, caConfigMapRef: {name: a}}",
+            ".tls: give caSecretRef or caConfigMapRef, not both",
+        );
+        of_origin(
+            "s3: {bucket: assets, region: eu}, hostHeader: {mode: Viewer}",
+            ".hostHeader: a bucket is asked by its own name, which is signed: leave out hostHeader",
+        );
+        of_origin(
+            "s3: {bucket: assets, region: eu, prefix: a/../b}",
+            ".s3.prefix: prefix must not hold . or .. as a part",
+        );
+        of_origin(
+            "s3: {bucket: 10.0.0.1, region: eu}",
+            ".s3.bucket: bucket must not look like an address, begin with xn-- or hold two dots in a row",
+        );
+        admitted(&distribution("[{name: app, s3: {bucket: assets.example, region: eu, prefix: a.b/..c/}}]", DEFAULT))
+            .expect("is sound");
+
+        let two = "[{name: app, url: \"http://a\"}, {name: spare, url: \"http://b\"}]";
+        let grouped = |group: &str, expect: &[&str]| {
+            let rest = format!("  originGroups: [{group}]\n  defaultBehavior: {{origin: ha}}\n");
+            refuses(&distribution(two, &rest), expect);
+        };
+        let rest = "  originGroups: [{name: ha, primary: app, secondary: spare}]\n  defaultBehavior: {origin: ha}\n";
+        admitted(&distribution(two, rest)).expect("is sound");
+        grouped(
+            "{name: ha, primary: app, secondary: app}",
+            &["spec.originGroups[0].secondary: an origin cannot stand in for itself: name two"],
+        );
+        grouped(
+            "{name: ha, primary: app, secondary: gone}",
+            &["spec.originGroups: primary and secondary of an origin group must be origins of this Distribution"],
         );
     }
 
