@@ -12,11 +12,11 @@ use edge_cache::reuse::{self, Failure, Fallback, Forward, Stale, StaleUse};
 use edge_cache::storing::{self, Exchange, Storing};
 use edge_cache::validation::{self, Conditional};
 use edge_cache::{CacheKey, Controls, Ledger, Moment, Policy, Received, Reuse, Stored, key, overwriting, vary};
-use edge_contract::{Behavior, Epoch, Head, PurgeOrder, Scope, Site};
+use edge_contract::{Epoch, Head, PurgeOrder, Scope, Site};
 use http::{HeaderMap, Method, Response, StatusCode, header, request, response};
 
 use crate::request as fields;
-use crate::scene::{Answer, Ask, BEGIN, Cache, Meanwhile};
+use crate::scene::{Answer, Ask, BEGIN, Cache, Meanwhile, Owner};
 use crate::shapes::{headers, request_of, site, text};
 
 const EPOCH: Epoch = Epoch(7);
@@ -71,11 +71,11 @@ impl Asking<'_> {
 }
 
 impl Core {
-    pub fn new(behavior: &Behavior) -> Self {
+    pub fn new(owner: &Owner) -> Self {
         let mut ledger = Ledger::default();
         ledger.take_head(Head { epoch: EPOCH, sequence: 1, floor: 1, flush: 0 });
-        let site = site(behavior);
-        Self { policy: Policy::of(&site.behaviors[0]), site, now: 0, held: Vec::new(), ledger, sequence: 1 }
+        let (site, policy) = (site(owner), policy(owner));
+        Self { policy, site, now: 0, held: Vec::new(), ledger, sequence: 1 }
     }
 
     fn moment(&self) -> Moment {
@@ -312,9 +312,8 @@ impl Cache for Core {
         self.ledger.forget(stamp);
     }
 
-    fn reconfigure(&mut self, behavior: &Behavior) {
-        self.site = site(behavior);
-        self.policy = Policy::of(behavior);
+    fn reconfigure(&mut self, owner: &Owner) {
+        (self.site, self.policy) = (site(owner), policy(owner));
     }
 
     fn holds(&self) -> Vec<String> {
@@ -323,6 +322,10 @@ impl Cache for Core {
         lines.sort();
         lines
     }
+}
+
+fn policy(owner: &Owner) -> Policy {
+    Policy::of(&owner.behavior).with_floors(&owner.errors)
 }
 
 fn asks(condition: Option<&Conditional>) -> String {

@@ -69,7 +69,8 @@ fn two_digits(year: i64, month: &str, day: i64, time: &str, now: i64) -> Option<
     }
 }
 
-fn later_by_years(now: i64, years: i64) -> i64 {
+/// The same time of the same day; a leap day's is the last of February.
+pub fn later_by_years(now: i64, years: i64) -> i64 {
     let (year, month, day, rest) = calendar(now);
     let day = if month == 1 && day == 29 && !is_leap(year + years) { 28 } else { day };
     midnight(year + years, month, day) + rest

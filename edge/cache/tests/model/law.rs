@@ -2,11 +2,11 @@
 
 mod validating;
 
-use edge_contract::{Behavior, Scope, SetCookie, ViewerControls};
+use edge_contract::{Scope, SetCookie, ViewerControls};
 
 use crate::request::{end_to_end, forwarded, nominated};
 use crate::says::{Lifetime, Message};
-use crate::scene::{Answer, Ask, BEGIN, Cache, Meanwhile};
+use crate::scene::{Answer, Ask, BEGIN, Cache, Meanwhile, Owner};
 use crate::target;
 use crate::viewer::{self, Wish};
 use crate::words::{Fields, combined, values};
@@ -30,7 +30,7 @@ struct Kept {
 
 /// The cache.
 pub struct Law {
-    behavior: Behavior,
+    owner: Owner,
     now: i64,
     kept: Vec<Kept>,
     /// What was purged or written to, in turn.
@@ -54,19 +54,19 @@ enum Use {
 }
 
 impl Law {
-    pub fn new(behavior: &Behavior) -> Self {
-        Self { behavior: behavior.clone(), now: 0, kept: Vec::new(), voided: Vec::new() }
+    pub fn new(owner: &Owner) -> Self {
+        Self { owner: owner.clone(), now: 0, kept: Vec::new(), voided: Vec::new() }
     }
 
     fn wish(&self, ask: &Ask) -> Wish {
-        match self.behavior.viewer_controls {
+        match self.owner.behavior.viewer_controls {
             ViewerControls::Ignore => Wish::default(),
             ViewerControls::Respect => viewer::wish(&ask.fields),
         }
     }
 
     fn selected(&self, ask: &Ask, kept: &Kept) -> bool {
-        let target = target::keyed(&ask.target, &self.behavior.key.query_strings);
+        let target = target::keyed(&ask.target, &self.owner.behavior.key.query_strings);
         kept.target == target && selects(kept, &forwarded(&ask.fields))
     }
 
@@ -87,7 +87,7 @@ impl Law {
     fn judge(&self, kept: &Kept, wish: &Wish) -> Use {
         let message = &kept.message;
         let age = message.current_age(self.now);
-        let lifetime = match kept.lifetime(&self.behavior) {
+        let lifetime = match kept.lifetime(&self.owner) {
             Lifetime::Never => return Use::No,
             Lifetime::Validate => return Use::Validate,
             Lifetime::For(lifetime) => lifetime,
@@ -106,7 +106,7 @@ impl Law {
         if message.is_never_stale() || message.is_kept_by_force() || wish.min_fresh.is_some() {
             return Use::Validate;
         }
-        let granted = message.stale_while_revalidate().unwrap_or(0).max(ms(self.behavior.stale.while_revalidate));
+        let granted = message.stale_while_revalidate().unwrap_or(0).max(ms(self.owner.behavior.stale.while_revalidate));
         // §5.2.1.1: who names an age and no staleness does not want it stale.
         let window = if wish.max_age.is_some() && wish.max_stale.is_none() { 0 } else { granted };
         let tolerated = !too_old && wish.max_stale.is_some_and(|most| -left <= most);
@@ -115,19 +115,19 @@ impl Law {
 
     /// RFC 9111 §4.2.4, RFC 5861 §4: what stands in when there is no answer, or an error. `Err`: there is something, and it must not.
     fn stands_in(&self, ask: &Ask, status: Option<u16>) -> Result<Option<(usize, i64, i64)>, ()> {
-        // RFC 9111 §4: what is stored answers nothing else.
-        let readable = matches!(ask.method.as_str(), "GET" | "HEAD");
+        // RFC 9111 §4: what is stored answers nothing else, and nothing at all where the owner wants no cache.
+        let readable = matches!(ask.method.as_str(), "GET" | "HEAD") && self.owner.behavior.ttl.max > 0;
         let Some(at) = self.choose(ask).filter(|_| readable) else { return Ok(None) };
         let (kept, wish) = (&self.kept[at], self.wish(ask));
         let message = &kept.message;
-        let stale = &self.behavior.stale;
+        let stale = &self.owner.behavior.stale;
         let window = match status {
             None => message.stale_if_error().unwrap_or(ms(stale.if_unreachable)),
             Some(500 | 502 | 503 | 504) => message.stale_if_error().unwrap_or(ms(stale.if_error)),
             Some(_) => return Ok(None),
         };
         let age = message.current_age(self.now);
-        match kept.lifetime(&self.behavior) {
+        match kept.lifetime(&self.owner) {
             Lifetime::Never if !message.is_kept_by_force() => Ok(None),
             // §5.2.2.2: not even when its origin is out of reach.
             Lifetime::Never | Lifetime::Validate => Err(()),
@@ -177,19 +177,19 @@ impl Law {
         match &ask.meanwhile {
             Some(Meanwhile::Purge(scope)) => self.void(scope.clone()),
             Some(Meanwhile::Write(target)) => {
-                self.void(Scope::Exact(target::keyed(target, &self.behavior.key.query_strings)));
+                self.void(Scope::Exact(target::keyed(target, &self.owner.behavior.key.query_strings)));
             }
             None => {}
         }
     }
 
     fn void(&mut self, scope: Scope) {
-        self.kept.retain(|kept| !target::covers(&scope, &kept.target, &self.behavior.key.query_strings));
+        self.kept.retain(|kept| !target::covers(&scope, &kept.target, &self.owner.behavior.key.query_strings));
         self.voided.push(scope);
     }
 
     fn is_void(&self, target: &str, began: usize) -> bool {
-        self.voided[began..].iter().any(|scope| target::covers(scope, target, &self.behavior.key.query_strings))
+        self.voided[began..].iter().any(|scope| target::covers(scope, target, &self.owner.behavior.key.query_strings))
     }
 
     fn without_answer(&mut self, ask: &Ask, status: Option<u16>, lines: &mut Vec<String>) {
@@ -214,10 +214,10 @@ impl Law {
             shown.retain(|(name, _)| name != "date");
             shown.push(("date".to_owned(), crate::dates::write(message.wall, 0)));
         }
-        if self.behavior.set_cookie != SetCookie::Store {
+        if self.owner.behavior.set_cookie != SetCookie::Store {
             shown.retain(|(name, _)| name != "set-cookie");
         }
-        let target = target::keyed(&ask.target, &self.behavior.key.query_strings);
+        let target = target::keyed(&ask.target, &self.owner.behavior.key.query_strings);
         let (authorized, cookie) = (is_authorized(ask), !values(&message.fields, "set-cookie").is_empty());
         Kept { target, message, shown, request: forwarded(&ask.fields), authorized, cookie }
     }
@@ -225,7 +225,7 @@ impl Law {
     /// RFC 9111 §3 and §4.3.3.
     fn store(&mut self, ask: &Ask, message: Message, began: usize, lines: &mut Vec<String>) {
         let new = self.kept_of(ask, message);
-        let stored = new.may_be_stored(&self.behavior);
+        let stored = new.may_be_stored(&self.owner);
         if !stored {
             lines.push(format!("viewer: {} as it came", new.message.status));
             // What was validated is not what the origin has now; an error says nothing about that, and neither does a part.
@@ -263,7 +263,7 @@ impl Law {
         };
         self.now += delay;
         lines.push(format!("viewer: {status} as it came"));
-        if ask.method == "HEAD" && status == 200 && self.behavior.ttl.max > 0 {
+        if ask.method == "HEAD" && status == 200 && self.owner.behavior.ttl.max > 0 {
             let wall = BEGIN + self.now / 1000;
             self.learn_by_head(ask, &Message { status, fields, asked, answered: self.now, wall }, began);
             return lines;
@@ -273,7 +273,7 @@ impl Law {
             let said = ["location", "content-location"].into_iter().filter_map(|name| combined(&fields, name));
             let others = said.filter_map(|reference| target::resolve(&reference, &ask.target));
             for target in std::iter::once(ask.target.clone()).chain(others) {
-                self.void(Scope::Exact(target::keyed(&target, &self.behavior.key.query_strings)));
+                self.void(Scope::Exact(target::keyed(&target, &self.owner.behavior.key.query_strings)));
             }
         }
         lines
@@ -286,7 +286,7 @@ impl Cache for Law {
     }
 
     fn ask(&mut self, ask: &Ask, event: usize) -> Vec<String> {
-        if !matches!(ask.method.as_str(), "GET" | "HEAD") || self.behavior.ttl.max == 0 {
+        if !matches!(ask.method.as_str(), "GET" | "HEAD") || self.owner.behavior.ttl.max == 0 {
             return self.pass(ask, event);
         }
         let mut lines = Vec::new();
@@ -325,8 +325,8 @@ impl Cache for Law {
 
     fn sweep(&mut self) {}
 
-    fn reconfigure(&mut self, behavior: &Behavior) {
-        self.behavior = behavior.clone();
+    fn reconfigure(&mut self, owner: &Owner) {
+        self.owner = owner.clone();
     }
 
     fn holds(&self) -> Vec<String> {
@@ -338,19 +338,19 @@ impl Cache for Law {
 
 impl Kept {
     /// What `ttl` says, but for what was made for one viewer: no minimum is stronger than the origin's no there.
-    fn lifetime(&self, behavior: &Behavior) -> Lifetime {
-        let mut behavior = behavior.clone();
+    fn lifetime(&self, owner: &Owner) -> Lifetime {
+        let mut owner = owner.clone();
         if (self.authorized || self.cookie) && self.message.forbids_sharing() {
-            behavior.ttl.min = 0;
+            owner.behavior.ttl.min = 0;
         }
-        self.message.lifetime(&behavior)
+        self.message.lifetime(&owner)
     }
 
     /// RFC 9111 §3, and what the owner says of cookies.
-    fn may_be_stored(&self, behavior: &Behavior) -> bool {
+    fn may_be_stored(&self, owner: &Owner) -> bool {
         let for_one = self.authorized || self.cookie;
-        !(for_one && behavior.ttl.min > 0 && self.message.forbids_sharing())
-            && self.message.may_be_stored(self.authorized, behavior)
+        !(for_one && owner.behavior.ttl.min > 0 && self.message.forbids_sharing())
+            && self.message.may_be_stored(self.authorized, owner)
     }
 }
 

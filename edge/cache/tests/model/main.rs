@@ -25,8 +25,8 @@ use scene::{Cache, Event, Scene};
 
 /// What both say of a run, event by event, up to the first difference.
 fn play(scene: &Scene) -> Vec<(Vec<String>, Vec<String>)> {
-    let mut law = law::Law::new(&scene.behavior);
-    let mut core = core::Core::new(&scene.behavior);
+    let mut law = law::Law::new(&scene.owner);
+    let mut core = core::Core::new(&scene.owner);
     let both: [&mut dyn Cache; 2] = [&mut law, &mut core];
     let [law, core] = both;
     let mut said = Vec::new();

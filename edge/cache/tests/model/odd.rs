@@ -19,7 +19,7 @@ pub fn request_fields(chance: &mut Chance, now: i64, fields: &mut Fields) {
             chance.of(&["gzip, br", "gzip,br", "gzip , br", "br, gzip", "gzip", ", gzip,,br"]).to_owned(),
         );
     }
-    if chance.once_in(12) {
+    if chance.once_in(8) {
         add("authorization", chance.of(&["Basic a", "Bearer b"]).to_owned());
     }
     if chance.once_in(10) {
@@ -37,6 +37,13 @@ pub fn request_fields(chance: &mut Chance, now: i64, fields: &mut Fields) {
     if chance.once_in(40) {
         let date = date(chance, now, &[-100_000, 10]);
         add("if-unmodified-since", date);
+    }
+    if chance.once_in(8) {
+        let seconds = chance.below(7);
+        add(
+            "cache-control",
+            format!("{}={seconds}", chance.of(&["max-age", "min-fresh", "max-stale", "stale-if-error"])),
+        );
     }
     if chance.once_in(4) {
         let wishes = [
@@ -89,6 +96,10 @@ fn date(chance: &mut Chance, now: i64, around: &[i64]) -> String {
             "Sun, 22 Nov 2026 6:00:00 GMT",
         ];
         return chance.of(&odd).to_owned();
+    }
+    if chance.once_in(25) {
+        let limit = dates::later_by_years(BEGIN + now / 1000, 50);
+        return dates::write(limit + chance.of(&[-1, 0, 1]), 1);
     }
     let form = chance.of(&[0, 0, 0, 0, 1, 2]);
     let text = dates::write(BEGIN + now / 1000 + at, form);
@@ -149,7 +160,7 @@ pub fn response_fields(chance: &mut Chance, now: i64, fields: &mut Fields, not_m
         ];
         add("vary", chance.of(&all).to_owned());
     }
-    if chance.once_in(10) {
+    if chance.once_in(6) {
         add("set-cookie", "who=me".to_owned());
     }
     if chance.once_in(8) {
@@ -189,12 +200,20 @@ fn cache_control(chance: &mut Chance) -> String {
 
 fn directive(chance: &mut Chance) -> String {
     match chance.below(20) {
-        0..=7 => format!("max-age={}", seconds(chance)),
-        8 | 9 => format!("s-maxage={}", seconds(chance)),
-        10 | 11 => format!("stale-while-revalidate={}", seconds(chance)),
-        12 | 13 => format!("stale-if-error={}", seconds(chance)),
-        14 => {
-            let all = ["no-cache", "no-store", "private", "must-revalidate", "proxy-revalidate", "must-understand"];
+        0..=6 => format!("max-age={}", seconds(chance)),
+        7 | 8 => format!("s-maxage={}", seconds(chance)),
+        9 | 10 => format!("stale-while-revalidate={}", seconds(chance)),
+        11 | 12 => format!("stale-if-error={}", seconds(chance)),
+        13 | 14 => {
+            let all = [
+                "no-cache",
+                "no-cache",
+                "no-store",
+                "private",
+                "must-revalidate",
+                "proxy-revalidate",
+                "must-understand",
+            ];
             chance.of(&all).to_owned()
         }
         15 | 16 => "public".to_owned(),
@@ -228,6 +247,10 @@ fn directive(chance: &mut Chance) -> String {
                 "max-age =5",
                 "no-store=1",
                 "no-store foo",
+                "public foo",
+                "public=",
+                "immutable;x",
+                "must-understand x",
                 "foo=\"no-store",
                 "max-age=5;a",
                 "public=1",

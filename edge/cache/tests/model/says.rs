@@ -1,8 +1,9 @@
 //! A response head into what it says about caching, clause by clause.
 
-use edge_contract::{Behavior, Heuristic, SetCookie};
+use edge_contract::{Heuristic, SetCookie};
 
 use crate::dates;
+use crate::scene::Owner;
 use crate::words::{Argument, Fields, Member, combined, delta_seconds, dictionary, directives, is_token, list, values};
 
 /// A response as it was received.
@@ -161,15 +162,31 @@ impl Message {
         Some(dates::parse(first, self.wall).map_or(0, |expires| (expires - self.date()).clamp(0, 1 << 31)))
     }
 
-    /// The box of `ttl`: the origin's word within the owner's bounds.
-    pub fn lifetime(&self, behavior: &Behavior) -> Lifetime {
-        let ttl = behavior.ttl;
+    /// The box of `ttl`, and under it the floor that the owner puts under errors: never where the origin forbids what that asks for.
+    pub fn lifetime(&self, owner: &Owner) -> Lifetime {
+        let floor = owner.errors.iter().find(|error| error.code == self.status).and_then(|error| error.cache_ttl);
+        let (said, floor) = (self.lifetime_without_floor(owner), ms(floor.unwrap_or(0)));
+        let is_off = owner.behavior.ttl.max == 0 || self.has_no_meaning() || self.forbids_sharing();
+        match said {
+            _ if floor == 0 || is_off => said,
+            Lifetime::For(time) => Lifetime::For(time.max(floor)),
+            _ => Lifetime::For(floor),
+        }
+    }
+
+    /// §5.2.2.3: what must be understood, and is not.
+    fn has_no_meaning(&self) -> bool {
+        self.allows("must-understand") && !self.is_understood()
+    }
+
+    /// The origin's word within the owner's bounds.
+    fn lifetime_without_floor(&self, owner: &Owner) -> Lifetime {
+        let ttl = owner.behavior.ttl;
         let (min, max) = (ms(ttl.min), ms(ttl.max));
         if max == 0 {
             return Lifetime::Never;
         }
-        // §5.2.2.3
-        if self.allows("must-understand") && !self.is_understood() {
+        if self.has_no_meaning() {
             return Lifetime::Never;
         }
         if self.forbids_sharing() {
@@ -187,7 +204,7 @@ impl Message {
             return Lifetime::For((seconds * 1000).max(min).min(max));
         }
         // Errors of which nothing is said are kept for ten seconds at most, where the owner has a default at all.
-        let by_change = self.assumed_by_change(behavior);
+        let by_change = self.assumed_by_change(owner);
         if by_change.is_none() && ttl.default > 0 && matches!(self.status, 404 | 405 | 410 | 414 | 500..=504) {
             return Lifetime::For(ms(ttl.default).min(10_000).min(max));
         }
@@ -203,14 +220,14 @@ impl Message {
     }
 
     /// A tenth of the time for which it has not changed.
-    fn assumed_by_change(&self, behavior: &Behavior) -> Option<i64> {
+    fn assumed_by_change(&self, owner: &Owner) -> Option<i64> {
         let modified = self.last_modified().filter(|modified| *modified <= self.date())?;
-        let wanted = behavior.ttl.heuristic == Heuristic::LastModified && self.may_be_assumed();
+        let wanted = owner.behavior.ttl.heuristic == Heuristic::LastModified && self.may_be_assumed();
         wanted.then(|| ((self.date() - modified) * 1000 / 10).min(86_400_000))
     }
 
     /// §3: whether it may be kept. The request was a GET; `authorized`: with `Authorization`.
-    pub fn may_be_stored(&self, authorized: bool, behavior: &Behavior) -> bool {
+    pub fn may_be_stored(&self, authorized: bool, owner: &Owner) -> bool {
         // RFC 9110 §15.3.7, §15.4.5: parts, and answers to conditions.
         if self.status < 200 || matches!(self.status, 206 | 304) {
             return false;
@@ -223,11 +240,11 @@ impl Message {
         if !self.is_understood() && self.explicit().is_none() {
             return false;
         }
-        if self.lifetime(behavior) == Lifetime::Never {
+        if self.lifetime(owner) == Lifetime::Never {
             return false;
         }
         let cookie = !values(&self.fields, "set-cookie").is_empty();
-        if cookie && behavior.set_cookie == SetCookie::Bypass {
+        if cookie && owner.behavior.set_cookie == SetCookie::Bypass {
             return false;
         }
         // §3.5

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use edge_contract::{Behavior, Scope};
+use edge_contract::{Behavior, ErrorResponse, Scope};
 
 use crate::words::Fields;
 
@@ -12,8 +12,15 @@ pub const BEGIN: i64 = 1_795_363_200;
 /// One run.
 #[derive(Clone)]
 pub struct Scene {
-    pub behavior: Behavior,
+    pub owner: Owner,
     pub events: Vec<Event>,
+}
+
+/// What the owner says.
+#[derive(Clone, PartialEq)]
+pub struct Owner {
+    pub behavior: Behavior,
+    pub errors: Vec<ErrorResponse>,
 }
 
 /// What happens.
@@ -27,8 +34,8 @@ pub enum Event {
     Purge(Scope),
     /// What was refused is dropped, and the orders that refused it are forgotten.
     Sweep,
-    /// The owner changes bounds and staleness.
-    Reconfigure(Box<Behavior>),
+    /// The owner changes bounds, staleness and floors.
+    Reconfigure(Box<Owner>),
 }
 
 /// A viewer's request, and all that the origin would answer to it.
@@ -68,7 +75,7 @@ pub trait Cache {
     fn ask(&mut self, ask: &Ask, event: usize) -> Vec<String>;
     fn purge(&mut self, scope: &Scope);
     fn sweep(&mut self);
-    fn reconfigure(&mut self, behavior: &Behavior);
+    fn reconfigure(&mut self, owner: &Owner);
     /// What it has, and what it would do with it now.
     fn holds(&self) -> Vec<String>;
 }
@@ -81,7 +88,7 @@ impl Event {
             Self::Ask(ask) => lines = cache.ask(ask, number),
             Self::Purge(scope) => cache.purge(scope),
             Self::Sweep => cache.sweep(),
-            Self::Reconfigure(behavior) => cache.reconfigure(behavior),
+            Self::Reconfigure(owner) => cache.reconfigure(owner),
         }
         lines.extend(cache.holds());
         lines
@@ -102,14 +109,18 @@ impl Ask {
 
 impl fmt::Display for Scene {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", policy(&self.behavior))?;
+        writeln!(f, "{}", policy(&self.owner))?;
         self.events.iter().enumerate().try_for_each(|(number, event)| write!(f, "{number:>3}  {event}"))
     }
 }
 
-fn policy(behavior: &Behavior) -> String {
-    let Behavior { ttl, key, set_cookie, viewer_controls, stale, .. } = behavior;
-    format!("{ttl:?}\n{stale:?}\nSetCookie::{set_cookie:?} ViewerControls::{viewer_controls:?} {:?}", key.query_strings)
+fn policy(owner: &Owner) -> String {
+    let Behavior { ttl, key, set_cookie, viewer_controls, stale, .. } = &owner.behavior;
+    let floors: Vec<_> = owner.errors.iter().map(|error| (error.code, error.cache_ttl)).collect();
+    format!(
+        "{ttl:?}\n{stale:?}\nfloors {floors:?} SetCookie::{set_cookie:?} ViewerControls::{viewer_controls:?} {:?}",
+        key.query_strings
+    )
 }
 
 impl fmt::Display for Event {
@@ -118,7 +129,7 @@ impl fmt::Display for Event {
             Self::Wait(milliseconds) => writeln!(f, "wait {milliseconds} ms"),
             Self::Purge(scope) => writeln!(f, "purge {scope:?}"),
             Self::Sweep => writeln!(f, "sweep"),
-            Self::Reconfigure(behavior) => writeln!(f, "reconfigure {:?} {:?}", behavior.ttl, behavior.stale),
+            Self::Reconfigure(owner) => writeln!(f, "reconfigure {}", policy(owner)),
             Self::Ask(ask) => {
                 writeln!(f, "{} {}{}", ask.method, ask.target, lines(&ask.fields))?;
                 if let Some(meanwhile) = &ask.meanwhile {

@@ -1,8 +1,9 @@
 //! The plain data of a run into the types that the crate reads, and back into text.
 
-use edge_contract::{Behavior, Origin, Site};
+use edge_contract::{Origin, Site};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header, request};
 
+use crate::scene::Owner;
 use crate::words::Fields;
 
 /// Each byte is a character.
@@ -29,10 +30,11 @@ pub fn request_of(method: &str, target: &str, fields: &Fields) -> request::Parts
     parts
 }
 
-pub fn site(behavior: &Behavior) -> Site {
+pub fn site(owner: &Owner) -> Site {
     Site {
         origins: vec![Origin::plain("app", "app.test")],
-        behaviors: vec![behavior.clone()],
+        behaviors: vec![owner.behavior.clone()],
+        error_responses: owner.errors.clone(),
         ..Site::plain("uid", "default/shop")
     }
 }

@@ -33,6 +33,11 @@ fn smaller(scene: &Scene) -> Vec<Scene> {
         }
     }
     let plain = Behavior::plain("*", "app");
+    if !scene.owner.errors.is_empty() {
+        let mut changed = scene.clone();
+        changed.owner.errors.clear();
+        all.push(changed);
+    }
     let settings: [fn(&mut Behavior, &Behavior); 7] = [
         |b, plain| b.ttl.heuristic = plain.ttl.heuristic,
         |b, plain| b.stale.if_unreachable = plain.stale.if_unreachable,
@@ -44,8 +49,8 @@ fn smaller(scene: &Scene) -> Vec<Scene> {
     ];
     for set in settings {
         let mut changed = scene.clone();
-        set(&mut changed.behavior, &plain);
-        if changed.behavior != scene.behavior {
+        set(&mut changed.owner.behavior, &plain);
+        if changed.owner.behavior != scene.owner.behavior {
             all.push(changed);
         }
     }

@@ -66,7 +66,7 @@ impl Law {
         }
         let mut merged = kept.shown.clone();
         let mut news = end_to_end(&new.fields);
-        news.retain(|(name, _)| !is_left_alone(name, &self.behavior));
+        news.retain(|(name, _)| !is_left_alone(name, &self.owner.behavior));
         merged.retain(|(known, _)| news.iter().all(|(name, _)| name != known));
         merged.extend(news);
         let age: Fields = new.fields.iter().filter(|(name, _)| name == "age").cloned().collect();
@@ -80,7 +80,7 @@ impl Law {
         let freshened = Kept { authorized, cookie: kept.cookie || freshened.cookie, ..freshened };
         if let Some(at) = self.kept.iter().position(|known| same(known, kept)) {
             self.kept.remove(at);
-            if freshened.may_be_stored(&self.behavior) {
+            if freshened.may_be_stored(&self.owner) {
                 self.kept.push(freshened.clone());
             }
         }
