@@ -103,6 +103,7 @@ fn settings(dev: &Dev) -> Settings {
         mounts: dev.mounts.clone(),
         cache_memory: dev.cache_memory.saturating_mul(1024 * 1024),
         max_connections: CONNECTIONS,
+        dns: None,
         drain_accept: 0,
         drain_limit: 0,
         access_log: true,

@@ -40,11 +40,12 @@ pub struct Edge {
 /// An edge that serves nothing yet and listens nowhere.
 pub fn assemble(settings: &Settings, clock: Clock) -> Arc<Edge> {
     let live = Live::with(Mounts::below(settings.mounts.clone()), settings.cache_memory);
+    let forwarder = Forwarder::new(clock.clone(), settings.dns);
     Arc::new(Edge {
-        metrics: Metrics::new(live.clone()),
+        metrics: Metrics::new(live.clone(), forwarder.counts()),
         collapse: Collapse::new(),
         coder: Coder::default(),
-        forwarder: Forwarder::new(clock.clone()),
+        forwarder,
         access_log: settings.access_log,
         live,
         clock,
@@ -67,9 +68,9 @@ impl Edge {
         ask: &Ask,
         mut request: Request<RequestBody>,
     ) -> Result<Response<OriginBody>, ForwardError> {
-        let origin = &ask.route.behavior.origin;
+        let (site, origin) = (&ask.route.site.site, &ask.route.behavior.origin);
         secret_fields::set(request.headers_mut(), origin, self.live.mounts())?;
-        let endpoints = self.live.endpoints(&ask.route.site.site.id, &origin.name);
+        let endpoints = self.live.endpoints(&site.id, &origin.name);
         if let Some(s3) = &origin.s3 {
             s3::sign(s3, &mut request, self.live.mounts(), self.clock.now())?;
         }
@@ -77,8 +78,7 @@ impl Edge {
         // What an extension method means by a 206 is its own affair.
         let whole =
             matches!(*request.method(), Method::GET | Method::HEAD) && !request.headers().contains_key(header::RANGE);
-        let endpoints = endpoints.as_deref().unwrap_or_default();
-        let asking = Asking { origin, endpoints, request, interim: &ask.interim };
+        let asking = Asking { site, origin, endpoints: endpoints.as_deref(), request, interim: &ask.interim };
         let answer = self.forwarder.forward(asking).await;
         let took = self.clock.now().monotonic.saturating_sub(began);
         ask.took_origin(took);

@@ -1,51 +1,70 @@
 //! A request that an origin should answer into the head of its answer and a body that streams, or why there is none.
 //!
-//! Flow: addresses ([`resolve`]) → a connection, kept or new ([`pool`], [`connect`]) → the exchange → [`body`].
-//! Guarantees: a request is sent again only if nothing of it was sent, or if it is safe and has no body. A connection on which
-//! anything was out of order is never used again. A body that is shorter than announced ends in an error, never as if complete.
+//! Flow: listed addresses, or those of a name ([`resolve`], [`names`], [`dns`]) → those that walls let through ([`guard`]) → in an order
+//! ([`balance`]) → a connection, kept or new ([`pool`], [`eyeballs`], [`connect`]) → the exchange → [`body`].
+//! Guarantees: a request is sent again only if nothing of it was sent, or if it is safe and has no body; and only as often as its origin
+//! can bear ([`retry_budget`]). A connection on which anything was out of order is never used again. A body that is shorter than
+//! announced ends in an error, never as if complete. What an origin answers is passed on: nobody follows it where it redirects to.
 //! Assumptions: the caller has written the head; this adds nothing to it but framing.
 //! Errors: [`ForwardError`], with the status and the word that a viewer gets.
 
 mod addresses;
 mod attempt;
+pub mod balance;
 pub mod body;
 pub mod connect;
+pub mod counts;
+pub mod dns;
 mod error;
 pub mod expectation;
+pub mod eyeballs;
+pub mod guard;
 pub mod heads;
+pub mod names;
 pub mod pool;
 pub mod resolve;
+pub mod retry_budget;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use edge_contract::Origin;
+use edge_contract::{Origin, OriginTarget, Site};
 use http::{Request, Response};
 
 use crate::clock::Clock;
 use crate::interim::Interim;
 use addresses::Addresses;
 use attempt::{Again, Attempt};
+use balance::Balance;
 use body::{OriginBody, RequestBody};
 use connect::Connector;
+use counts::Counts;
 pub use error::ForwardError;
+use guard::{Allowed, Guard, Wall};
 use pool::Pool;
 use resolve::Resolver;
+use retry_budget::RetryBudgets;
 
 /// Asks origins.
 pub struct Forwarder {
     clock: Clock,
+    counts: Arc<Counts>,
+    guard: Guard,
+    resolver: Resolver,
+    balance: Arc<Balance>,
+    budgets: RetryBudgets,
     pool: Arc<Pool>,
     connector: Connector,
-    resolver: Resolver,
 }
 
 /// What is asked of whom.
 pub struct Asking<'a> {
+    /// Whose origin it is.
+    pub site: &'a Site,
     /// The origin and its time-outs.
     pub origin: &'a Origin,
     /// Where its pods are, when an operator says so.
-    pub endpoints: &'a [SocketAddr],
+    pub endpoints: Option<&'a [SocketAddr]>,
     /// The request, its head complete.
     pub request: Request<RequestBody>,
     /// Where interim responses go.
@@ -53,9 +72,20 @@ pub struct Asking<'a> {
 }
 
 impl Forwarder {
-    /// One for the whole edge: its connections are for every site.
-    pub fn new(clock: Clock) -> Self {
-        Self { clock, pool: Arc::default(), connector: Connector::default(), resolver: Resolver::default() }
+    /// One for the whole edge: its connections are for every site whose walls let it through. Names are looked up at this DNS server, or
+    /// at those of the system.
+    pub fn new(clock: Clock, dns: Option<SocketAddr>) -> Self {
+        let counts = Arc::new(Counts::default());
+        Self {
+            guard: Guard::new(Arc::clone(&counts)),
+            resolver: Resolver::new(clock.clone(), Arc::clone(&counts), dns),
+            balance: Arc::default(),
+            budgets: RetryBudgets::default(),
+            pool: Arc::default(),
+            connector: Connector::default(),
+            counts,
+            clock,
+        }
     }
 
     /// The connections that wait for requests.
@@ -63,33 +93,70 @@ impl Forwarder {
         &self.pool
     }
 
+    /// What is counted.
+    pub fn counts(&self) -> &Arc<Counts> {
+        &self.counts
+    }
+
+    /// Lets go of what waits in vain.
+    pub fn prune(&self) {
+        let now = self.clock.now().monotonic;
+        self.pool.prune(now);
+        self.budgets.prune(now);
+    }
+
     /// Asks, at as many addresses as the origin's `attempts` allow.
     pub async fn forward(&self, asking: Asking<'_>) -> Result<Response<OriginBody>, ForwardError> {
-        let Asking { origin, endpoints, request, interim } = asking;
+        let Asking { site, origin, endpoints, request, interim } = asking;
         let target = origin.target.as_ref().ok_or(ForwardError::NoTarget)?;
+        // Whoever watches the Service would list a pod that is ready: its name leads to none either.
+        if matches!((target, endpoints), (OriginTarget::Service { .. }, Some([]))) {
+            return Err(ForwardError::NoEndpoints);
+        }
         let verified_name = resolve::verified_name(target, &origin.tls)?;
-        let listed = self.resolver.order(endpoints, self.clock.now().monotonic);
-        let untried = listed.len();
-        let mut addresses =
-            Addresses { forwarder: self, origin, target, turns: listed.into(), untried, resolved: false };
+        self.budgets.request(&site.id, &origin.name, self.clock.now().monotonic);
+        let wall = Wall { walls: &site.walls, target };
+        let mut addresses = Addresses::new(self, origin, wall, endpoints.unwrap_or_default());
         let again = Again::of(&request);
         let mut attempt = Attempt { forwarder: self, origin, verified_name, interim, again, request: Some(request) };
-        let mut failure = ForwardError::NoTarget;
-        for number in 1..=origin.attempts {
-            let address = addresses.next(number).await?;
-            match attempt.at(address).await {
-                Ok(response) => return Ok(response),
-                Err(error) => {
-                    tracing::debug!(origin = %origin.name, %address, %error, number, "an origin's address failed");
-                    if error.met_someone() || !failure.met_someone() {
-                        failure = error;
-                    }
-                }
-            }
-            if attempt.request.is_none() {
+        let mut failure: Option<ForwardError> = None;
+        let mut number = 1;
+        while number <= origin.attempts && attempt.request.is_some() {
+            let next = addresses.next(number, failure.as_ref()).await?;
+            if let Some(failure) = &failure
+                && !self.may_retry(failure, &next, (&site.id, &origin.name))
+            {
                 break;
             }
+            let (tried, answer) = attempt.at(&next).await;
+            let error = match answer {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            tracing::debug!(origin = %origin.name, ?tried, %error, number, "an origin's address failed");
+            if error.met_someone() || !failure.as_ref().is_some_and(ForwardError::met_someone) {
+                failure = Some(error);
+            }
+            number = number.saturating_add(u32::try_from(tried.len().max(1)).unwrap_or(u32::MAX));
+            addresses.tried(&tried);
         }
-        Err(failure)
+        Err(failure.unwrap_or(ForwardError::NoTarget))
+    }
+
+    /// Whether a request may go to yet another address. Where nobody was at the last, and the next is as good as any, it is as if that had
+    /// been the first; else the origin bears it, or would, if it were there.
+    fn may_retry(&self, failure: &ForwardError, next: &[Allowed], (site, origin): (&str, &str)) -> bool {
+        let now = self.clock.now().monotonic;
+        let is_doubtful = next.first().is_none_or(|next| self.balance.avoids(next.address(), now));
+        if !failure.met_someone() && !is_doubtful {
+            return true;
+        }
+        let allowed = self.budgets.retry(site, origin, now);
+        if allowed {
+            self.counts.retries.one()
+        } else {
+            self.counts.retries_refused.one()
+        }
+        allowed
     }
 }

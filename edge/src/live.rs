@@ -157,12 +157,17 @@ impl Live {
         self.inner.sites.load_full()
     }
 
-    /// Where an origin's pods are now. An older version than the one held is ignored, and so is an address that is none.
+    /// Where an origin's pods are now: nowhere, if the list is empty. An older version than the one held is ignored, and so is an address
+    /// that is none; a list of nothing else says nothing.
     pub fn take_endpoints(&self, endpoints: Endpoints) {
         let key = (endpoints.site, endpoints.origin);
         let version = endpoints.version;
         let addresses: Arc<[SocketAddr]> =
             endpoints.addresses.iter().filter_map(|address| address.parse().ok()).collect();
+        if addresses.is_empty() && !endpoints.addresses.is_empty() {
+            tracing::error!(origin = key.1, "endpoints whose addresses are none");
+            return;
+        }
         self.inner.endpoints.rcu(|table| {
             let mut table = EndpointTable::clone(table);
             if table.get(&key).is_none_or(|held| held.version <= version) {

@@ -3,6 +3,7 @@
 //! Counters of requests sit with their behavior, so that a request touches no map and no lock; they are read at a scrape.
 
 use std::fmt::Error;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use edge_cache::coding::Coding;
@@ -18,6 +19,7 @@ use prometheus_client::registry::Registry;
 
 use crate::collapse::places::Crowded;
 use crate::config::{BehaviorTable, SiteTable};
+use crate::forward::counts::{Counts, CountsCollector};
 use crate::live::Live;
 
 /// Upper bounds of the origin's answer times, in seconds.
@@ -141,7 +143,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Counts for this edge.
-    pub fn new(live: Live) -> Self {
+    pub fn new(live: Live, on_the_way: &Arc<Counts>) -> Self {
         let origin_seconds = Histogram::new(ORIGIN_SECONDS);
         let mut registry = Registry::with_prefix("kubefront_edge");
         registry.register(
@@ -150,6 +152,7 @@ impl Metrics {
             origin_seconds.clone(),
         );
         registry.register_collector(Box::new(LiveCollector(live.clone())));
+        registry.register_collector(Box::new(CountsCollector(Arc::clone(on_the_way))));
         Self { live, registry: Mutex::new(registry), origin_seconds }
     }
 

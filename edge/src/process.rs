@@ -106,6 +106,6 @@ async fn sweep(live: Live) {
 async fn prune(edge: Arc<Edge>) {
     while edge.live.phase() < Phase::Drained {
         tokio::time::sleep(PRUNE_EVERY).await;
-        edge.forwarder.pool().prune(edge.clock.now().monotonic);
+        edge.forwarder.prune();
     }
 }

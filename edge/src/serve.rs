@@ -13,7 +13,7 @@ use std::time::Duration;
 use edge_cache::head::{self, Refusal};
 use edge_cache::reuse::{self, Failure, Fallback, Forward, StaleUse};
 use edge_cache::{CacheStatus, Moment, Reuse};
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, StatusCode, header};
 use http_body::Body;
 
 use crate::ask::Ask;
@@ -154,7 +154,8 @@ fn failed(edge: &Edge, ask: &Ask, error: &ForwardError, status: CacheStatus) -> 
             _ => {}
         }
     }
-    respond::failed(error.status(), status, error.detail())
+    let retry_after = error.retry_after().map(|after| (header::RETRY_AFTER, after));
+    respond::failed(error.status(), status, error.detail()).with(retry_after.into_iter().collect())
 }
 
 /// A request that is not the cache's to answer.

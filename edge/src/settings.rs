@@ -42,6 +42,10 @@ pub struct Settings {
     #[arg(long, env = "KUBEFRONT_DRAIN_LIMIT", default_value_t = 50)]
     pub drain_limit: u64,
 
+    /// IP:PORT of the DNS server that names of origins are looked up at; without it, those of /etc/resolv.conf.
+    #[arg(long, env = "KUBEFRONT_DNS")]
+    pub dns: Option<SocketAddr>,
+
     /// Whether to print a JSON line for each request.
     #[arg(long, env = "KUBEFRONT_ACCESS_LOG", default_value_t = true, action = clap::ArgAction::Set)]
     pub access_log: bool,

@@ -177,7 +177,7 @@ impl Dialler {
             address: settings.address.clone()?,
             token: settings.token.clone()?,
             authorities: settings.ca.clone()?,
-            resolver: Resolver::default(),
+            resolver: Resolver::new(clock.clone(), Arc::default(), None),
             clock,
         })
     }
@@ -245,7 +245,7 @@ impl Dialler {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let port: u16 = port.parse().map_err(|_| not_one())?;
         let source = match self.resolver.look_up(host, port, CONNECT_LIMIT).await {
-            Ok(found) if !found.is_empty() => return Ok(self.resolver.order(&found, self.clock.now().monotonic)),
+            Ok(found) if !found.is_empty() => return Ok(found),
             Ok(_) => return Err(not_one()),
             Err(source) => source,
         };

@@ -1,4 +1,4 @@
-//! What is known of where an origin is into the address that is asked next.
+//! What is known of where an origin is into the addresses that one attempt is made at.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -6,43 +6,103 @@ use std::time::Duration;
 
 use edge_contract::{Origin, OriginTarget};
 
+use super::eyeballs::interleave;
+use super::guard::{Allowed, Wall};
 use super::resolve::ResolveError;
 use super::{ForwardError, Forwarder};
 
 /// The addresses of an origin: those listed, then those that DNS knows, over and over.
 pub(super) struct Addresses<'a> {
-    pub(super) forwarder: &'a Forwarder,
-    pub(super) origin: &'a Origin,
-    pub(super) target: &'a OriginTarget,
+    forwarder: &'a Forwarder,
+    origin: &'a Origin,
+    wall: Wall<'a>,
     /// Whose turn it is stands first, who was tried last.
-    pub(super) turns: VecDeque<SocketAddr>,
-    pub(super) untried: usize,
-    pub(super) resolved: bool,
+    turns: VecDeque<Allowed>,
+    untried: usize,
+    resolved: bool,
+    /// Why the last of them is none that may be asked.
+    refused: Option<&'static str>,
 }
 
-impl Addresses<'_> {
+impl<'a> Addresses<'a> {
+    /// Those that are listed come first.
+    pub(super) fn new(forwarder: &'a Forwarder, origin: &'a Origin, wall: Wall<'a>, listed: &[SocketAddr]) -> Self {
+        let mut addresses =
+            Self { forwarder, origin, wall, turns: VecDeque::new(), untried: 0, resolved: false, refused: None };
+        if !listed.is_empty() {
+            addresses.take(listed);
+        }
+        addresses
+    }
+
+    /// Whom to ask now: the first, or whichever of them connects first.
+    ///
     /// The last attempt of several is kept for DNS: a list of endpoints that is out of date must not make an origin unreachable.
-    /// Nor must DNS that does not answer: then those that are listed have another turn.
-    pub(super) async fn next(&mut self, number: u32) -> Result<SocketAddr, ForwardError> {
+    /// Nor must DNS that does not answer: then those that are listed have another turn. Where nobody was at any address that DNS knows,
+    /// it is asked whether they are still the right ones.
+    pub(super) async fn next(
+        &mut self,
+        number: u32,
+        failure: Option<&ForwardError>,
+    ) -> Result<Vec<Allowed>, ForwardError> {
         let last_chance = number > 1 && number == self.origin.attempts;
+        let unreachable = failure.is_some_and(|failure| !failure.met_someone());
+        if self.resolved && self.untried == 0 && unreachable {
+            self.forwarder.resolver.doubt(self.wall.target.host());
+            self.resolved = false;
+        }
         if !self.resolved && (self.untried == 0 || last_chance) {
             self.resolved = true;
             match self.resolve().await {
-                Ok(found) => self.turns = found.into(),
-                Err(error) if self.turns.is_empty() => return Err(error.into()),
-                Err(error) => tracing::debug!(origin = %self.origin.name, %error, "only listed endpoints are left"),
+                Ok(found) => self.take(&found),
+                Err(error) if self.turns.is_empty() && self.refused.is_none() => return Err(error.into()),
+                Err(error) => tracing::debug!(origin = %self.origin.name, %error, "only known addresses are left"),
             }
         }
-        let next = self.turns.pop_front().ok_or(ForwardError::NoTarget)?;
-        self.turns.push_back(next);
-        self.untried = self.untried.saturating_sub(1);
-        Ok(next)
+        let first = self.turns.front().copied();
+        let first = first.ok_or(self.refused.map_or(ForwardError::NoTarget, ForwardError::Forbidden))?;
+        Ok(std::iter::once(first).chain(self.rivals(number)).collect())
+    }
+
+    /// Those that may overtake the first. Pods are next door: there, the first either takes a connection at once or never.
+    fn rivals(&self, number: u32) -> impl Iterator<Item = Allowed> {
+        let now = self.forwarder.clock.now().monotonic;
+        let left = match self.wall.target {
+            OriginTarget::Service { .. } => 0,
+            OriginTarget::Address { .. } => self.origin.attempts.saturating_sub(number) as usize,
+        };
+        let balance = &self.forwarder.balance;
+        let others = self.turns.iter().take(self.untried).skip(1).take(left).copied();
+        others.filter(move |other| !balance.avoids(other.address(), now))
+    }
+
+    /// These were tried.
+    pub(super) fn tried(&mut self, tried: &[SocketAddr]) {
+        let (again, untouched): (Vec<_>, Vec<_>) =
+            self.turns.drain(..).partition(|allowed| tried.contains(&allowed.address()));
+        self.untried = self.untried.saturating_sub(again.len());
+        self.turns.extend(untouched.into_iter().chain(again));
+    }
+
+    /// In place of those that were there, if there is any among them that may be asked.
+    fn take(&mut self, found: &[SocketAddr]) {
+        let now = self.forwarder.clock.now().monotonic;
+        match self.forwarder.guard.admit(found, self.wall, &self.origin.name, now) {
+            Err(reason) => self.refused = Some(reason),
+            Ok(allowed) => {
+                let ordered = self.forwarder.balance.order(allowed, now);
+                let ordered = match self.wall.target {
+                    OriginTarget::Service { .. } => ordered,
+                    OriginTarget::Address { .. } => interleave(ordered, |one| one.address().is_ipv6()),
+                };
+                self.untried = ordered.len();
+                self.turns = ordered.into();
+            }
+        }
     }
 
     async fn resolve(&self) -> Result<Vec<SocketAddr>, ResolveError> {
-        let (host, port) = (self.target.host(), self.target.port());
-        let resolver = &self.forwarder.resolver;
-        let found = resolver.look_up(host, port, Duration::from_millis(self.origin.connect_timeout_ms)).await?;
-        Ok(resolver.order(&found, self.forwarder.clock.now().monotonic))
+        let (target, limit) = (self.wall.target, Duration::from_millis(self.origin.connect_timeout_ms));
+        self.forwarder.resolver.look_up(target.host(), target.port(), limit).await
     }
 }

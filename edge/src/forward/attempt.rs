@@ -10,9 +10,11 @@ use edge_contract::Origin;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header};
 use rustls::pki_types::ServerName;
 
+use super::balance::{Failing, Outstanding};
 use super::body::{Lease, OriginBody, RequestBody};
-use super::connect::{Destination, Sender};
-use super::{ForwardError, Forwarder, resolve};
+use super::connect::{ConnectError, Destination, Sender};
+use super::guard::Allowed;
+use super::{ForwardError, Forwarder, eyeballs, resolve};
 use crate::interim::Interim;
 
 /// What may be sent again though some of it was sent: the head of a safe request without a body.
@@ -55,25 +57,69 @@ pub(super) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// A connection that was kept may have died meanwhile; that says nothing of the address, so a new one follows at once.
-    pub(super) async fn at(&mut self, address: SocketAddr) -> Result<Response<OriginBody>, ForwardError> {
-        let Forwarder { clock, pool, connector, resolver } = self.forwarder;
-        let to = resolve::destination(address, self.verified_name.as_ref());
-        if let Some(kept) = pool.take(&to, clock.now().monotonic) {
-            match self.exchange(kept, to.clone()).await {
+    /// Asks at one of these addresses, and says which were tried for it. A connection that was kept may have died meanwhile; that says
+    /// nothing of its address, so a new one follows at once.
+    pub(super) async fn at(
+        &mut self,
+        addresses: &[Allowed],
+    ) -> (Vec<SocketAddr>, Result<Response<OriginBody>, ForwardError>) {
+        if let Some((kept, to)) = self.kept(addresses) {
+            let (address, outstanding) = (to.address, self.forwarder.balance.hold(to.address));
+            match self.exchange(kept, to, outstanding).await {
                 Err(_) if self.request.is_some() => {}
-                answer => return answer,
+                answer => return (vec![address], answer),
             }
         }
-        let limit = Duration::from_millis(self.origin.connect_timeout_ms);
-        let connected = connector.connect(&to, limit).await.inspect_err(|_| {
-            resolver.avoid(address, clock.now().monotonic);
-        })?;
-        resolver.trust(address);
-        self.exchange(connected, to).await
+        // While it is dialled, it is busy too.
+        let held = addresses.first().map(|first| self.forwarder.balance.hold(first.address()));
+        let (tried, connected) = self.connect(addresses).await;
+        let (sender, to) = match connected {
+            Ok(connected) => connected,
+            Err(error) => return (tried, Err(error.into())),
+        };
+        let (address, outstanding) = (to.address, self.forwarder.balance.hold(to.address));
+        drop(held);
+        let answer = self.exchange(sender, to, outstanding).await;
+        if matches!(&answer, Err(ForwardError::Exchange(error)) if !error.is_parse()) {
+            self.failed(address, Failing::Reset);
+        }
+        (tried, answer)
     }
 
-    async fn exchange(&mut self, mut sender: Sender, to: Destination) -> Result<Response<OriginBody>, ForwardError> {
+    fn kept(&self, addresses: &[Allowed]) -> Option<(Sender, Destination)> {
+        let Forwarder { clock, pool, .. } = self.forwarder;
+        addresses.iter().find_map(|address| {
+            let to = resolve::destination(*address, self.verified_name.as_ref());
+            pool.take(&to, clock.now().monotonic).map(|kept| (kept, to))
+        })
+    }
+
+    async fn connect(&self, addresses: &[Allowed]) -> (Vec<SocketAddr>, Result<(Sender, Destination), ConnectError>) {
+        let limit = Duration::from_millis(self.origin.connect_timeout_ms);
+        let race = eyeballs::race(addresses, limit).await;
+        race.lost.iter().for_each(|address| self.failed(*address, Failing::Unreachable));
+        let (dialled, tried) = match race.ended {
+            Ok(dialled) => (dialled, race.dialled),
+            Err(error) => return (race.dialled, Err(error)),
+        };
+        let to = resolve::destination(dialled.address, self.verified_name.as_ref());
+        let (opening, deadline) = (self.forwarder.connector.over(dialled.stream, &to), dialled.deadline);
+        let timed_out = ConnectError::TimedOut { address: to.address, after: limit };
+        let opened = tokio::time::timeout_at(deadline, opening).await.unwrap_or(Err(timed_out));
+        let opened = opened.inspect_err(|_| self.failed(to.address, Failing::Unreachable));
+        (tried, opened.map(|sender| (sender, to)))
+    }
+
+    fn failed(&self, address: SocketAddr, how: Failing) {
+        self.forwarder.balance.failed(address, how, self.forwarder.clock.now().monotonic);
+    }
+
+    async fn exchange(
+        &mut self,
+        mut sender: Sender,
+        to: Destination,
+        outstanding: Outstanding,
+    ) -> Result<Response<OriginBody>, ForwardError> {
         let Some(mut request) = self.request.take() else { return Err(ForwardError::NoTarget) };
         let conditional =
             [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE].iter().any(|name| request.headers().contains_key(name));
@@ -100,6 +146,7 @@ impl Attempt<'_> {
                 return Err(ForwardError::Exchange(error));
             }
         };
+        outstanding.answered();
         if let Some(expectation) = &expectation {
             expectation.answered();
         }
@@ -112,6 +159,7 @@ impl Attempt<'_> {
             pool: Arc::clone(&self.forwarder.pool),
             keep_alive: Duration::from_millis(self.origin.keep_alive_ms),
             clock: self.forwarder.clock.clone(),
+            outstanding,
         };
         // Whoever answers a condition that was not put may be answering someone else.
         let lease = (conditional || parts.status != StatusCode::NOT_MODIFIED).then_some(lease);

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use thiserror::Error;
 use tokio::time::Sleep;
 
+use super::balance::Outstanding;
 use super::connect::{Destination, Sender};
 use super::expectation::{Expectation, Waiting};
 use super::pool::Pool;
@@ -212,11 +213,14 @@ pub struct Lease {
     pub keep_alive: Duration,
     /// The clock of the pool.
     pub clock: Clock,
+    /// That its address is busy with this.
+    pub outstanding: Outstanding,
 }
 
 impl Lease {
     fn give_back(self) {
-        let Self { mut sender, destination, pool, keep_alive, clock } = self;
+        let Self { mut sender, destination, pool, keep_alive, clock, outstanding } = self;
+        drop(outstanding);
         if sender.is_ready() {
             pool.put(destination, sender, clock.now().monotonic + keep_alive);
             return;

@@ -67,6 +67,9 @@ pub struct Destination {
 /// Why there is no connection.
 #[derive(Debug, Error)]
 pub enum ConnectError {
+    /// Nobody was dialled.
+    #[error("there is no address to connect to")]
+    Nowhere,
     /// No connection within the time for one.
     #[error("connecting to {address} took longer than {after:?}")]
     TimedOut {
@@ -123,15 +126,9 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// A connection that is ready for its first request, within `limit`.
-    pub async fn connect(&self, to: &Destination, limit: Duration) -> Result<Sender, ConnectError> {
-        let timed_out = ConnectError::TimedOut { address: to.address, after: limit };
-        tokio::time::timeout(limit, self.open(to)).await.unwrap_or(Err(timed_out))
-    }
-
-    async fn open(&self, to: &Destination) -> Result<Sender, ConnectError> {
+    /// A connection that is ready for its first request, over one that was dialled.
+    pub async fn over(&self, stream: TcpStream, to: &Destination) -> Result<Sender, ConnectError> {
         let address = to.address;
-        let stream = TcpStream::connect(address).await.map_err(|source| ConnectError::Refused { address, source })?;
         // A request is written whole; waiting to fill a packet only delays it. Failing to say so costs nothing else.
         let _ = stream.set_nodelay(true);
         let Some(name) = &to.verified_name else { return handshake(stream, address).await };

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use edge_cache::answer::Distrust;
 use edge_cache::s3::NoObject;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use thiserror::Error;
 
 use super::body::BodyError;
 use super::connect::ConnectError;
 use super::resolve::ResolveError;
 use crate::mounts::Unusable;
+
+/// Within so many seconds, a pod that starts is often ready, and known to be.
+const POD_STARTS: HeaderValue = HeaderValue::from_static("5");
 
 /// Why an origin gave no answer.
 #[derive(Debug, Error)]
@@ -24,6 +27,12 @@ pub enum ForwardError {
     /// It has no address.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
+    /// No origin may be at any of its addresses.
+    #[error("it leads to {0}, which no origin may have")]
+    Forbidden(&'static str),
+    /// It is a Service, and none of its pods is ready.
+    #[error("none of the Service's pods is ready")]
+    NoEndpoints,
     /// None of its addresses took a connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -66,7 +75,9 @@ impl ForwardError {
     /// The status for a viewer when nothing stands in.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::NoTarget | Self::Mounted(_) | Self::NoCredentials => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoTarget | Self::NoEndpoints | Self::Mounted(_) | Self::NoCredentials => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::NoObject(_) => StatusCode::NOT_FOUND,
             Self::HeadTimedOut(_) | Self::Connect(ConnectError::TimedOut { .. }) => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestBody(_) | Self::Target => StatusCode::BAD_REQUEST,
@@ -81,6 +92,8 @@ impl ForwardError {
             Self::NoTarget => "origin-missing",
             Self::Mounted(_) => "origin-secret",
             Self::Resolve(_) => "origin-unresolved",
+            Self::Forbidden(_) => "origin-forbidden",
+            Self::NoEndpoints => "origin-no-endpoints",
             Self::Connect(ConnectError::TimedOut { .. }) => "origin-connect-timeout",
             Self::Connect(ConnectError::Certificate { .. }) => "origin-certificate",
             Self::Connect(ConnectError::Tls { .. } | ConnectError::Roots(_)) => "origin-tls",
@@ -99,6 +112,11 @@ impl ForwardError {
             Self::RequestBody(_) => "request-body",
             Self::RequestBodyTimedOut(_) => "request-body-timeout",
         }
+    }
+
+    /// RFC 9110 §10.2.3: when asking again may be worth it.
+    pub fn retry_after(&self) -> Option<HeaderValue> {
+        matches!(self, Self::NoEndpoints).then_some(POD_STARTS)
     }
 
     /// Whether it is the viewer who did not send what it was to send.
@@ -121,8 +139,10 @@ impl ForwardError {
         match self {
             Self::Connect(error) => matches!(error, ConnectError::Certificate { .. } | ConnectError::Tls { .. }),
             Self::NoTarget
+            | Self::NoEndpoints
             | Self::Mounted(_)
             | Self::Resolve(_)
+            | Self::Forbidden(_)
             | Self::NoObject(_)
             | Self::NoCredentials
             | Self::Target => false,

@@ -1,24 +1,31 @@
-//! An origin's target into the addresses to try, in order.
+//! The name of an origin into its addresses, as DNS has them.
+//!
+//! Guarantees: a name is looked up once for all who wait for it, and nobody waits for longer than one attempt may take. What is known
+//! is judged by [`names`](super::names).
+//! Errors: [`ResolveError`]; while an old answer stands in, there is none.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 use edge_contract::{OriginTarget, OriginTls, Scheme};
-use hickory_resolver::TokioResolver;
 use hickory_resolver::net::NetError;
 use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
 use thiserror::Error;
+use tokio::sync::watch;
 
 use super::connect::Destination;
+use super::counts::Counts;
+use super::dns::{Answer, Dns};
+use super::guard::Allowed;
+use super::names::{Names, Verdict};
+use crate::clock::Clock;
 
-/// For how long an address that did not let itself be connected to is tried last.
-const AVOIDED_FOR: Duration = Duration::from_secs(5);
-/// How many of those are remembered.
-const AVOIDED_LIMIT: usize = 1_024;
+/// RFC 8767 §5, the client response timer: who can be given an old answer waits for a new one no longer than this.
+const STALE_AFTER: Duration = Duration::from_millis(1_800);
+/// A lookup goes on for those who come later, but not for ever.
+const LOOKUP_LIMIT: Duration = Duration::from_secs(10);
 
 /// Why a name has no addresses.
 #[derive(Debug, Error)]
@@ -43,52 +50,42 @@ pub enum ResolveError {
         /// The time for one attempt.
         after: Duration,
     },
+    /// It is neither an address nor a name of a host.
+    #[error("{0} is no name of a host")]
+    NoName(String),
     /// The name to verify is no name.
     #[error("{0} is not a name that a certificate can be for")]
     ServerName(String),
 }
 
-/// Looks names up, spreads requests over addresses, and remembers which did not answer.
-#[derive(Default)]
+/// Looks names up, and keeps what came of it.
 pub struct Resolver {
-    dns: OnceLock<TokioResolver>,
-    turn: AtomicUsize,
-    avoided: Mutex<HashMap<SocketAddr, Duration>>,
+    clock: Clock,
+    dns: Dns,
+    counts: Arc<Counts>,
+    names: Arc<Mutex<Names<Beside>>>,
+}
+
+/// What is kept beside what is known of a name.
+#[derive(Debug, Default)]
+struct Beside {
+    /// The lookup that is under way; its sender is gone when it has ended.
+    lookup: Option<watch::Receiver<()>>,
+    /// Why the last one came to nothing.
+    error: Option<NetError>,
+}
+
+/// How far one look at a name leads.
+enum Step {
+    Done(Arc<[IpAddr]>),
+    Failed(NetError),
+    Wait(watch::Receiver<()>, Option<Arc<[IpAddr]>>),
 }
 
 impl Resolver {
-    /// Listed endpoints, beginning at another one each time, with those that failed a moment ago last.
-    pub fn order(&self, endpoints: &[SocketAddr], now: Duration) -> Vec<SocketAddr> {
-        let mut ordered = endpoints.to_vec();
-        if ordered.is_empty() {
-            return ordered;
-        }
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % ordered.len();
-        ordered.rotate_left(turn);
-        let avoided = self.avoided.lock();
-        if !avoided.is_empty() {
-            ordered.sort_by_key(|address| avoided.get(address).is_some_and(|until| *until > now));
-        }
-        ordered
-    }
-
-    /// An address did not let itself be connected to.
-    pub fn avoid(&self, address: SocketAddr, now: Duration) {
-        let mut avoided = self.avoided.lock();
-        if avoided.len() >= AVOIDED_LIMIT {
-            avoided.retain(|_, until| *until > now);
-        }
-        if avoided.len() < AVOIDED_LIMIT {
-            avoided.insert(address, now + AVOIDED_FOR);
-        }
-    }
-
-    /// An address answered.
-    pub fn trust(&self, address: SocketAddr) {
-        let mut avoided = self.avoided.lock();
-        if !avoided.is_empty() {
-            avoided.remove(&address);
-        }
+    /// Asks this server, or those that the system's configuration names.
+    pub fn new(clock: Clock, counts: Arc<Counts>, server: Option<SocketAddr>) -> Self {
+        Self { clock, counts, dns: Dns::new(server), names: Arc::default() }
     }
 
     /// The addresses of a name, or the address that it is.
@@ -96,24 +93,115 @@ impl Resolver {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
-        // With its last dot, a name is never tried with the search domains of the pod first.
-        let name = format!("{}.", host.trim_end_matches('.'));
-        let dns = self.dns()?;
-        let found = tokio::time::timeout(limit, dns.lookup_ip(name.as_str())).await;
-        let found = found.map_err(|_| ResolveError::TimedOut { name: name.clone(), after: limit })?;
-        let found = found.map_err(|source| ResolveError::Lookup { name, source })?;
-        Ok(found.iter().map(|address| SocketAddr::new(address, port)).collect())
+        let name = whole(host).ok_or_else(|| ResolveError::NoName(host.to_owned()))?;
+        let found = self.addresses(&name, limit).await?;
+        Ok(found.iter().map(|address| SocketAddr::new(*address, port)).collect())
     }
 
-    fn dns(&self) -> Result<&TokioResolver, ResolveError> {
-        if let Some(made) = self.dns.get() {
-            return Ok(made);
+    /// Nobody was at any address of this name.
+    pub fn doubt(&self, host: &str) {
+        if let Some(name) = whole(host) {
+            let now = self.clock.now().monotonic;
+            self.names.lock().of(&name, now).0.doubted(now);
         }
-        let made = TokioResolver::builder_tokio()
-            .and_then(hickory_resolver::ResolverBuilder::build)
-            .map_err(ResolveError::Configuration)?;
-        Ok(self.dns.get_or_init(|| made))
     }
+
+    async fn addresses(&self, name: &str, limit: Duration) -> Result<Arc<[IpAddr]>, ResolveError> {
+        let lookup = |source| ResolveError::Lookup { name: name.to_owned(), source };
+        let (mut ended, stale) = match self.step(name)? {
+            Step::Done(found) => return Ok(found),
+            Step::Failed(source) => return Err(lookup(source)),
+            Step::Wait(ended, stale) => (ended, stale),
+        };
+        let patience = if stale.is_some() { limit.min(STALE_AFTER) } else { limit };
+        // It never says anything: that its sender is gone is the word.
+        let in_time = tokio::time::timeout(patience, ended.changed()).await.is_ok();
+        let now = self.clock.now().monotonic;
+        let mut names = self.names.lock();
+        let (known, beside) = names.of(name, now);
+        if !in_time && stale.is_some() {
+            known.failed(now);
+        }
+        match (known.judge(now), stale) {
+            (Verdict::Use(found), _) => Ok(found),
+            // DNS has answered, and that there is none.
+            (Verdict::Fail, _) if in_time => Err(lookup(beside.last_error())),
+            (_, Some(stale)) => Ok(self.stale(name, stale)),
+            _ if in_time => Err(lookup(beside.last_error())),
+            _ => Err(ResolveError::TimedOut { name: name.to_owned(), after: limit }),
+        }
+    }
+
+    /// What is known is used; else the lookup begins that somebody must begin.
+    fn step(&self, name: &str) -> Result<Step, ResolveError> {
+        let now = self.clock.now().monotonic;
+        let mut names = self.names.lock();
+        let (known, beside) = names.of(name, now);
+        let stale = match known.judge(now) {
+            Verdict::Use(found) => return Ok(Step::Done(found)),
+            Verdict::UseStale(found) => return Ok(Step::Done(self.stale(name, found))),
+            Verdict::Fail => return Ok(Step::Failed(beside.last_error())),
+            Verdict::Ask(stale) => stale,
+        };
+        let under_way = beside.lookup.as_ref().filter(|lookup| lookup.has_changed().is_ok()).cloned();
+        let ended = if let Some(ended) = under_way { ended } else { self.begin(name, beside)? };
+        Ok(Step::Wait(ended, stale))
+    }
+
+    /// It goes on whoever leaves: the next who asks for the name has use for it.
+    fn begin(&self, name: &str, beside: &mut Beside) -> Result<watch::Receiver<()>, ResolveError> {
+        let (under_way, ended) = watch::channel(());
+        beside.lookup = Some(ended.clone());
+        let asking = self.dns.ask(name).map_err(ResolveError::Configuration)?;
+        let (names, clock, name) = (Arc::clone(&self.names), self.clock.clone(), name.to_owned());
+        tokio::spawn(async move {
+            let answer = tokio::time::timeout(LOOKUP_LIMIT, asking).await;
+            let now = clock.now().monotonic;
+            let mut names = names.lock();
+            let (known, beside) = names.of(&name, now);
+            match answer.unwrap_or(Answer::Failed(NetError::Timeout)) {
+                Answer::Found { addresses, time_to_live } => known.found(addresses.into(), time_to_live, now),
+                Answer::Absent { time_to_live, error } => {
+                    known.absent(time_to_live, now);
+                    beside.error = Some(error);
+                }
+                Answer::Failed(error) => {
+                    tracing::debug!(name, %error, "DNS does not answer");
+                    known.failed(now);
+                    beside.error = Some(error);
+                }
+            }
+            drop(under_way);
+        });
+        Ok(ended)
+    }
+
+    fn stale(&self, name: &str, found: Arc<[IpAddr]>) -> Arc<[IpAddr]> {
+        self.counts.stale_names.one();
+        tracing::debug!(name, "DNS is silent, so its last answer stands in");
+        found
+    }
+}
+
+impl Beside {
+    fn last_error(&self) -> NetError {
+        self.error.clone().unwrap_or(NetError::Timeout)
+    }
+}
+
+/// A host's name with its last dot, so that it is never tried with the search domains of the pod first; none where it is no such name.
+/// What ends in a number is an address to some and a name to others, so it is neither here (RFC 1123 §2.1, WHATWG URL).
+fn whole(host: &str) -> Option<String> {
+    let bare = host.strip_suffix('.').unwrap_or(host);
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    let last = bare.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let is_hex = last.strip_prefix("0x").is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let is_number = is_hex || last.bytes().all(|byte| byte.is_ascii_digit());
+    (bare.len() <= 253 && bare.split('.').all(is_label) && !is_number)
+        .then(|| format!("{}.", bare.to_ascii_lowercase()))
 }
 
 /// The name, if any, that whoever answers at an origin's addresses must prove.
@@ -126,36 +214,46 @@ pub fn verified_name(target: &OriginTarget, tls: &OriginTls) -> Result<Option<Se
 }
 
 /// One destination.
-pub fn destination(address: SocketAddr, verified_name: Option<&ServerName<'static>>) -> Destination {
-    Destination { address, verified_name: verified_name.cloned() }
+pub fn destination(address: Allowed, verified_name: Option<&ServerName<'static>>) -> Destination {
+    Destination { address: address.address(), verified_name: verified_name.cloned() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn address(last: u8) -> SocketAddr {
-        SocketAddr::from(([10, 0, 0, last], 80))
+    #[tokio::test]
+    async fn an_address_needs_no_dns() {
+        let resolver = Resolver::new(Clock::system(), Arc::default(), None);
+        let found = resolver.look_up("::1", 8080, Duration::from_secs(1)).await.expect("is one");
+        assert_eq!(found, ["[::1]:8080".parse().expect("an address")]);
     }
 
     #[test]
-    fn requests_are_spread_over_endpoints_and_those_that_failed_come_last_for_a_while() {
-        let resolver = Resolver::default();
-        let endpoints = [address(1), address(2), address(3)];
-        let firsts: Vec<_> =
-            (0..3).filter_map(|_| resolver.order(&endpoints, Duration::ZERO).first().copied()).collect();
-        assert_eq!(firsts, endpoints);
-        resolver.avoid(address(1), Duration::ZERO);
-        assert_eq!(resolver.order(&endpoints, Duration::from_secs(1)), [address(2), address(3), address(1)]);
-        assert_eq!(resolver.order(&endpoints, Duration::from_secs(9)), [address(2), address(3), address(1)]);
-        assert_eq!(resolver.order(&endpoints, Duration::from_secs(1)).last(), Some(&address(1)));
-        resolver.trust(address(1));
-        assert_eq!(resolver.order(&endpoints, Duration::from_secs(1)).first(), Some(&address(1)));
-    }
-
-    #[tokio::test]
-    async fn an_address_needs_no_dns() {
-        let found = Resolver::default().look_up("::1", 8080, Duration::from_secs(1)).await.expect("is one");
-        assert_eq!(found, ["[::1]:8080".parse().expect("an address")]);
+    fn a_name_is_asked_for_whole_and_a_number_is_no_name() {
+        let check = |host: &str, expect: Option<&str>| assert_eq!(whole(host).as_deref(), expect, "{host}");
+        check("Example.COM", Some("example.com."));
+        check("app.shop.svc.cluster.local.", Some("app.shop.svc.cluster.local."));
+        check("_app.xn--bcher-kva.test", Some("_app.xn--bcher-kva.test."));
+        check("1.2.3.a4", Some("1.2.3.a4."));
+        check("beef", Some("beef."));
+        let label = "a".repeat(64);
+        for host in [
+            "",
+            ".",
+            "a..b",
+            "a.b..",
+            "127.1",
+            "1.2.3.4.",
+            "a.0x7f",
+            "a.0x",
+            "a.7",
+            "fe80::1%eth0",
+            "a b",
+            "a/b",
+            &label,
+        ] {
+            check(host, None);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The whole edge against scripted origins, over real sockets: each test is a sentence about what a viewer or an origin sees.
 
+mod dns;
 mod edge;
 mod frames;
 mod origin;
@@ -33,13 +34,16 @@ mod lying_origins;
 mod lying_viewers;
 mod metrics;
 mod mounts;
+mod names;
 mod owners;
 mod patience;
 mod poison;
 mod protocols;
 mod purging;
 mod ranges;
+mod rolling;
 mod storing;
 mod trailers;
+mod walls;
 mod wishes;
 mod writes;

@@ -1,0 +1,99 @@
+//! An address into leave to ask an origin there, or into the reason why nobody may.
+//!
+//! Guarantees: nothing but this makes an [`Allowed`], and only what is allowed is dialled or asked over a kept connection. The
+//! walls are those of the site that asks, at the moment when it asks: what a name meant before, and what another site may do, are no
+//! matter (DNS rebinding).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_contract::{OriginTarget, Walls};
+use parking_lot::Mutex;
+
+use super::counts::Counts;
+
+/// How seldom a refusal is told as a warning: whoever owns the name decides how often there is one.
+const WARN_EVERY: Duration = Duration::from_mins(1);
+
+/// An address that the walls of the site that asks let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowed(SocketAddr);
+
+impl Allowed {
+    /// The address.
+    pub fn address(self) -> SocketAddr {
+        self.0
+    }
+}
+
+/// What no origin of a site may be, and for which of its origins that is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Wall<'a> {
+    /// The site's walls.
+    pub walls: &'a Walls,
+    /// The origin's target: only a Service may be in the cluster's own networks.
+    pub target: &'a OriginTarget,
+}
+
+impl Wall<'_> {
+    /// The verdict on one address.
+    pub fn judge(self, address: SocketAddr) -> Result<Allowed, &'static str> {
+        let refused = match self.target {
+            OriginTarget::Service { .. } => self.walls.forbid(address),
+            OriginTarget::Address { .. } => self.walls.forbid_outside(address),
+        };
+        refused.map_or(Ok(Allowed(address)), Err)
+    }
+}
+
+/// Asks walls, and counts what they refuse.
+#[derive(Debug)]
+pub struct Guard {
+    counts: Arc<Counts>,
+    warned: Mutex<Option<Duration>>,
+}
+
+impl Guard {
+    /// Counts there.
+    pub fn new(counts: Arc<Counts>) -> Self {
+        Self { counts, warned: Mutex::default() }
+    }
+
+    /// Those that may be asked, in their order; or why none of them may.
+    pub fn admit(
+        &self,
+        addresses: &[SocketAddr],
+        wall: Wall<'_>,
+        origin: &str,
+        now: Duration,
+    ) -> Result<Vec<Allowed>, &'static str> {
+        let mut refused = None;
+        let mut allowed = Vec::with_capacity(addresses.len());
+        for &address in addresses {
+            match wall.judge(address) {
+                Ok(passed) => allowed.push(passed),
+                Err(reason) => {
+                    self.counts.refused(reason);
+                    self.tell(address, reason, origin, now);
+                    refused = Some(reason);
+                }
+            }
+        }
+        match refused {
+            Some(reason) if allowed.is_empty() => Err(reason),
+            _ => Ok(allowed),
+        }
+    }
+
+    fn tell(&self, address: SocketAddr, reason: &str, origin: &str, now: Duration) {
+        let mut warned = self.warned.lock();
+        if warned.is_none_or(|last| last + WARN_EVERY <= now) {
+            *warned = Some(now);
+            tracing::warn!(origin, %address, reason, "no origin may be at this address, so it is not asked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! Pods of an origin that come and go under traffic: who is asked, how often, and that no viewer hears of it.
+
+use std::sync::Arc;
+
+use edge_contract::{EdgeConfig, OriginTarget, Scheme};
+use http::{Method, StatusCode};
+use tokio::task::JoinSet;
+
+use crate::edge::{Edge, config, request, until};
+use crate::names::count;
+use crate::origin::{Door, Origin, Then, nobody};
+
+/// One site whose origin is a Service that DNS does not know.
+async fn service() -> EdgeConfig {
+    let mut config = config(nobody().await);
+    config.sites[0].origins[0].target =
+        Some(OriginTarget::Service { dns_name: "app.invalid".into(), port: 80, scheme: Scheme::Http });
+    config
+}
+
+/// So many viewers at once, none of whom wants what another does.
+fn crowd(edge: &Arc<Edge>, name: &str, size: usize) -> JoinSet<StatusCode> {
+    let mut viewers = JoinSet::new();
+    for n in 0..size {
+        let (edge, target) = (Arc::clone(edge), format!("/{name}/{n}"));
+        viewers.spawn(async move { edge.get(&target).await.status });
+    }
+    viewers
+}
+
+async fn all_are_served(mut viewers: JoinSet<StatusCode>) {
+    while let Some(status) = viewers.join_next().await {
+        assert_eq!(status.expect("ends"), StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn pods_that_are_replaced_one_after_the_other_fail_nobody() {
+    let edge = Arc::new(Edge::start(service().await).await);
+    let mut pods = vec![Origin::numbered("").await, Origin::numbered("").await];
+    for round in 0..5 {
+        // It takes requests, and dies before it answers them.
+        let dying = Origin::start(|_, mut exchange| async move {
+            exchange.closed().await;
+            Then::Close
+        })
+        .await;
+        let listed: Vec<_> = [dying.address].into_iter().chain(pods.iter().map(|pod| pod.address)).collect();
+        edge.endpoints(&listed);
+        let viewers = crowd(&edge, &format!("dying/{round}"), 20);
+        dying.read_times(1).await;
+        drop(dying);
+        all_are_served(viewers).await;
+        // It is gone, and still on the list.
+        all_are_served(crowd(&edge, &format!("gone/{round}"), 20)).await;
+        // So are another, and its kept connections.
+        drop(pods.remove(0));
+        all_are_served(crowd(&edge, &format!("both/{round}"), 20)).await;
+        pods.push(Origin::numbered("").await);
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_least_busy_is_asked() {
+    let door = Door::closed();
+    let (slow, fast) = (Origin::halting(&door).await, Origin::numbered("").await);
+    let edge = Edge::start(service().await).await;
+    edge.endpoints(&[slow.address, fast.address]);
+    let held = edge.open(request(Method::GET, "/held")).await;
+    assert_eq!(slow.reads(), 1);
+    for n in 0..10 {
+        assert_eq!(edge.get(&format!("/{n}")).await.status, StatusCode::OK);
+    }
+    assert_eq!((slow.reads(), fast.reads()), (1, 10));
+    drop(held);
+    door.open();
+}
+
+#[tokio::test]
+async fn an_origin_that_answers_nobody_is_not_asked_thrice_by_everybody() {
+    let origin = Origin::start(|_, exchange| async move { exchange.reset() }).await;
+    let edge = Edge::start(config(origin.address)).await;
+    for n in 0..100 {
+        assert_eq!(edge.get(&format!("/{n}")).await.status, StatusCode::BAD_GATEWAY);
+    }
+    // Ten, and a fifth of what was asked.
+    assert_eq!(origin.reads(), 130);
+    assert_eq!(count(&edge, "kubefront_edge_origin_retries_total").await, Some(30));
+    assert!(count(&edge, "kubefront_edge_origin_retries_refused_total").await >= Some(70));
+}
+
+#[tokio::test]
+async fn a_pod_that_is_gone_is_dialled_seldom_and_one_that_is_back_is_used() {
+    let edge = Edge::start(service().await).await;
+    let (pod, gone) = (Origin::numbered("").await, nobody().await);
+    edge.endpoints(&[gone, pod.address]);
+    for n in 0..20 {
+        assert_eq!(edge.get(&format!("/{n}")).await.status, StatusCode::OK);
+    }
+    assert_eq!(count(&edge, "kubefront_edge_origin_retries_total").await, Some(0), "the next was as good as any");
+    let listener = tokio::net::TcpListener::bind(gone).await.expect("the port is still free");
+    let back = Origin::on(listener, |_, exchange| async move { exchange.respond("200 OK", "", "back").await });
+    assert_eq!(edge.get("/avoided").await.body, "read 21");
+    edge.skip(5);
+    assert_eq!(edge.get("/tried").await.body, "back");
+    for n in 0..10 {
+        edge.get(&format!("/again/{n}")).await;
+    }
+    assert_eq!(back.reads(), 6, "it has every other turn again");
+}
+
+#[tokio::test]
+async fn a_service_without_a_ready_pod_is_unavailable_at_once_where_somebody_watches_it() {
+    let mut config = service().await;
+    let origin = Origin::numbered("").await;
+    let target =
+        OriginTarget::Service { dns_name: "localhost".into(), port: origin.address.port(), scheme: Scheme::Http };
+    config.sites[0].origins[0].target = Some(target);
+    let edge = Edge::start(config).await;
+    edge.endpoints(&[]);
+    let reply = edge.get("/a").await;
+    assert_eq!((reply.status, reply.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, Some("5")));
+    assert!(reply.cache_status().ends_with("detail=origin-no-endpoints"), "{}", reply.cache_status());
+    assert_eq!(origin.reads(), 0);
+    edge.live().forget_endpoints();
+    assert_eq!(edge.get("/a").await.status, StatusCode::OK, "its name is all that is known");
+}
+
+#[tokio::test]
+async fn a_connection_that_an_origin_ends_in_good_order_is_no_failure() {
+    let (one, other) = (Origin::numbered("connection: close\r\n").await, Origin::numbered("").await);
+    let edge = Edge::start(service().await).await;
+    edge.endpoints(&[one.address, other.address]);
+    for n in 0..10 {
+        assert_eq!(edge.get(&format!("/{n}")).await.status, StatusCode::OK);
+    }
+    assert_eq!((one.reads(), other.reads()), (5, 5));
+    until("nothing is under way", || edge.running.edge.forwarder.pool().len() == 1).await;
+}
