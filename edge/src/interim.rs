@@ -48,7 +48,7 @@ impl Interim {
     /// For a viewer that knows of no such thing: HTTP/1.0 (RFC 9110 §15.2).
     pub fn closed() -> Self {
         let interim = Self::default();
-        interim.close();
+        drop(interim.close());
         interim
     }
 
@@ -64,6 +64,15 @@ impl Interim {
         }
     }
 
+    /// The viewer's body is wanted: one that holds it back may go on (RFC 9110 §15.2.1). This is never one too many.
+    pub fn go_on(&self) {
+        let mut queue = self.0.queue.lock();
+        if !queue.closed {
+            queue.waiting.push_back(Head { status: StatusCode::CONTINUE, headers: HeaderMap::new() });
+            self.0.came.notify_one();
+        }
+    }
+
     /// The next one, whenever it comes.
     pub async fn next(&self) -> Head {
         loop {
@@ -74,11 +83,11 @@ impl Interim {
         }
     }
 
-    /// From here on they come too late.
-    pub fn close(&self) {
+    /// From here on they come too late; those that came in time and were not taken yet are given out.
+    pub fn close(&self) -> impl Iterator<Item = Head> {
         let mut queue = self.0.queue.lock();
         queue.closed = true;
-        queue.waiting.clear();
+        std::mem::take(&mut queue.waiting).into_iter()
     }
 }
 
@@ -144,10 +153,23 @@ mod tests {
     }
 
     #[test]
+    fn a_body_is_asked_for_however_much_was_said_before() {
+        let interim = Interim::default();
+        for _ in 0..20 {
+            interim.offer(StatusCode::PROCESSING, &hints(1));
+        }
+        interim.go_on();
+        assert_eq!(taken(&interim).last(), Some(&100));
+        drop(interim.close());
+        interim.go_on();
+        assert!(taken(&interim).is_empty());
+    }
+
+    #[test]
     fn none_comes_after_the_final_response_or_to_those_who_do_not_know_them() {
         let interim = Interim::default();
         interim.offer(StatusCode::EARLY_HINTS, &hints(1));
-        interim.close();
+        assert_eq!(interim.close().map(|head| head.status).collect::<Vec<_>>(), [StatusCode::EARLY_HINTS]);
         interim.offer(StatusCode::EARLY_HINTS, &hints(1));
         assert!(taken(&interim).is_empty());
         let interim = Interim::closed();

@@ -1,7 +1,7 @@
 //! What an origin says to `Expect: 100-continue` into whether the viewer's body is read, and thereby asked for.
 //!
-//! RFC 9110 §10.1.1: the origin decides. hyper tells an HTTP/1.1 viewer to go on when its body is first read, so that is put off until
-//! the origin has said so. An origin that knows nothing of expectations would wait for the body for ever: after a second it comes
+//! RFC 9110 §10.1.1: the origin decides. A viewer is told to go on when its body is first read, so that is put off until the origin has
+//! said so. An origin that knows nothing of expectations would wait for the body for ever: after a second it comes
 //! unasked, as the clause lets any client send it. After a final response it is not wanted any more.
 
 use std::pin::Pin;

@@ -106,11 +106,6 @@ impl Activity {
         self.moved_at.store(mark(now), Ordering::Relaxed);
     }
 
-    /// Whether frames of many streams mix.
-    pub fn is_multiplexed(&self) -> bool {
-        self.multiplexed.load(Ordering::Relaxed)
-    }
-
     /// An idle peer was asked to go: its quiet counts anew.
     pub fn asked_to_go(&self, now: Duration) {
         self.quiet_since.store(mark(now), Ordering::Relaxed);
@@ -132,7 +127,7 @@ impl Activity {
             return Judgement::Fine(shortest);
         }
         let head = self.head_since.load(Ordering::Relaxed);
-        if head != 0 && !self.is_multiplexed() {
+        if head != 0 && !self.multiplexed.load(Ordering::Relaxed) {
             return left(head, patience.head, now).map_or(Judgement::Stalled, Judgement::Fine);
         }
         let quiet = self.quiet_since.load(Ordering::Relaxed);

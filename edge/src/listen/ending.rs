@@ -91,7 +91,23 @@ impl Request {
         });
     }
 
-    fn note(&mut self, sent: u64, complete: bool) {
+    /// Its response has a piece for which there may be no room: that is for the viewer to say. In HTTP/1 there is one response at a
+    /// time, and the socket itself says whether its bytes are taken.
+    pub(super) fn waits(&mut self) {
+        if !std::mem::replace(&mut self.waits, true) {
+            self.activity.body_waits(self.edge.clock.now().monotonic);
+        }
+    }
+
+    /// There is room.
+    pub(super) fn goes_on(&mut self) {
+        if std::mem::take(&mut self.waits) {
+            self.activity.body_moves(self.edge.clock.now().monotonic);
+        }
+    }
+
+    /// Its response has ended: `sent` bytes of the body went out, and `complete` says whether that was all of it.
+    pub(super) fn ends(&mut self, sent: u64, complete: bool) {
         if std::mem::replace(&mut self.noted, true) {
             return;
         }
@@ -167,27 +183,14 @@ fn bounded(text: &str) -> String {
 }
 
 impl Ending for Request {
-    fn waits(&mut self) {
-        // In HTTP/1 there is one response at a time, and the socket itself says whether its bytes are taken.
-        if self.activity.is_multiplexed() && !std::mem::replace(&mut self.waits, true) {
-            self.activity.body_waits(self.edge.clock.now().monotonic);
-        }
-    }
-
-    fn goes_on(&mut self) {
-        if std::mem::take(&mut self.waits) {
-            self.activity.body_moves(self.edge.clock.now().monotonic);
-        }
-    }
-
     fn ended(&mut self, sent: u64, complete: bool) {
-        self.note(sent, complete);
+        self.ends(sent, complete);
     }
 }
 
 impl Drop for Request {
     /// A viewer that leaves before there is a response head ends here.
     fn drop(&mut self) {
-        self.note(0, false);
+        self.ends(0, false);
     }
 }

@@ -56,7 +56,7 @@ async fn respond(
     request: Request<Incoming>,
     interim: Interim,
 ) -> Result<Response<ViewerBody>, Infallible> {
-    let request = request.map(ViewerRequestBody::Hyper);
+    let request = request.map(ViewerRequestBody::Http1);
     let (answer, ended) = connection.respond(request, interim).await;
     let mut response = answer.response.map(|source| ViewerBody::new(source, Box::new(ended)));
     if answer.closes || connection.edge.live.phase() >= Phase::Draining {
@@ -76,7 +76,9 @@ async fn with_interim<F: Future>(interim: Interim, outbox: Arc<Outbox>, response
             response = response.as_mut() => break response,
         }
     };
-    interim.close();
+    for head in interim.close() {
+        outbox.put(&head);
+    }
     outbox.emptied().await;
     response
 }

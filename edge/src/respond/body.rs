@@ -155,12 +155,8 @@ impl Body for Source {
     }
 }
 
-/// Told how a response goes out, and once when it has ended, however it ended.
+/// Told once when a response has ended, however it ended.
 pub trait Ending: Send {
-    /// A piece was handed over: whether there is room for more is for the viewer to say.
-    fn waits(&mut self);
-    /// There is room for more.
-    fn goes_on(&mut self);
     /// `sent` bytes of the body went out; `complete` says whether that was all of it.
     fn ended(&mut self, sent: u64, complete: bool);
 }
@@ -187,7 +183,6 @@ impl Body for ViewerBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        this.ending.goes_on();
         let frame = ready!(Pin::new(&mut this.source).poll_frame(cx));
         match &frame {
             Some(Ok(frame)) => this.sent += frame.data_ref().map_or(0, |data| data.len() as u64),
@@ -195,9 +190,6 @@ impl Body for ViewerBody {
             None => {}
         }
         this.complete = frame.is_none() || this.source.is_end_stream();
-        if !this.complete {
-            this.ending.waits();
-        }
         Poll::Ready(frame)
     }
 

@@ -1,31 +1,36 @@
 //! Viewers that wait for a word before they send a body, and origins that give it, refuse it or know nothing of it.
 
-use http::Method;
+use h2::Reason;
+use http::{Method, StatusCode};
 
 use crate::edge::{Edge, Raw, config, request};
 use crate::origin::{Door, Origin};
+use crate::streams::{Http2, rest};
 
 const POST: &str =
     "POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n";
 const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
 
+/// Says that it is at work, and wants the body when the door opens.
+async fn hesitating(door: &Door) -> Origin {
+    let door = door.clone();
+    Origin::start(move |_, mut exchange| {
+        let door = door.clone();
+        async move {
+            exchange.write("HTTP/1.1 102 Processing\r\n\r\n").await;
+            door.pass().await;
+            exchange.write(CONTINUE).await;
+            let body = exchange.read(4).await;
+            exchange.respond("200 OK", "", std::str::from_utf8(&body).expect("is text")).await
+        }
+    })
+    .await
+}
+
 #[tokio::test]
 async fn the_origin_decides_whether_the_viewer_goes_on() {
     let door = Door::closed();
-    let origin = {
-        let door = door.clone();
-        Origin::start(move |_, mut exchange| {
-            let door = door.clone();
-            async move {
-                exchange.write("HTTP/1.1 102 Processing\r\n\r\n").await;
-                door.pass().await;
-                exchange.write(CONTINUE).await;
-                let body = exchange.read(4).await;
-                exchange.respond("200 OK", "", std::str::from_utf8(&body).expect("is text")).await
-            }
-        })
-        .await
-    };
+    let origin = hesitating(&door).await;
     let edge = Edge::start(config(origin.address)).await;
     let mut viewer = Raw::to(edge.running.viewers).await;
     viewer.say(POST).await;
@@ -36,6 +41,45 @@ async fn the_origin_decides_whether_the_viewer_goes_on() {
     let answer = viewer.rest().await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("text"), "{answer}");
     assert_eq!(origin.seen(1).header("expect"), Some("100-continue"));
+}
+
+#[tokio::test]
+async fn the_origin_decides_whether_a_viewer_of_http_2_goes_on() {
+    let door = Door::closed();
+    let origin = hesitating(&door).await;
+    let edge = Edge::start(config(origin.address)).await;
+    let mut viewer = Http2::of(&edge).await;
+    let fields = [("content-length", "4"), ("expect", "100-continue")];
+    let mut exchange = viewer.ask(Method::POST, "/a", &fields, false).await;
+    assert_eq!(exchange.interim().await.expect("comes").status(), StatusCode::PROCESSING);
+    door.open();
+    let go_on = exchange.interim().await.expect("comes");
+    assert_eq!((go_on.status(), go_on.headers().len()), (StatusCode::CONTINUE, 0));
+    exchange.send("text", true);
+    assert!(exchange.interim().await.is_none(), "once, though the origin said it and so does the edge");
+    let answer = exchange.answer().await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(rest(answer.into_body()).await.expect("is whole").0, "text");
+    assert_eq!(origin.seen(1).header("expect"), Some("100-continue"));
+}
+
+#[tokio::test]
+async fn a_body_that_the_origin_does_not_want_is_never_asked_for_over_http_2() {
+    let origin = Origin::start(|seen, exchange| async move {
+        let status = if seen.target == "/a" { "413 Content Too Large" } else { "200 OK" };
+        exchange.respond(status, "", "no more").await
+    })
+    .await;
+    let edge = Edge::start(config(origin.address)).await;
+    let mut viewer = Http2::of(&edge).await;
+    let fields = [("content-length", "4"), ("expect", "100-continue")];
+    let mut exchange = viewer.ask(Method::POST, "/a", &fields, false).await;
+    assert!(exchange.interim().await.is_none());
+    let answer = exchange.answer().await;
+    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(rest(answer.into_body()).await.expect("is whole").0, "no more");
+    assert_eq!(exchange.reset().await, Reason::NO_ERROR);
+    assert!(viewer.serves("/b").await);
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! What an origin says before its answer: who hears of it, and what becomes of it.
 
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 
 use crate::edge::{Edge, Raw, config, request, until};
 use crate::origin::{Door, Origin, Then};
+use crate::streams::{Http2, rest};
 
 const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\n\r\n";
 
@@ -42,6 +43,58 @@ async fn early_hints_reach_the_viewer_before_the_answer_whether_it_is_shared_or_
         door.open();
         let answer = viewer.rest().await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nread 1"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn they_reach_a_viewer_of_http_2_before_the_answer_whether_it_is_shared_or_not() {
+    for method in [Method::GET, Method::POST] {
+        let door = Door::closed();
+        let origin = hinting(&door).await;
+        let edge = Edge::start(config(origin.address)).await;
+        let mut viewer = Http2::of(&edge).await;
+        let mut exchange = viewer.ask(method, "/a", &[], true).await;
+        let hints = exchange.interim().await.expect("comes first");
+        assert_eq!(
+            (hints.status(), hints.headers().get("link")),
+            (StatusCode::EARLY_HINTS, Some(&HeaderValue::from_static("</a.css>; rel=preload")))
+        );
+        assert_eq!(hints.headers().len(), 1);
+        door.open();
+        assert!(exchange.interim().await.is_none());
+        let answer = exchange.answer().await;
+        assert_eq!((answer.status(), answer.headers().get("link")), (StatusCode::OK, None));
+        assert_eq!(rest(answer.into_body()).await.expect("is whole").0, "read 1");
+    }
+}
+
+#[tokio::test]
+async fn they_reach_a_viewer_of_http_2_each_on_its_stream_and_in_their_order() {
+    let origin = Origin::start(|seen, mut exchange| async move {
+        exchange
+            .write(format!("HTTP/1.1 103 Early Hints\r\nconnection: x\r\nx: 1\r\nlink: {}\r\n\r\n", seen.target))
+            .await;
+        exchange
+            .write("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 199 Hm\r\nsurrogate-key: k\r\nkeep-alive: 5\r\n\r\n")
+            .await;
+        exchange.write("HTTP/1.1 100 Continue\r\n\r\n").await;
+        exchange.respond("200 OK", "", &seen.target).await
+    })
+    .await;
+    let edge = Edge::start(config(origin.address)).await;
+    let mut viewer = Http2::of(&edge).await;
+    let mut exchanges = Vec::new();
+    for path in ["/a", "/b", "/c"] {
+        exchanges.push((path, viewer.ask(Method::GET, path, &[], true).await));
+    }
+    for (path, mut exchange) in exchanges {
+        let mut heard = Vec::new();
+        while let Some(interim) = exchange.interim().await {
+            let fields: Vec<_> = interim.headers().iter().map(|(name, value)| format!("{name}: {value:?}")).collect();
+            heard.push(format!("{} {}", interim.status().as_u16(), fields.join(" ")));
+        }
+        assert_eq!(heard, [format!("103 link: {path:?}"), "102 ".into(), "199 ".into(), "100 ".into()]);
+        assert_eq!(rest(exchange.answer().await.into_body()).await.expect("is whole").0, path);
     }
 }
 

@@ -11,6 +11,7 @@ use crate::frames::{
 use crate::origin::Origin;
 
 /// RFC 9113 §7.
+const NO_ERROR: u32 = 0;
 const PROTOCOL_ERROR: u32 = 1;
 const FLOW_CONTROL_ERROR: u32 = 3;
 const FRAME_SIZE_ERROR: u32 = 6;
@@ -76,6 +77,9 @@ async fn a_malformed_request_is_a_stream_error() {
         get(&[("te", "gzip")]),
         get(&[("content-length", "5")]),
         get(&[("content-length", "0, 0")]),
+        // RFC 9113 §8.2.1
+        get(&[("x", " y")]),
+        get(&[("x", "y\t")]),
         vec![(":method", "CONNECT"), (":scheme", "http"), (":authority", "shop.test:80"), (":path", "/a")],
     ] {
         check(&edge, &fields, Heard::Reset(PROTOCOL_ERROR)).await;
@@ -253,6 +257,8 @@ async fn a_refusal_does_not_wait_for_the_body_and_the_connection_goes_on() {
     viewer.headers(1, 0, &get_with(":method", Some("POST"))).await;
     assert_eq!(viewer.heard(1).await, Heard::Status(405));
     assert!(!viewer.body(1).await.is_empty());
+    // RFC 9113 §8.1
+    assert_eq!(viewer.heard(1).await, Heard::Reset(NO_ERROR));
     for _ in 0..20 {
         viewer.write(DATA, 0, 1, &[0; 16_384]).await;
     }

@@ -5,6 +5,7 @@ mod edge;
 mod frames;
 mod origin;
 mod program;
+mod streams;
 
 mod alone;
 mod attempts;
@@ -22,6 +23,7 @@ mod error_pages;
 mod expectations;
 mod explain;
 mod failures;
+mod flow;
 mod freshening;
 mod headers;
 mod hops;

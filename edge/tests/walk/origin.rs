@@ -72,8 +72,14 @@ impl Exchange {
 
     /// Waits until the other side closes.
     pub async fn closed(&mut self) {
+        self.rest().await;
+    }
+
+    /// All up to the end of the connection.
+    pub async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         let _ = self.reader.read_to_end(&mut rest).await;
+        rest
     }
 
     /// Ends the connection with a reset instead of an end.

@@ -2,17 +2,14 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Method, Request, StatusCode};
-use http_body_util::Empty;
-use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http::{Method, StatusCode};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 
 use crate::edge::{Edge, config};
+use crate::frames::{END_STREAM, Frames, Heard};
 use crate::origin::{Door, Origin, Then};
+use crate::streams::{Http2, piece};
 
 /// A viewer that says what a test tells it to, and keeps what it hears.
 struct Viewer {
@@ -163,49 +160,92 @@ async fn a_viewer_that_takes_nothing_of_its_response_is_cut_off_after_thirty_sec
     check(seconds_until(&edge, || gone.is_open()).await, 30);
 }
 
-/// A connection whose streams get no more than this until they are read.
-struct Http2 {
-    sender: http2::SendRequest<Empty<Bytes>>,
-    connection: JoinHandle<()>,
-}
-
-impl Http2 {
-    async fn of(edge: &Edge) -> Self {
-        let stream = TcpStream::connect(edge.running.viewers).await.expect("accepts");
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-            .initial_stream_window_size(16 * 1024)
-            .handshake(TokioIo::new(stream))
-            .await
-            .expect("speaks HTTP/2");
-        let connection = tokio::spawn(async move { drop(connection.await) });
-        Self { sender, connection }
-    }
-
-    async fn ask(&mut self, method: Method, path: &str) -> hyper::body::Incoming {
-        let request = Request::builder().method(method).uri(format!("http://shop.test{path}"));
-        let response = self.sender.send_request(request.body(Empty::new()).expect("is one")).await.expect("answers");
-        assert_eq!(response.status(), StatusCode::OK);
-        response.into_body()
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_stream_whose_viewer_opens_no_window_is_cut_off_like_any_other() {
     let (origin, gone) = endless().await;
     let edge = Edge::start(config(origin.address)).await;
     let mut viewer = Http2::of(&edge).await;
-    let _unread = viewer.ask(Method::POST, "/").await;
+    let _unread = viewer.ask(Method::POST, "/", &[], true).await.answer().await;
     check(seconds_until(&edge, || gone.is_open()).await, 30);
     assert!(viewer.connection.is_finished());
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_left_of_a_small_response_does_not_keep_a_connection_for_ever() {
+async fn what_is_left_of_a_small_response_is_waited_for_no_longer_than_that() {
     let origin =
         Origin::start(|_, exchange| async move { exchange.respond("200 OK", "", &"x".repeat(40_000)).await }).await;
     let edge = Edge::start(config(origin.address)).await;
     edge.get("/").await;
     let mut viewer = Http2::of(&edge).await;
-    let _unread = viewer.ask(Method::GET, "/").await;
-    check(seconds_until(&edge, || viewer.connection.is_finished()).await, 75 + 30);
+    let _unread = viewer.ask(Method::GET, "/", &[], true).await.answer().await;
+    check(seconds_until(&edge, || viewer.connection.is_finished()).await, 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_taken_slowly_is_not_cut_off() {
+    let origin =
+        Origin::start(|_, exchange| async move { exchange.respond("200 OK", "", &"x".repeat(100_000)).await }).await;
+    let edge = Edge::start(config(origin.address)).await;
+    edge.get("/").await;
+    let mut viewer = Http2::of(&edge).await;
+    let mut body = viewer.ask(Method::GET, "/", &[], true).await.answer().await.into_body();
+    let mut read = 0;
+    while let Some(data) = piece(&mut body).await {
+        read += data.expect("is whole").len();
+        let mut seconds = 0..20;
+        seconds_until(&edge, || seconds.next().is_none()).await;
+    }
+    assert_eq!(read, 100_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_over_http_2_may_stand_still_for_thirty_seconds_and_other_streams_are_served() {
+    let origin = Origin::start(|seen, mut exchange| async move {
+        if seen.target == "/soon" {
+            return exchange.respond("200 OK", "", "").await;
+        }
+        exchange.closed().await;
+        Then::Close
+    })
+    .await;
+    let mut config = config(origin.address);
+    config.sites[0].origins[0].response_timeout_ms = 1_000_000;
+    let edge = Edge::start(config).await;
+    let mut viewer = Http2::of(&edge).await;
+    let mut upload = viewer.ask(Method::POST, "/", &[("content-length", "6")], false).await;
+    upload.send("abc", false);
+    let mut halves = 0..20;
+    seconds_until(&edge, || halves.next().is_none()).await;
+    upload.send("d", false);
+    let mut answer = tokio::spawn(upload.response);
+    check(seconds_until(&edge, || answer.is_finished()).await, 30);
+    let answer = (&mut answer).await.expect("ends").expect("is an answer");
+    assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+    assert!(format!("{:?}", answer.headers()["cache-status"]).contains("detail=request-body-timeout"));
+    assert!(viewer.serves("/soon").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_viewer_of_http_2_that_answers_no_ping_is_cut_off() {
+    let gone = Door::closed();
+    let origin = {
+        let gone = gone.clone();
+        Origin::start(move |_, mut exchange| {
+            let gone = gone.clone();
+            async move {
+                exchange.closed().await;
+                gone.open();
+                Then::Close
+            }
+        })
+        .await
+    };
+    let mut config = config(origin.address);
+    config.sites[0].origins[0].response_timeout_ms = 1_000_000;
+    let edge = Edge::start(config).await;
+    let mut viewer = Frames::to(edge.running.viewers).await;
+    let post = [(":method", "OPTIONS"), (":scheme", "http"), (":authority", "a"), (":path", "/")];
+    viewer.headers(1, END_STREAM, &post).await;
+    check(seconds_until(&edge, || gone.is_open()).await, 20 + 10);
+    assert_eq!(viewer.heard(1).await, Heard::Nothing);
 }
