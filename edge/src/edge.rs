@@ -78,7 +78,8 @@ impl Edge {
         // What an extension method means by a 206 is its own affair.
         let whole =
             matches!(*request.method(), Method::GET | Method::HEAD) && !request.headers().contains_key(header::RANGE);
-        let asking = Asking { site, origin, endpoints: endpoints.as_deref(), request, interim: &ask.interim };
+        let (endpoints, mounts) = (endpoints.as_deref(), self.live.mounts());
+        let asking = Asking { site, origin, endpoints, mounts, request, interim: &ask.interim };
         let answer = self.forwarder.forward(asking).await;
         let took = self.clock.now().monotonic.saturating_sub(began);
         ask.took_origin(took);

@@ -1,7 +1,7 @@
 //! A request that an origin should answer into the head of its answer and a body that streams, or why there is none.
 //!
 //! Flow: listed addresses, or those of a name ([`resolve`], [`names`], [`dns`]) → those that walls let through ([`guard`]) → in an order
-//! ([`balance`]) → a connection, kept or new ([`pool`], [`eyeballs`], [`connect`]) → the exchange → [`body`].
+//! ([`balance`]) → a connection, kept or new ([`pool`], [`eyeballs`], [`connect`], [`tls`]) → the exchange → [`body`].
 //! Guarantees: a request is sent again only if nothing of it was sent, or if it is safe and has no body; and only as often as its origin
 //! can bear ([`retry_budget`]). A connection on which anything was out of order is never used again. A body that is shorter than
 //! announced ends in an error, never as if complete. What an origin answers is passed on: nobody follows it where it redirects to.
@@ -24,6 +24,7 @@ pub mod names;
 pub mod pool;
 pub mod resolve;
 pub mod retry_budget;
+pub mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,17 +34,18 @@ use http::{Request, Response};
 
 use crate::clock::Clock;
 use crate::interim::Interim;
+use crate::mounts::Mounts;
 use addresses::Addresses;
 use attempt::{Again, Attempt};
 use balance::Balance;
 use body::{OriginBody, RequestBody};
-use connect::Connector;
 use counts::Counts;
 pub use error::ForwardError;
 use guard::{Allowed, Guard, Wall};
 use pool::Pool;
 use resolve::Resolver;
 use retry_budget::RetryBudgets;
+use tls::Tls;
 
 /// Asks origins.
 pub struct Forwarder {
@@ -54,7 +56,7 @@ pub struct Forwarder {
     balance: Arc<Balance>,
     budgets: RetryBudgets,
     pool: Arc<Pool>,
-    connector: Connector,
+    tls: Tls,
 }
 
 /// What is asked of whom.
@@ -65,6 +67,8 @@ pub struct Asking<'a> {
     pub origin: &'a Origin,
     /// Where its pods are, when an operator says so.
     pub endpoints: Option<&'a [SocketAddr]>,
+    /// What is mounted for it.
+    pub mounts: &'a Mounts,
     /// The request, its head complete.
     pub request: Request<RequestBody>,
     /// Where interim responses go.
@@ -82,7 +86,7 @@ impl Forwarder {
             balance: Arc::default(),
             budgets: RetryBudgets::default(),
             pool: Arc::default(),
-            connector: Connector::default(),
+            tls: Tls::default(),
             counts,
             clock,
         }
@@ -98,6 +102,11 @@ impl Forwarder {
         &self.counts
     }
 
+    /// Tries what the origins of a site are asked with over TLS, so that what is wrong is known before anyone asks.
+    pub fn rehearse(&self, site: &Site, mounts: &Mounts) {
+        self.tls.rehearse(site, mounts);
+    }
+
     /// Lets go of what waits in vain.
     pub fn prune(&self) {
         let now = self.clock.now().monotonic;
@@ -107,18 +116,18 @@ impl Forwarder {
 
     /// Asks, at as many addresses as the origin's `attempts` allow.
     pub async fn forward(&self, asking: Asking<'_>) -> Result<Response<OriginBody>, ForwardError> {
-        let Asking { site, origin, endpoints, request, interim } = asking;
+        let Asking { site, origin, endpoints, mounts, request, interim } = asking;
         let target = origin.target.as_ref().ok_or(ForwardError::NoTarget)?;
         // Whoever watches the Service would list a pod that is ready: its name leads to none either.
         if matches!((target, endpoints), (OriginTarget::Service { .. }, Some([]))) {
             return Err(ForwardError::NoEndpoints);
         }
-        let verified_name = resolve::verified_name(target, &origin.tls)?;
+        let secured = self.tls.secure(target, &origin.tls, mounts)?;
         self.budgets.request(&site.id, &origin.name, self.clock.now().monotonic);
         let wall = Wall { walls: &site.walls, target };
         let mut addresses = Addresses::new(self, origin, wall, endpoints.unwrap_or_default());
         let again = Again::of(&request);
-        let mut attempt = Attempt { forwarder: self, origin, verified_name, interim, again, request: Some(request) };
+        let mut attempt = Attempt { forwarder: self, origin, secured, interim, again, request: Some(request) };
         let mut failure: Option<ForwardError> = None;
         let mut number = 1;
         while number <= origin.attempts && attempt.request.is_some() {

@@ -77,6 +77,7 @@ pub fn serve(edge: &Arc<Edge>, viewers: TcpListener, settings: &Settings) -> Joi
     tokio::spawn(sweep(edge.live.clone()));
     tokio::spawn(mounts::follow(edge.live.clone()));
     tokio::spawn(prune(Arc::clone(edge)));
+    tokio::spawn(rehearse(Arc::clone(edge)));
     tokio::spawn(listen::run(Arc::clone(edge), viewers, settings.max_connections, settings.drain_limit()))
 }
 
@@ -101,6 +102,16 @@ pub async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Star
 
 async fn sweep(live: Live) {
     live.purge().sweep(live.store()).await;
+}
+
+/// What is mounted may come after the configuration that names it, and change after that.
+async fn rehearse(edge: Arc<Edge>) {
+    while edge.live.phase() < Phase::Drained {
+        for table in edge.live.sites().iter().flat_map(|sites| &sites.sites) {
+            edge.forwarder.rehearse(&table.site, edge.live.mounts());
+        }
+        tokio::time::sleep(mounts::LOOK_EVERY).await;
+    }
 }
 
 async fn prune(edge: Arc<Edge>) {

@@ -134,7 +134,7 @@ pub enum HostHeader {
 }
 
 /// How TLS is spoken with an origin.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OriginTls {
     /// The name to verify and to send as SNI, where it differs from the target's host.
@@ -159,7 +159,7 @@ impl OriginTls {
 }
 
 /// A certificate and its key, both as PEM.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Identity {
     /// The certificate, with those that lead to its authority.

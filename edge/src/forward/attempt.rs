@@ -8,13 +8,13 @@ use std::time::Duration;
 use edge_cache::answer;
 use edge_contract::Origin;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header};
-use rustls::pki_types::ServerName;
 
 use super::balance::{Failing, Outstanding};
 use super::body::{Lease, OriginBody, RequestBody};
 use super::connect::{ConnectError, Destination, Sender};
 use super::guard::Allowed;
-use super::{ForwardError, Forwarder, eyeballs, resolve};
+use super::tls::Secured;
+use super::{ForwardError, Forwarder, connect, eyeballs, resolve};
 use crate::interim::Interim;
 
 /// What may be sent again though some of it was sent: the head of a safe request without a body.
@@ -49,7 +49,7 @@ impl Again {
 pub(super) struct Attempt<'a> {
     pub(super) forwarder: &'a Forwarder,
     pub(super) origin: &'a Origin,
-    pub(super) verified_name: Option<ServerName<'static>>,
+    pub(super) secured: Option<Secured>,
     pub(super) interim: &'a Interim,
     pub(super) again: Option<Again>,
     /// What is still to be sent; nothing once sending it again could do harm.
@@ -89,7 +89,7 @@ impl Attempt<'_> {
     fn kept(&self, addresses: &[Allowed]) -> Option<(Sender, Destination)> {
         let Forwarder { clock, pool, .. } = self.forwarder;
         addresses.iter().find_map(|address| {
-            let to = resolve::destination(*address, self.verified_name.as_ref());
+            let to = resolve::destination(*address, self.secured.as_ref());
             pool.take(&to, clock.now().monotonic).map(|kept| (kept, to))
         })
     }
@@ -102,8 +102,8 @@ impl Attempt<'_> {
             Ok(dialled) => (dialled, race.dialled),
             Err(error) => return (race.dialled, Err(error)),
         };
-        let to = resolve::destination(dialled.address, self.verified_name.as_ref());
-        let (opening, deadline) = (self.forwarder.connector.over(dialled.stream, &to), dialled.deadline);
+        let to = resolve::destination(dialled.address, self.secured.as_ref());
+        let (opening, deadline) = (connect::over(dialled.stream, &to), dialled.deadline);
         let timed_out = ConnectError::TimedOut { address: to.address, after: limit };
         let opened = tokio::time::timeout_at(deadline, opening).await.unwrap_or(Err(timed_out));
         let opened = opened.inspect_err(|_| self.failed(to.address, Failing::Unreachable));

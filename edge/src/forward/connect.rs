@@ -1,16 +1,13 @@
 //! An address into a connection that takes one request at a time.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use rustls_platform_verifier::BuilderVerifierExt;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -18,6 +15,7 @@ use tokio_rustls::TlsConnector;
 
 use super::body::RequestBody;
 use super::heads::{Awaiting, Heads};
+use super::tls::Secured;
 
 /// Sends requests over one connection.
 #[derive(Debug)]
@@ -60,8 +58,8 @@ const READ_BUFFER: usize = 64 * 1024;
 pub struct Destination {
     /// The address dialled.
     pub address: SocketAddr,
-    /// The name to verify; plain TCP without one.
-    pub verified_name: Option<ServerName<'static>>,
+    /// Who has to answer, and how that is proved; plain TCP without.
+    pub secured: Option<Secured>,
 }
 
 /// Why there is no connection.
@@ -105,9 +103,6 @@ pub enum ConnectError {
         #[source]
         source: std::io::Error,
     },
-    /// This edge has no roots to verify anyone against.
-    #[error("no trusted roots on this machine")]
-    Roots(#[source] rustls::Error),
     /// The connection closed before it could be used.
     #[error("handshake with {address}")]
     Handshake {
@@ -119,37 +114,15 @@ pub enum ConnectError {
     },
 }
 
-/// Opens connections; holds what they share.
-#[derive(Debug, Default)]
-pub struct Connector {
-    tls: OnceLock<Arc<ClientConfig>>,
-}
-
-impl Connector {
-    /// A connection that is ready for its first request, over one that was dialled.
-    pub async fn over(&self, stream: TcpStream, to: &Destination) -> Result<Sender, ConnectError> {
-        let address = to.address;
-        // A request is written whole; waiting to fill a packet only delays it. Failing to say so costs nothing else.
-        let _ = stream.set_nodelay(true);
-        let Some(name) = &to.verified_name else { return handshake(stream, address).await };
-        let tls = TlsConnector::from(self.tls()?);
-        let stream = tls.connect(name.clone(), stream).await.map_err(|source| unverified(address, source))?;
-        handshake(stream, address).await
-    }
-
-    /// Made at the first HTTPS origin: the roots of a platform are large, and most edges never need them.
-    fn tls(&self) -> Result<Arc<ClientConfig>, ConnectError> {
-        if let Some(made) = self.tls.get() {
-            return Ok(Arc::clone(made));
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(BuilderVerifierExt::with_platform_verifier)
-            .map_err(ConnectError::Roots)?
-            .with_no_client_auth();
-        Ok(Arc::clone(self.tls.get_or_init(|| Arc::new(config))))
-    }
+/// A connection that is ready for its first request, over one that was dialled.
+pub async fn over(stream: TcpStream, to: &Destination) -> Result<Sender, ConnectError> {
+    let address = to.address;
+    // A request is written whole; waiting to fill a packet only delays it. Failing to say so costs nothing else.
+    let _ = stream.set_nodelay(true);
+    let Some(Secured { name, config }) = &to.secured else { return handshake(stream, address).await };
+    let tls = TlsConnector::from(Arc::clone(config));
+    let stream = tls.connect(name.clone(), stream).await.map_err(|source| unverified(address, source))?;
+    handshake(stream, address).await
 }
 
 /// TLS tells its own errors inside of those of its stream.

@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::body::BodyError;
 use super::connect::ConnectError;
 use super::resolve::ResolveError;
+use super::tls::TlsError;
 use crate::mounts::Unusable;
 
 /// Within so many seconds, a pod that starts is often ready, and known to be.
@@ -24,6 +25,9 @@ pub enum ForwardError {
     /// A value that is mounted for it is missing or of no use.
     #[error(transparent)]
     Mounted(#[from] Unusable),
+    /// TLS cannot be spoken with it from here.
+    #[error("TLS cannot be spoken with it")]
+    Tls(#[source] TlsError),
     /// It has no address.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
@@ -71,6 +75,16 @@ pub enum ForwardError {
     RequestBodyTimedOut(#[source] hyper::Error),
 }
 
+impl From<TlsError> for ForwardError {
+    /// What is mounted is named the same, whatever it was wanted for.
+    fn from(error: TlsError) -> Self {
+        match error {
+            TlsError::Mounted(unusable) => Self::Mounted(unusable),
+            error => Self::Tls(error),
+        }
+    }
+}
+
 impl ForwardError {
     /// The status for a viewer when nothing stands in.
     pub fn status(&self) -> StatusCode {
@@ -96,7 +110,7 @@ impl ForwardError {
             Self::NoEndpoints => "origin-no-endpoints",
             Self::Connect(ConnectError::TimedOut { .. }) => "origin-connect-timeout",
             Self::Connect(ConnectError::Certificate { .. }) => "origin-certificate",
-            Self::Connect(ConnectError::Tls { .. } | ConnectError::Roots(_)) => "origin-tls",
+            Self::Connect(ConnectError::Tls { .. }) | Self::Tls(_) => "origin-tls",
             Self::Connect(_) => "origin-connect",
             Self::HeadTimedOut(_) => "origin-timeout",
             Self::Exchange(error) if error.is_parse() => "origin-not-http",
@@ -141,6 +155,7 @@ impl ForwardError {
             Self::NoTarget
             | Self::NoEndpoints
             | Self::Mounted(_)
+            | Self::Tls(_)
             | Self::Resolve(_)
             | Self::Forbidden(_)
             | Self::NoObject(_)

@@ -8,10 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_contract::{OriginTarget, OriginTls, Scheme};
 use hickory_resolver::net::NetError;
 use parking_lot::Mutex;
-use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -20,6 +18,7 @@ use super::counts::Counts;
 use super::dns::{Answer, Dns};
 use super::guard::Allowed;
 use super::names::{Names, Verdict};
+use super::tls::Secured;
 use crate::clock::Clock;
 
 /// RFC 8767 §5, the client response timer: who can be given an old answer waits for a new one no longer than this.
@@ -53,9 +52,6 @@ pub enum ResolveError {
     /// It is neither an address nor a name of a host.
     #[error("{0} is no name of a host")]
     NoName(String),
-    /// The name to verify is no name.
-    #[error("{0} is not a name that a certificate can be for")]
-    ServerName(String),
 }
 
 /// Looks names up, and keeps what came of it.
@@ -204,18 +200,9 @@ fn whole(host: &str) -> Option<String> {
         .then(|| format!("{}.", bare.to_ascii_lowercase()))
 }
 
-/// The name, if any, that whoever answers at an origin's addresses must prove.
-pub fn verified_name(target: &OriginTarget, tls: &OriginTls) -> Result<Option<ServerName<'static>>, ResolveError> {
-    if target.scheme() != Scheme::Https {
-        return Ok(None);
-    }
-    let name = tls.server_name.as_deref().unwrap_or(target.host());
-    ServerName::try_from(name.to_owned()).map(Some).map_err(|_| ResolveError::ServerName(name.to_owned()))
-}
-
 /// One destination.
-pub fn destination(address: Allowed, verified_name: Option<&ServerName<'static>>) -> Destination {
-    Destination { address: address.address(), verified_name: verified_name.cloned() }
+pub fn destination(address: Allowed, secured: Option<&Secured>) -> Destination {
+    Destination { address: address.address(), secured: secured.cloned() }
 }
 
 #[cfg(test)]

@@ -7,10 +7,11 @@ use edge_contract::{EdgeConfig, OriginTarget, Scheme};
 use http::{Method, StatusCode};
 use parking_lot::Mutex;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
-use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -19,12 +20,12 @@ use crate::origin::Origin;
 use crate::program::{Place, Program};
 
 /// Who vouches for origins.
-struct Authority {
+pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -33,7 +34,7 @@ impl Authority {
     }
 
     /// A certificate for this name or address.
-    fn certificate(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Arc<CertifiedKey> {
+    pub fn certificate(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Arc<CertifiedKey> {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
         change(&mut params);
@@ -43,14 +44,34 @@ impl Authority {
         Arc::new(CertifiedKey::from_der(vec![certificate.der().clone()], key, &provider).expect("they fit"))
     }
 
+    /// As PEM.
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// As what whoever asks is verified by.
+    pub fn verifying(&self) -> Arc<dyn ClientCertVerifier> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).expect("is one");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().expect("has a root")
+    }
+
+    /// A certificate for whoever asks, and its key, as PEM.
+    pub fn identity(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new([name.to_owned()]).expect("a name");
+        (params.signed_by(&key, &self.issuer).expect("signs").pem(), key.serialize_pem())
+    }
+
     fn mounted(&self) -> Place {
         Place::holding("roots.pem", self.issuer.pem())
     }
 }
 
 /// An origin behind TLS.
-struct Secure {
-    origin: Origin,
+pub struct Secure {
+    pub origin: Origin,
     address: SocketAddr,
     shown: Arc<Shown>,
 }
@@ -70,13 +91,18 @@ impl ResolvesServerCert for Shown {
 }
 
 impl Secure {
-    async fn showing(certificate: Arc<CertifiedKey>) -> Self {
+    pub async fn showing(certificate: Arc<CertifiedKey>) -> Self {
+        Self::letting_in(certificate, WebPkiClientVerifier::no_client_auth()).await
+    }
+
+    /// Whoever asks has to be one of these.
+    pub async fn letting_in(certificate: Arc<CertifiedKey>, askers: Arc<dyn ClientCertVerifier>) -> Self {
         let origin = Origin::numbered("").await;
         let shown = Arc::new(Shown { certificate, names: Mutex::default() });
         let tls = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("TLS versions")
-            .with_no_client_auth()
+            .with_client_cert_verifier(askers)
             .with_cert_resolver(Arc::<Shown>::clone(&shown));
         let tls = TlsAcceptor::from(Arc::new(tls));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
@@ -95,11 +121,11 @@ impl Secure {
     }
 
     /// How the program comes to it by `https://<host>:<port>`.
-    fn at(&self, host: &str) -> EdgeConfig {
+    pub fn at(&self, host: &str) -> EdgeConfig {
         https(self.address, host)
     }
 
-    fn names(&self) -> Vec<Option<String>> {
+    pub fn names(&self) -> Vec<Option<String>> {
         self.shown.names.lock().clone()
     }
 }

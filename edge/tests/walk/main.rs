@@ -35,6 +35,7 @@ mod lying_http2;
 mod lying_origins;
 mod lying_viewers;
 mod metrics;
+mod mounted_tls;
 mod mounts;
 mod names;
 mod owners;

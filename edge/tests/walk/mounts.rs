@@ -15,20 +15,20 @@ use crate::origin::{Origin, nobody};
 use crate::program::{Place, Program};
 
 /// A folder of mounted files. It is gone with its test.
-struct Folder(PathBuf);
+pub struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub fn new() -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         Self(std::env::temp_dir().join(format!("kubefront-walk-mounts-{}-{number}", std::process::id())))
     }
 
-    fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         self.0.to_str().expect("is text")
     }
 
-    fn write(&self, file: &Mounted, content: &str) {
+    pub fn write(&self, file: &Mounted, content: &str) {
         let path = self.0.join(file.path());
         fs::create_dir_all(path.parent().expect("lies in a folder")).expect("is created");
         fs::write(path, content).expect("is written");

@@ -1,0 +1,181 @@
+//! How TLS is spoken with an origin, and what is mounted for it, into what its connections are opened with and kept by.
+//!
+//! Flow: [`OriginTls`] and the files that it names → [`Tls::secure`] → [`Secured`], a part of each connection's destination.
+//! Guarantees: once a file holds something else, what is opened next is opened with that, and a connection that was opened before is
+//! used by nobody any more. What is unchanged is made once and shared, so that sessions are resumed.
+//! Errors: [`TlsError`]; what is wrong with a file is reported for its field, without a byte of it.
+
+mod anyone;
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use edge_contract::{Mounted, OriginTarget, OriginTls, Scheme, Site};
+use parking_lot::Mutex;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::BuilderVerifierExt;
+use thiserror::Error;
+
+use crate::mounts::{Mounts, Secret, Unusable};
+use anyone::Anyone;
+
+/// HTTP/1.1 is what is spoken over it (RFC 7301 §6).
+const PROTOCOL: &[u8] = b"http/1.1";
+
+/// How many ways of speaking it are remembered: more than all origins of a site have.
+const REMEMBERED: usize = 256;
+
+/// Why TLS cannot be spoken with an origin.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// The name to verify is no name.
+    #[error("{0} is not a name that a certificate can be for")]
+    ServerName(String),
+    /// Something that is mounted for it is missing or of no use.
+    #[error(transparent)]
+    Mounted(#[from] Unusable),
+    /// This edge has no roots to verify anyone against.
+    #[error("no trusted roots on this machine")]
+    Roots(#[source] rustls::Error),
+}
+
+/// Who has to answer, and how that is proved.
+#[derive(Clone, Debug)]
+pub struct Secured {
+    /// The name to verify.
+    pub name: ServerName<'static>,
+    /// By what, and as whom.
+    pub config: Arc<ClientConfig>,
+}
+
+impl PartialEq for Secured {
+    /// Two configurations are the same if they were made as one.
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && Arc::ptr_eq(&self.config, &other.config)
+    }
+}
+
+impl Eq for Secured {}
+
+impl Hash for Secured {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+        Arc::as_ptr(&self.config).hash(state);
+    }
+}
+
+/// What was made, by how it is to be spoken.
+#[derive(Debug, Default)]
+pub struct Tls {
+    made: Mutex<HashMap<OriginTls, Made>>,
+}
+
+#[derive(Debug)]
+struct Made {
+    of: Files,
+    config: Arc<ClientConfig>,
+}
+
+/// What is mounted for one origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Files {
+    authorities: Option<Secret>,
+    identity: Option<(Secret, Secret)>,
+}
+
+impl Tls {
+    /// What a connection to this target is opened with; nothing where it is plain.
+    pub fn secure(&self, target: &OriginTarget, tls: &OriginTls, mounts: &Mounts) -> Result<Option<Secured>, TlsError> {
+        if target.scheme() != Scheme::Https {
+            return Ok(None);
+        }
+        let name = tls.server_name.as_deref().unwrap_or(target.host());
+        let verified = ServerName::try_from(name.to_owned()).map_err(|_| TlsError::ServerName(name.to_owned()))?;
+        // Whom it is spoken with is no matter for how.
+        let how = OriginTls { server_name: None, ..tls.clone() };
+        Ok(Some(Secured { name: verified, config: self.config(how, mounts)? }))
+    }
+
+    /// Tries what the origins of a site would be asked with, so that what is wrong is known before anyone asks.
+    pub fn rehearse(&self, site: &Site, mounts: &Mounts) {
+        for origin in site.origins.iter().filter(|origin| !origin.tls.is_default()) {
+            let outcome = origin.target.as_ref().map(|target| self.secure(target, &origin.tls, mounts));
+            if let Some(Err(error)) = outcome {
+                tracing::debug!(site = %site.name, origin = %origin.name, %error, "TLS cannot be spoken");
+            }
+        }
+    }
+
+    fn config(&self, how: OriginTls, mounts: &Mounts) -> Result<Arc<ClientConfig>, TlsError> {
+        let of = Files::read(&how, mounts)?;
+        let mut made = self.made.lock();
+        if let Some(made) = made.get(&how).filter(|made| made.of == of) {
+            return Ok(Arc::clone(&made.config));
+        }
+        let config = Arc::new(make(&how, &of, mounts)?);
+        if made.len() >= REMEMBERED {
+            made.clear();
+        }
+        made.insert(how, Made { of, config: Arc::clone(&config) });
+        Ok(config)
+    }
+}
+
+impl Files {
+    fn read(how: &OriginTls, mounts: &Mounts) -> Result<Self, Unusable> {
+        let read = |file: &Mounted| mounts.read(file).map_err(|error| Unusable::of(file, error));
+        let identity = how.identity.as_ref().map(|one| Ok((read(&one.certificate)?, read(&one.key)?)));
+        Ok(Self { authorities: how.authorities.as_ref().map(read).transpose()?, identity: identity.transpose()? })
+    }
+}
+
+fn make(how: &OriginTls, files: &Files, mounts: &Mounts) -> Result<ClientConfig, TlsError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Roots)?;
+    let builder = match how.authorities.as_ref().zip(files.authorities.as_ref()) {
+        _ if how.insecure_skip_verify => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone::of(provider)))
+        }
+        Some((file, pem)) => builder.with_root_certificates(roots(pem).map_err(|what| refuse(file, what, mounts))?),
+        None => builder.with_platform_verifier().map_err(TlsError::Roots)?,
+    };
+    let mut config = match how.identity.as_ref().zip(files.identity.as_ref()) {
+        None => builder.with_no_client_auth(),
+        Some((named, (certificate, key))) => {
+            let chain = chain(certificate).map_err(|what| refuse(&named.certificate, what, mounts))?;
+            let key = PrivateKeyDer::from_pem_slice(key.bytes())
+                .map_err(|_| refuse(&named.key, "it holds no private key in PEM form", mounts))?;
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|_| refuse(&named.key, "it is not the key of that certificate", mounts))?
+        }
+    };
+    config.alpn_protocols = vec![PROTOCOL.to_vec()];
+    Ok(config)
+}
+
+fn roots(pem: &Secret) -> Result<RootCertStore, &'static str> {
+    let mut roots = RootCertStore::empty();
+    for authority in chain(pem)? {
+        roots.add(authority).map_err(|_| "one of its certificates cannot be an authority")?;
+    }
+    Ok(roots)
+}
+
+fn chain(pem: &Secret) -> Result<Vec<CertificateDer<'static>>, &'static str> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.bytes()).collect();
+    found.ok().filter(|found| !found.is_empty()).ok_or("it holds no certificate in PEM form")
+}
+
+/// Says what is wrong with a file, here and for its field.
+fn refuse(file: &Mounted, what: &str, mounts: &Mounts) -> TlsError {
+    let Mounted { kind, name, key, field } = file;
+    let message = format!("key {key} of {kind} {name} is of no use: {what}");
+    mounts.report(file, message.clone());
+    TlsError::Mounted(Unusable { field: field.clone(), message })
+}
