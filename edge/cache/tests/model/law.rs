@@ -128,7 +128,7 @@ impl Law {
         };
         let age = message.current_age(self.now);
         match kept.lifetime(&self.owner) {
-            Lifetime::Never if !message.is_kept_by_force() => Ok(None),
+            Lifetime::Never if !message.is_kept_by_force() && !message.is_never_stale() => Ok(None),
             // §5.2.2.2: not even when its origin is out of reach.
             Lifetime::Never | Lifetime::Validate => Err(()),
             Lifetime::For(_) if message.is_never_stale() || message.is_kept_by_force() => Err(()),
