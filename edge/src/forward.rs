@@ -162,9 +162,9 @@ impl Forwarder {
         }
         let allowed = self.budgets.retry(site, origin, now);
         if allowed {
-            self.counts.retries.one()
+            self.counts.retries.one();
         } else {
-            self.counts.retries_refused.one()
+            self.counts.retries_refused.one();
         }
         allowed
     }

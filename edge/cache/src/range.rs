@@ -215,10 +215,17 @@ fn spec(text: &[u8]) -> Option<Spec> {
         ([], count) => number(count).map(Spec::Last),
         (first, []) => Some(Spec::Between(number(first)?, u64::MAX)),
         (first, last) => {
-            let (first, last) = (number(first)?, number(last)?);
-            (first <= last).then_some(Spec::Between(first, last))
+            let (from, to) = (number(first)?, number(last)?);
+            is_ordered(first, last).then_some(Spec::Between(from, to))
         }
     }
+}
+
+/// RFC 9110 §14.1.1: no position is before the first, however large both are.
+fn is_ordered(first: &[u8], last: &[u8]) -> bool {
+    let significant = |digits: &[u8]| digits.iter().skip_while(|digit| **digit == b'0').copied().collect::<Vec<_>>();
+    let (first, last) = (significant(first), significant(last));
+    (first.len(), first) <= (last.len(), last)
 }
 
 /// §14.1.2: numbers may be of any size; beyond 64 bits they are beyond every body too.

@@ -63,12 +63,11 @@ impl Dns {
 
     /// Asks for a name that ends in a dot. The system's configuration is read when it is needed first.
     pub fn ask(&self, name: &str) -> Result<impl Future<Output = Answer> + Send + use<>, NetError> {
-        let system = match self.system.get() {
-            Some(made) => made.clone(),
-            None => {
-                let made = System::of(self.server)?;
-                self.system.get_or_init(|| made).clone()
-            }
+        let system = if let Some(made) = self.system.get() {
+            made.clone()
+        } else {
+            let made = System::of(self.server)?;
+            self.system.get_or_init(|| made).clone()
         };
         let name = Name::from_ascii(name)?;
         Ok(async move { system.ask(name).await })

@@ -52,7 +52,7 @@ pub async fn race(addresses: &[Allowed], limit: Duration) -> Race {
     let mut dials = JoinSet::new();
     let (mut dialled, mut lost) = (Vec::new(), Vec::new());
     let mut waiting = addresses.iter().copied();
-    let mut last = None;
+    let mut failure = None;
     loop {
         if let Some(address) = waiting.next() {
             dialled.push(address.address());
@@ -75,12 +75,12 @@ pub async fn race(addresses: &[Allowed], limit: Duration) -> Race {
             }
             Some(Ok(Err((address, error)))) => {
                 lost.push(address);
-                last = Some(error);
+                failure = Some(error);
             }
             // A dial does not panic, and nobody ends it.
             Some(Err(_)) => {}
             None if waiting.len() > 0 => {}
-            None => return Race { ended: Err(last.unwrap_or(ConnectError::Nowhere)), dialled, lost },
+            None => return Race { ended: Err(failure.unwrap_or(ConnectError::Nowhere)), dialled, lost },
         }
     }
 }
