@@ -7,11 +7,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 pub enum ConditionType {
     /// Every field of this generation is valid. On an Invalidation: it has its place in the purge log.
     Accepted,
-    /// Every Service and Ingress that is named was found and may be used.
+    /// Every Service and Ingress that is named was found and may be used, and every live edge has every Secret and `ConfigMap`.
     ResolvedRefs,
     /// No older Distribution holds one of the aliases.
     AliasesHeld,
-    /// Every Service that is an origin has an endpoint which can be asked.
+    /// Every Service that is an origin has an endpoint which can be asked, and every live edge gets answers from every origin.
     OriginsHealthy,
     /// Every live edge acknowledged the configuration of this generation.
     Programmed,
@@ -70,6 +70,10 @@ pub enum Reason {
     UnsupportedProtocol,
     /// An Ingress has no address of a load balancer yet.
     AddressPending,
+    /// A Secret or `ConfigMap` that a field names is missing, or what is in it is of no use: an edge says so.
+    RefUnusable,
+    /// An edge gets no answer from an origin.
+    OriginUnhealthy,
     /// An object of the name a child needs exists and belongs to somebody else.
     NameTaken,
     /// The compiled configuration is larger than a `ConfigMap` holds.
@@ -117,6 +121,8 @@ impl Reason {
             Self::RefNotPermitted => "RefNotPermitted",
             Self::UnsupportedProtocol => "UnsupportedProtocol",
             Self::AddressPending => "AddressPending",
+            Self::RefUnusable => "RefUnusable",
+            Self::OriginUnhealthy => "OriginUnhealthy",
             Self::NameTaken => "NameTaken",
             Self::ConfigurationTooLarge => "ConfigurationTooLarge",
             Self::AliasTaken => "AliasTaken",

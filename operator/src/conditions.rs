@@ -8,6 +8,7 @@ use crds::condition::{ConditionType, Reason};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::finding::{Finding, MendedBy};
+use crate::reports::Reports;
 
 /// What a Distribution is judged by.
 #[derive(Clone, Debug, Default)]
@@ -43,8 +44,8 @@ pub struct EdgesSeen {
     pub acknowledged: u32,
     /// An edge that refused it, and why in its own words.
     pub refused: Option<(String, String)>,
-    /// Something that an edge needs and lacks, in its own words.
-    pub lacking: Option<String>,
+    /// What they say of what only they can see.
+    pub reports: Reports,
     /// Locations without a ready edge.
     pub empty_locations: Vec<String>,
     /// What keeps a pod from running, for people.
@@ -71,10 +72,10 @@ impl Verdict {
 /// Judges a Distribution; `before` are its conditions until now.
 pub fn judge(judged: &Judged, before: &[Condition], now: &Time) -> Vec<Condition> {
     let accepted = of_findings(judged, ConditionType::Accepted).unwrap_or_else(|| accepted(judged));
-    let resolved = resolved_refs(judged);
+    let resolved = resolved_refs(judged, before);
     let aliases = of_findings(judged, ConditionType::AliasesHeld)
         .unwrap_or_else(|| Verdict::holds("no alias is held by another"));
-    let origins = origins_healthy(judged);
+    let origins = origins_healthy(judged, before);
     let programmed = programmed(judged, before);
     let ready = ready(judged, &[&accepted, &resolved, &programmed]);
     let stalled = stalled(judged);
@@ -150,22 +151,36 @@ fn accepted(judged: &Judged) -> Verdict {
     Verdict::holds(told)
 }
 
-fn resolved_refs(judged: &Judged) -> Verdict {
-    if let Some(verdict) = of_findings(judged, ConditionType::ResolvedRefs) {
-        return verdict;
-    }
-    match &judged.edges.lacking {
-        Some(words) => Verdict::fails(Reason::NotFound, words),
-        None => Verdict::holds("everything that is named was found"),
-    }
+fn resolved_refs(judged: &Judged, before: &[Condition]) -> Verdict {
+    let missing = of_findings(judged, ConditionType::ResolvedRefs);
+    let unusable = judged.edges.reports.unusable().map(|told| Verdict::fails(Reason::RefUnusable, told));
+    joined(missing, unusable)
+        .or_else(|| remembered(ConditionType::ResolvedRefs, Reason::RefUnusable, judged, before))
+        .unwrap_or_else(|| Verdict::holds("everything that is named was found"))
 }
 
 /// A state of the world, no fault of the Distribution: Ready is not affected.
-fn origins_healthy(judged: &Judged) -> Verdict {
-    match judged.unhealthy_origins.as_slice() {
-        [] => Verdict::holds("no origin is known to be down"),
-        unhealthy => Verdict::fails(Reason::NoEndpoints, unhealthy.join("; ")),
+fn origins_healthy(judged: &Judged, before: &[Condition]) -> Verdict {
+    let empty = Some(judged.unhealthy_origins.join("; ")).filter(|told| !told.is_empty());
+    let silent = judged.edges.reports.unhealthy().map(|told| Verdict::fails(Reason::OriginUnhealthy, told));
+    joined(empty.map(|told| Verdict::fails(Reason::NoEndpoints, told)), silent)
+        .or_else(|| remembered(ConditionType::OriginsHealthy, Reason::OriginUnhealthy, judged, before))
+        .unwrap_or_else(|| Verdict::holds("no origin is known to be down"))
+}
+
+/// What the cluster shows, then what edges say.
+fn joined(shown: Option<Verdict>, said: Option<Verdict>) -> Option<Verdict> {
+    match (shown, said) {
+        (Some(shown), Some(said)) => Some(Verdict::fails(shown.reason, format!("{}; {}", shown.message, said.message))),
+        (shown, said) => shown.or(said),
     }
+}
+
+/// What edges said before, while one of those that are live has not said anything yet: that it is silent mends nothing.
+fn remembered(type_: ConditionType, reason: Reason, judged: &Judged, before: &[Condition]) -> Option<Verdict> {
+    let is_silent = judged.newly_leading || judged.edges.reports.silent > 0;
+    let was = type_.of(before).filter(|was| is_silent && was.status == "False" && was.reason == reason.as_str())?;
+    Some(Verdict::fails(reason, was.message.clone()))
 }
 
 fn programmed(judged: &Judged, before: &[Condition]) -> Verdict {
@@ -255,6 +270,8 @@ fn reconciling(judged: &Judged, ready: &Verdict, stalled: &Verdict, programmed: 
 
 #[cfg(test)]
 mod tests {
+    use edge_contract::{OriginState, ReferenceState};
+
     use super::*;
 
     fn at(second: i64) -> Time {
@@ -312,6 +329,76 @@ mod tests {
             |judged| judged.findings.push(missing_service()),
             &["ResolvedRefs=False/NotFound", "Ready=False/NotFound", "Reconciling=True/NotFound"],
         );
+    }
+
+    /// What two edges report, the second of which may not have yet.
+    fn reports(references: &[ReferenceState], origins: &[OriginState], other_is_silent: bool) -> Reports {
+        let mut reports = Reports::default();
+        reports.add(Some((references, origins)));
+        reports.add((!other_is_silent).then_some((&[], &[])));
+        reports
+    }
+
+    fn missing_secret() -> [ReferenceState; 1] {
+        [ReferenceState { field: "spec.origins[app].tls".into(), message: "Secret ca has no key ca.crt".into() }]
+    }
+
+    fn app(healthy: bool) -> [OriginState; 1] {
+        [OriginState { site: "uid".into(), origin: "app".into(), healthy, message: "refused".into() }]
+    }
+
+    #[test]
+    fn what_an_edge_lacks_is_waited_for_in_its_words() {
+        let lacking = |judged: &mut Judged| judged.edges.reports = reports(&missing_secret(), &[], false);
+        let expect = ["ResolvedRefs=False/RefUnusable", "Ready=False/RefUnusable", "Reconciling=True/RefUnusable"];
+        check(lacking, &expect);
+        let told = |change: &dyn Fn(&mut Judged)| {
+            let mut judged = sound();
+            change(&mut judged);
+            judge(&judged, &[], &at(0)).swap_remove(1).message
+        };
+        assert_eq!(told(&lacking), "spec.origins[app].tls: Secret ca has no key ca.crt");
+        let both = |judged: &mut Judged| {
+            lacking(judged);
+            judged.findings.push(missing_service());
+        };
+        let expect =
+            "spec.origins[app].service: there is no Service app; spec.origins[app].tls: Secret ca has no key ca.crt";
+        assert_eq!(told(&both), expect);
+    }
+
+    #[test]
+    fn an_origin_that_does_not_answer_does_not_touch_ready() {
+        let unhealthy = |judged: &mut Judged| judged.edges.reports = reports(&[], &app(false), false);
+        check(unhealthy, &["OriginsHealthy=False/OriginUnhealthy"]);
+        check(|judged| judged.edges.reports = reports(&[], &app(true), false), &[]);
+        let both = |judged: &mut Judged| {
+            unhealthy(judged);
+            judged.unhealthy_origins.push("spec.origins[img].service: no endpoint".into());
+        };
+        check(both, &["OriginsHealthy=False/NoEndpoints"]);
+        let mut judged = sound();
+        both(&mut judged);
+        let told = ConditionType::OriginsHealthy.of(&judge(&judged, &[], &at(0))).map(|one| one.message.clone());
+        let expect = "spec.origins[img].service: no endpoint; origin app is unhealthy on 1 of 2 edges: refused";
+        assert_eq!(told.as_deref(), Some(expect));
+    }
+
+    #[test]
+    fn what_an_edge_reported_is_not_mended_by_silence() {
+        let mut judged = sound();
+        judged.edges.reports = reports(&missing_secret(), &app(false), false);
+        let before = judge(&judged, &[], &at(0));
+        let status = |type_: ConditionType, all: &[Condition]| type_.of(all).map(|one| one.status.clone());
+        for (silent, newly_leading, is_mended) in [(true, false, false), (false, true, false), (false, false, true)] {
+            judged.edges.reports = reports(&[], &app(true), silent);
+            judged.newly_leading = newly_leading;
+            let after = judge(&judged, &before, &at(1));
+            let expect = Some(if is_mended { "True" } else { "False" }.to_owned());
+            assert_eq!(status(ConditionType::ResolvedRefs, &after), expect, "{silent} {newly_leading}");
+            assert_eq!(status(ConditionType::OriginsHealthy, &after), expect, "{silent} {newly_leading}");
+            assert!(is_mended || after[1] == before[1], "no word of it changes");
+        }
     }
 
     #[test]

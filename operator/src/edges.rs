@@ -29,7 +29,7 @@ pub use identity::{Identity, Reviewer};
 use next::{Config, Desired, Given, Trust};
 pub use next::{Conflict, ForEdges, Position, PurgeLog};
 use seen::position;
-pub use seen::{EdgeSeen, Goodbye, Rejected};
+pub use seen::{EdgeSeen, Goodbye, Rejected, Report};
 pub use serve::{Channel, serve};
 use stream::{Attached, Seat};
 

@@ -26,6 +26,7 @@ pub mod names;
 pub mod objects;
 pub mod quantity;
 pub mod reference_grant;
+pub mod reports;
 pub mod run;
 pub mod runner;
 pub mod server_side_apply;

@@ -27,6 +27,7 @@ use crate::edges::EdgeSeen;
 use crate::invalidation::content_version;
 use crate::leader::Leadership;
 use crate::names::{self, DistributionKey, LOCATION_LABEL};
+use crate::reports::Reports;
 use crate::runner::chain;
 use crate::setback::Setback;
 use crate::table::Group;
@@ -183,20 +184,26 @@ fn heard(edges: &[Edge], locations: &[ResolvedLocation], number: Option<Number>)
         let refused = seen.rejected.as_ref().filter(|refused| Some((refused.epoch, refused.revision)) == number)?;
         Some((seen.pod.clone(), refused.reason.clone()))
     };
-    let lack = |seen: &EdgeSeen| {
-        let lack = seen.references.first()?;
-        Some(format!("{}: {} (says {})", lack.field, lack.message, seen.pod))
-    };
     let is_empty =
         |location: &&ResolvedLocation| !edges.iter().any(|edge| edge.ready && edge.location == location.name);
     EdgesSeen {
         live: counted(live().count()),
         acknowledged: counted(edges.iter().filter(|edge| edge.serves(number)).count()),
         refused: seen().find_map(refusal),
-        lacking: seen().find_map(lack),
+        reports: reports(edges),
         empty_locations: locations.iter().filter(is_empty).map(|location| location.name.clone()).collect(),
         ailing: None,
     }
+}
+
+/// What live edges say of what only they can see.
+fn reports(edges: &[Edge]) -> Reports {
+    let mut reports = Reports::default();
+    for edge in edges.iter().filter(|edge| edge.live) {
+        let report = edge.seen.and_then(|seen| seen.report.as_ref());
+        reports.add(report.map(|report| (report.references.as_slice(), report.origins.as_slice())));
+    }
+    reports
 }
 
 /// What of the pods is on its way.

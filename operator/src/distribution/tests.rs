@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crds::Distribution;
 use crds::condition::ConditionType;
-use edge_contract::{CONTRACT, Hello};
+use edge_contract::{CONTRACT, FromEdge, Hello, ReferenceState};
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
 use serde::de::DeserializeOwned;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::*;
+use crate::edges::Pretended;
 use crate::fake_api::{FakeApi, Fault};
 use crate::leader::Leadership;
 use crate::runner::{DEADLINE, chain};
@@ -101,11 +102,16 @@ impl Site {
             "spec": {"nodeName": "node-1", "containers": []},
             "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
         see(&self.context.stores.pods, &self.api.put("pods", pod));
+        Box::new(self.stream(name))
+    }
+
+    /// The stream of an edge that serves the newest configuration.
+    fn stream(&self, name: &str) -> Option<Pretended> {
         let (epoch, revision) = self.number();
         let hello = json!({"contract": CONTRACT, "pod": name, "uid": format!("uid-{name}"), "bootId": name,
             "configEpoch": epoch, "revision": revision});
         let hello: Hello = serde_json::from_value(hello).expect("a hello");
-        Box::new(self.context.edges.pretend(&key(), &hello))
+        self.context.edges.pretend(&key(), &hello)
     }
 
     /// The Deployment's controller has done its work.
@@ -233,6 +239,35 @@ async fn a_live_edit_takes_the_next_number_and_touches_no_pod() {
     assert!(site.condition(ConditionType::Programmed).starts_with("False/WaitingForEdges"));
     let uid = site.api.object("configmaps/shop-edge").expect("exists")["metadata"]["uid"].clone();
     assert_eq!(site.api.body("PATCH configmaps/shop-edge")["metadata"]["uid"], uid, "over this very object");
+}
+
+#[tokio::test]
+async fn what_an_edge_lacks_is_in_the_status_until_it_has_it_and_is_written_once() {
+    let (site, _edges) = Site::at_rest().await;
+    let report = |what: &[&str]| {
+        let reference = |what: &&str| ReferenceState { field: "spec.origins[app]".into(), message: (*what).to_owned() };
+        FromEdge::Observed { references: what.iter().map(reference).collect(), origins: vec![] }
+    };
+    // In the place of the two that are there already.
+    let edges: Vec<_> = ["one", "two"].map(|name| site.stream(name)).into_iter().flatten().collect();
+    for edge in &edges {
+        edge.say(report(&["no Secret ca"]));
+        site.run().await.expect("reports");
+    }
+    assert!(
+        site.condition(ConditionType::ResolvedRefs).starts_with("False/RefUnusable: spec.origins[app]: no Secret ca"),
+        "{}",
+        site.condition(ConditionType::ResolvedRefs)
+    );
+    let writes = site.api.writes();
+    let statuses = writes.iter().filter(|call| *call == "PUT distributions/shop/status").count();
+    assert_eq!(statuses, 1, "that another edge says the same is no news: {writes:?}");
+    edges[0].say(report(&[]));
+    site.run().await.expect("reports");
+    assert!(site.condition(ConditionType::ResolvedRefs).starts_with("False"), "the other still lacks it");
+    edges[1].say(report(&[]));
+    site.run().await.expect("reports");
+    assert!(site.condition(ConditionType::Ready).starts_with("True"), "{}", site.condition(ConditionType::Ready));
 }
 
 #[tokio::test]

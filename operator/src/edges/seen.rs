@@ -21,6 +21,15 @@ pub struct Rejected {
     pub reason: String,
 }
 
+/// What only an edge can see.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Mounted things that are missing or unusable.
+    pub references: Vec<ReferenceState>,
+    /// What became of each origin.
+    pub origins: Vec<OriginState>,
+}
+
 /// An edge's word that a start of it serves nothing any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Goodbye {
@@ -59,10 +68,8 @@ pub struct EdgeSeen {
     pub rejected: Option<Rejected>,
     /// The version of the authorities it trusts.
     pub trusted: u64,
-    /// Mounted things that are missing or unusable.
-    pub references: Vec<ReferenceState>,
-    /// What became of each origin.
-    pub origins: Vec<OriginState>,
+    /// What it said last of what only it can see; nothing before it has said anything.
+    pub report: Option<Report>,
     /// The last goodbye of any of its starts.
     pub goodbye: Option<Goodbye>,
     /// What it said that cannot be true of the log: it is not served the log, and the controller begins a new epoch.
@@ -100,24 +107,22 @@ impl EdgeSeen {
             accepted: hello.config_epoch.zip(hello.revision),
             rejected: None,
             trusted: 0,
-            references: vec![],
-            origins: vec![],
+            report: None,
             goodbye: None,
             conflict: None,
         };
         let Some(before) = before else { return fresh };
-        // An acknowledgement and a goodbye hold for the pod: earlier starts are dead, later ones read later.
+        // An acknowledgement and a goodbye hold for the pod: earlier starts are dead, later ones read later. So does a report, until the
+        // next one: a stream begins with it, and what is mounted is mounted for the pod.
         let remembered = Self {
             acknowledged: before.acknowledged,
             removed: before.removed,
+            report: before.report,
             goodbye: before.goodbye,
             conflict: before.conflict,
             ..fresh
         };
-        if !same_start {
-            return remembered;
-        }
-        Self { references: before.references, origins: before.origins, trusted: before.trusted, ..remembered }
+        if same_start { Self { trusted: before.trusted, ..remembered } } else { remembered }
     }
 
     /// Takes a line after the hello.
@@ -138,8 +143,11 @@ impl EdgeSeen {
             }
             FromEdge::Trusted { version } => self.trusted = version,
             FromEdge::Observed { references, origins } => {
-                self.references = references;
-                self.origins = origins;
+                let report = Some(Report { references, origins });
+                if self.report == report {
+                    return Heard::Nothing;
+                }
+                self.report = report;
             }
             FromEdge::Goodbye { boot_id } => {
                 self.goodbye = Some(Goodbye { boot_id, at: now });

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crds::condition::ConditionType;
 use crds::invalidation::{DistributionReference, InvalidationSpec, WaitingFor};
 use crds::{Distribution, DistributionStatus, Invalidation, InvalidationStatus};
-use edge_contract::{Epoch, Sequence};
+use edge_contract::{Epoch, OriginState, ReferenceState, Sequence};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use operator::conditions::{EdgesSeen, Judged, judge};
@@ -155,6 +155,32 @@ fn distributions() -> Vec<State> {
         ("distribution-edited-to-a-missing-service", InProgress, distribution("broken-generation", |_| ())),
         ("distribution-mended-to-a-missing-service", InProgress, distribution("missing-over-mistake", |_| ())),
         ("distribution-whose-name-is-taken", InProgress, distribution("foreign-config-map", |_| ())),
+        (
+            "distribution-whose-secret-is-missing",
+            InProgress,
+            distribution("minimal", |it| {
+                let lack = ReferenceState {
+                    field: "spec.origins[app].headers[x-key].secretKeyRef".into(),
+                    message: "Secret shop has no key token, or there is no such Secret in this namespace: create it; edges see it within two minutes".into(),
+                };
+                it.edges.reports.add(Some((&[lack], &[])));
+            }),
+        ),
+        // What is stored is served on, and nobody but the origin's owner can mend it.
+        (
+            "distribution-whose-origin-does-not-answer",
+            Current,
+            distribution("minimal", |it| {
+                let state = OriginState {
+                    site: "uid".into(),
+                    origin: "app".into(),
+                    healthy: false,
+                    message: "no connection to 10.0.0.7:8080".into(),
+                };
+                it.edges.reports.add(Some((&[], &[state])));
+                it.edges.reports.add(Some((&[], &[])));
+            }),
+        ),
         // Its other names serve, and whoever holds the alias may never give it up.
         ("distribution-without-its-alias", Current, distribution("every-alias-lost", |_| ())),
         // Pods of origins come and go: what is stored is served meanwhile.
