@@ -98,7 +98,7 @@ pub struct Dev {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9090")]
     pub admin: SocketAddr,
     /// The folder that stands in for mounted Secrets and `ConfigMap`s: `secret/NAME/KEY` and `configmap/NAME/KEY` below it.
-    #[arg(long, value_name = "FOLDER", default_value = "/var/run/kubefront/mounts")]
+    #[arg(long, value_name = "FOLDER", default_value = edge_contract::MOUNTS)]
     pub mounts: PathBuf,
     /// How many MiB stored responses may hold in memory.
     #[arg(long, value_name = "MIB", default_value_t = 256)]

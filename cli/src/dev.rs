@@ -20,7 +20,7 @@ use edge::clock::Clock;
 use edge::edge::{Edge, assemble};
 use edge::process::{self, StartError};
 use edge::settings::{OperatorSettings, Settings};
-use edge_contract::{CONTRACT, EdgeConfig, Site, Walls};
+use edge_contract::{EdgeConfig, Site, Walls};
 use operator::cluster::Cluster;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -194,7 +194,7 @@ impl Session {
             return Ok(());
         }
         let revision = self.revision + 1;
-        let config = EdgeConfig { contract: CONTRACT, epoch: EPOCH, revision, sites: sites.clone() };
+        let config = EdgeConfig::of(EPOCH, revision, sites.clone());
         self.edge.live.take_config(config)?;
         (self.revision, self.sites) = (revision, sites);
         Ok(())

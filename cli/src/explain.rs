@@ -12,7 +12,7 @@ use edge::forward::body::RequestBody;
 use edge::viewer::Viewer;
 use edge::{gate, route};
 use edge_cache::head;
-use edge_contract::{Behavior, CONTRACT, EdgeConfig, Epoch, HostHeader, Site, Walls};
+use edge_contract::{Behavior, EdgeConfig, Epoch, HostHeader, Site, Walls};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ pub fn run(explain: &Explain) -> Result<Outcome, String> {
     complaints.extend(found);
     say(&complaints);
     let sites: Vec<Site> = served.into_iter().map(|one| one.site).collect();
-    let sites = Sites::compile(EdgeConfig { contract: CONTRACT, epoch: Epoch(1), revision: 1, sites }, None)?;
+    let sites = Sites::compile(EdgeConfig::of(Epoch(1), 1, sites), None)?;
     print(explain.output, &answer(&sites, request(explain)?))?;
     Ok(if complaints.is_empty() { Outcome::Well } else { Outcome::Found })
 }

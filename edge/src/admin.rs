@@ -76,10 +76,13 @@ fn explanation(edge: &Edge, query: Option<&str>) -> Response<Full<Bytes>> {
     }
 }
 
-/// Ready: a configuration serves, and the edge is not on its way out.
+/// Ready: a configuration serves, what is mounted anew for it was there, and the edge is not on its way out.
 fn readiness(edge: &Edge) -> Response<Full<Bytes>> {
     if edge.live.phase() > Phase::Serving {
         return plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n");
+    }
+    if let Some(missing) = edge.live.awaits() {
+        return plain(StatusCode::SERVICE_UNAVAILABLE, &format!("{missing}\n"));
     }
     match edge.live.serving_revision() {
         Some((epoch, revision)) => plain(StatusCode::OK, &format!("serving revision {revision} of {}\n", epoch.0)),

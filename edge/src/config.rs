@@ -7,7 +7,7 @@ use edge_cache::pattern::Patterns;
 use edge_cache::proxies::TrustedProxies;
 use edge_cache::response_headers::HeaderRules;
 use edge_cache::{NormalPath, Policy};
-use edge_contract::{Behavior, EdgeConfig, Epoch, Origin, Protocol, Site};
+use edge_contract::{Behavior, EdgeConfig, Epoch, Origin, Protocol, Reference, Site};
 
 use crate::metrics::BehaviorCounters;
 
@@ -112,6 +112,11 @@ impl Sites {
     /// Whether some site lets viewers speak this.
     pub fn speak(&self, protocol: Protocol) -> bool {
         self.sites.iter().any(|table| table.site.protocols.contains(&protocol))
+    }
+
+    /// Every mounted file that one of them names.
+    pub fn references(&self) -> impl Iterator<Item = Reference<'_>> {
+        self.sites.iter().flat_map(|table| table.site.references())
     }
 
     /// Every behavior, with its site.

@@ -13,7 +13,6 @@ use crate::forward::body::{OriginBody, RequestBody};
 use crate::forward::{Asking, ForwardError, Forwarder};
 use crate::live::Live;
 use crate::metrics::Metrics;
-use crate::mounts::Mounts;
 use crate::s3;
 use crate::secret_fields;
 use crate::settings::Settings;
@@ -39,7 +38,7 @@ pub struct Edge {
 
 /// An edge that serves nothing yet and listens nowhere.
 pub fn assemble(settings: &Settings, clock: Clock) -> Arc<Edge> {
-    let live = Live::with(Mounts::below(settings.mounts.clone()), settings.cache_memory);
+    let live = Live::with(settings.mounts.clone(), settings.cache_memory);
     let forwarder = Forwarder::new(clock.clone(), settings.dns);
     Arc::new(Edge {
         metrics: Metrics::new(live.clone(), forwarder.counts()),

@@ -30,11 +30,13 @@ pub mod interim;
 pub mod respond;
 
 // What is true right now, and who changes it.
+pub mod awaited;
 pub mod config;
 pub mod control;
 pub mod live;
 pub mod mounted;
 pub mod mounts;
+pub mod observed;
 pub mod purge;
 
 // The process around it.

@@ -14,12 +14,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use edge_cache::invalidation::{HeadTaken, Taken};
-use edge_contract::{EdgeConfig, Endpoints, Epoch, Head, PurgeOrder, SequenceNumber};
+use edge_contract::{EdgeConfig, Endpoints, Epoch, Head, MOUNTS, PurgeOrder, SequenceNumber};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::awaited::{self, Awaited};
 use crate::config::{SiteTable, Sites};
-use crate::mounts::Mounts;
+use crate::mounts::{Mounts, Unusable};
+use crate::observed::Observing;
 use crate::purge::Purge;
 use crate::store::Store;
 
@@ -66,6 +68,8 @@ struct Inner {
     purge: Purge,
     store: Store,
     mounts: Mounts,
+    observing: Observing,
+    awaited: Awaited,
     phase: watch::Sender<Phase>,
 }
 
@@ -85,13 +89,14 @@ impl Default for Live {
 }
 
 impl Live {
-    /// An edge that serves nothing yet, with a store of the usual size and nothing mounted.
+    /// An edge that serves nothing yet, with a store of the usual size.
     pub fn new() -> Self {
-        Self::with(Mounts::below(PathBuf::new()), DEFAULT_STORE)
+        Self::with(MOUNTS.into(), DEFAULT_STORE)
     }
 
-    /// The same with what is mounted, and a store of up to `bytes`.
-    pub fn with(mounts: Mounts, bytes: usize) -> Self {
+    /// The same with what is mounted below `folder`, and a store of up to `bytes`.
+    pub fn with(folder: PathBuf, bytes: usize) -> Self {
+        let observing = Observing::default();
         let inner = Inner {
             sites: ArcSwapOption::empty(),
             taking: Mutex::new(()),
@@ -99,7 +104,9 @@ impl Live {
             endpoints: ArcSwap::default(),
             purge: Purge::default(),
             store: Store::new(bytes),
-            mounts,
+            mounts: Mounts::below(folder, observing.clone()),
+            observing,
+            awaited: Awaited::default(),
             phase: watch::Sender::new(Phase::Serving),
         };
         Self { inner: Arc::new(inner) }
@@ -127,6 +134,7 @@ impl Live {
 
     fn swap(&self, config: EdgeConfig) -> Result<(), String> {
         let before = self.inner.sites.load_full();
+        let new = awaited::new_in(&config);
         let sites = Sites::compile(config, before.as_deref())?;
         tracing::info!(
             epoch = sites.epoch.0,
@@ -142,9 +150,21 @@ impl Live {
             }
         }
         // Before the swap too: a request finds in memory what it needs.
-        self.inner.mounts.hold(sites.sites.iter().flat_map(|table| table.site.references()));
+        self.inner.mounts.hold(sites.references());
+        self.inner.awaited.take(new, before.is_none());
         self.inner.sites.store(Some(Arc::new(sites)));
         Ok(())
+    }
+
+    /// What a configuration needs that this edge does not have: to be asked before it is taken in place of another.
+    pub fn lacks(&self, config: &EdgeConfig) -> Vec<Unusable> {
+        let Some(sites) = self.sites() else { return Vec::new() };
+        awaited::lacking(config, sites.references(), &self.inner.mounts)
+    }
+
+    /// What this edge waits for before it is ready, if anything.
+    pub fn awaits(&self) -> Option<Unusable> {
+        self.inner.awaited.missing(&self.inner.mounts)
     }
 
     /// The epoch and revision of the configuration that serves, whether a stream or the mounted file gave it.
@@ -242,6 +262,11 @@ impl Live {
     /// The Secrets and `ConfigMap`s that the serving configuration names.
     pub fn mounts(&self) -> &Mounts {
         &self.inner.mounts
+    }
+
+    /// What only this edge can see.
+    pub fn observing(&self) -> &Observing {
+        &self.inner.observing
     }
 
     /// The phase, and every later one. `goodbye` is due when it is [`Phase::Drained`].

@@ -20,7 +20,8 @@ fn parse(text: &[u8], path: &Path) -> Result<EdgeConfig, String> {
     serde_json::from_slice(text).map_err(|error| format!("parsing {}: {error}", path.display()))
 }
 
-/// Takes every new content, until the edge has drained. A content that is refused is refused once.
+/// Takes every new content, until the edge has drained. A content that is refused is refused once; one that wants something mounted
+/// which is not there waits for it.
 ///
 /// The content is compared, not its time: a `ConfigMap` volume swaps a symbolic link, and the new file may well be older.
 pub async fn follow(path: PathBuf, live: Live) {
@@ -31,7 +32,12 @@ pub async fn follow(path: PathBuf, live: Live) {
         if text == seen {
             continue;
         }
-        if let Err(error) = parse(&text, &path).and_then(|config| live.take_mounted_config(config)) {
+        let parsed = parse(&text, &path);
+        // Asked again until it is there, or another content is.
+        if parsed.as_ref().is_ok_and(|config| !live.lacks(config).is_empty()) {
+            continue;
+        }
+        if let Err(error) = parsed.and_then(|config| live.take_mounted_config(config)) {
             tracing::error!(error, "the mounted configuration is refused; the one before it goes on serving");
         }
         seen = text;

@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::live::{Live, Phase};
+use crate::observed::Observing;
 pub use fault::{MountError, Unusable};
 pub use secret::Secret;
 
@@ -50,7 +51,7 @@ struct Inner {
     looking: Mutex<()>,
     held: Mutex<BTreeMap<Mounted, Held>>,
     generation: watch::Sender<u64>,
-    wrong: watch::Sender<Vec<ReferenceState>>,
+    observing: Observing,
 }
 
 /// A file that the serving configuration names.
@@ -63,14 +64,14 @@ struct Held {
 }
 
 impl Mounts {
-    /// What lies below this folder, which need not exist.
-    pub fn below(folder: PathBuf) -> Self {
+    /// What lies below this folder, which need not exist; what is wrong with it is told there.
+    pub fn below(folder: PathBuf, observing: Observing) -> Self {
         let inner = Inner {
             folder,
             looking: Mutex::default(),
             held: Mutex::default(),
             generation: watch::Sender::default(),
-            wrong: watch::Sender::default(),
+            observing,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -119,11 +120,6 @@ impl Mounts {
             held.complaint = complaint;
         }
         self.tell(&held);
-    }
-
-    /// What is missing or of no use, by field.
-    pub fn wrong(&self) -> watch::Receiver<Vec<ReferenceState>> {
-        self.inner.wrong.subscribe()
     }
 
     /// Holds these from here on, and nothing else any more.
@@ -177,12 +173,7 @@ impl Mounts {
     }
 
     fn tell(&self, held: &BTreeMap<Mounted, Held>) {
-        let states = held.iter().filter_map(|(file, held)| held.fault(file)).collect();
-        self.inner.wrong.send_if_modified(|told| {
-            let news = *told != states;
-            *told = states;
-            news
-        });
+        self.inner.observing.take_references(held.iter().filter_map(|(file, held)| held.fault(file)).collect());
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Settings {
     pub config: Option<PathBuf>,
 
     /// The folder below which the Secrets and `ConfigMap`s lie that the configuration names: `secret/NAME/KEY`, `configmap/NAME/KEY`.
-    #[arg(long, env = "KUBEFRONT_MOUNTS", default_value = "/var/run/kubefront/mounts")]
+    #[arg(long, env = "KUBEFRONT_MOUNTS", default_value = edge_contract::MOUNTS)]
     pub mounts: PathBuf,
 
     /// How many bytes stored responses may hold in memory, all told.

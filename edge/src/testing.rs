@@ -1,10 +1,10 @@
 //! Small configurations for tests.
 
-use edge_contract::{Behavior, CONTRACT, EdgeConfig, Epoch, Origin, OriginTarget, Scheme, Site, Walls};
+use edge_contract::{Behavior, EdgeConfig, Epoch, Origin, OriginTarget, Scheme, Site, Walls};
 
 /// A configuration of these sites.
 pub fn config(sites: Vec<Site>) -> EdgeConfig {
-    EdgeConfig { contract: CONTRACT, epoch: Epoch(1), revision: 1, sites }
+    EdgeConfig::of(Epoch(1), 1, sites)
 }
 
 /// A site that sends everything to port 9 of this machine.

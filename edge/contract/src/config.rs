@@ -2,9 +2,11 @@
 //!
 //! Everything is resolved: defaults are applied, references are addresses or names that DNS knows, order is meaning.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Behavior, Epoch, Origin, OriginGroup, Walls};
+use crate::{Behavior, CONTRACT, Epoch, Origin, OriginGroup, Walls};
 
 /// The whole configuration of one edge process. It is taken whole or refused whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +20,17 @@ pub struct EdgeConfig {
     pub revision: u64,
     /// What to serve, by distribution. One today; a shared fleet has many.
     pub sites: Vec<Site>,
+    /// What of all that is mounted ([`crate::Mounted::path`]) no edge had before: one that starts with this is not ready before each of
+    /// them was there once. No part of what the revision counts.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub new_mounts: BTreeSet<String>,
+}
+
+impl EdgeConfig {
+    /// A configuration of these sites in which nothing mounted is new.
+    pub fn of(epoch: Epoch, revision: u64, sites: Vec<Site>) -> Self {
+        Self { contract: CONTRACT, epoch, revision, sites, new_mounts: BTreeSet::new() }
+    }
 }
 
 /// One distribution as an edge serves it.

@@ -49,6 +49,9 @@ pub const OPERATOR_NAME: &str = "operator.kubefront";
 /// The audience of the projected token by which an edge proves which pod it is.
 pub const TOKEN_AUDIENCE: &str = "operator.kubefront";
 
+/// The folder below which edges have everything that is mounted for them.
+pub const MOUNTS: &str = "/var/run/kubefront/mounts";
+
 /// How long either side waits between pings, in milliseconds.
 pub const PING_INTERVAL_MS: u64 = 2_000;
 

@@ -169,16 +169,12 @@ mod tests {
     use crate::{Epoch, Mounted, MountedKind, OriginHeader, S3};
 
     fn config() -> EdgeConfig {
-        EdgeConfig {
-            contract: CONTRACT,
-            epoch: Epoch(1),
-            revision: 1,
-            sites: vec![Site {
-                origins: vec![Origin::plain("app", "app"), Origin::plain("spare", "spare")],
-                behaviors: vec![Behavior::plain("*", "app")],
-                ..Site::plain("uid", "default/shop")
-            }],
-        }
+        let site = Site {
+            origins: vec![Origin::plain("app", "app"), Origin::plain("spare", "spare")],
+            behaviors: vec![Behavior::plain("*", "app")],
+            ..Site::plain("uid", "default/shop")
+        };
+        EdgeConfig::of(Epoch(1), 1, vec![site])
     }
 
     fn group(name: &str, primary: &str, secondary: &str, failover_on: &[u16]) -> OriginGroup {

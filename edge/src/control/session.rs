@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use super::trust;
 use crate::live::Live;
+use crate::observed::Observed;
 
 /// For so many orders the final count of what they dropped is still to be said.
 const COUNTING_LIMIT: usize = 1_024;
@@ -31,6 +32,10 @@ pub struct Session {
     /// The authorities that `trust` lines brought beside the mounted ones.
     authorities: Vec<CertificateDer<'static>>,
     counting: VecDeque<Counting>,
+    /// The newest configuration, while something that it wants mounted is not there.
+    waiting: Option<EdgeConfig>,
+    /// What was said on this stream of what only this edge can see; nothing before its first answer.
+    said: Option<Observed>,
 }
 
 /// An order whose sweep may not have ended when it was acknowledged.
@@ -91,7 +96,8 @@ enum Unreadable {
 impl Session {
     /// The session of this start of the process.
     pub fn new(pod: String, uid: String, boot_id: String, live: Live) -> Self {
-        Self { pod, uid, boot_id, live, authorities: Vec::new(), counting: VecDeque::new() }
+        let (authorities, counting) = (Vec::new(), VecDeque::new());
+        Self { pod, uid, boot_id, live, authorities, counting, waiting: None, said: Some(Observed::default()) }
     }
 
     /// The first line of a stream.
@@ -109,6 +115,26 @@ impl Session {
             config_epoch,
             revision,
         })
+    }
+
+    /// A stream begins: of what only this edge can see, nothing was said on it.
+    pub fn begin(&mut self) {
+        self.said = None;
+    }
+
+    /// What only this edge can see, where it is not what was said of it.
+    pub fn observed(&mut self) -> Option<FromEdge> {
+        let now = self.live.observing().now();
+        if self.said.as_ref() == Some(&now) {
+            return None;
+        }
+        self.said = Some(now.clone());
+        Some(now.into())
+    }
+
+    /// The same once something was said on this stream: whoever sends it away may not read any more.
+    pub fn observed_meanwhile(&mut self) -> Option<FromEdge> {
+        self.said.is_some().then(|| self.observed()).flatten()
     }
 
     /// The last line: to be sent once the edge has drained.
@@ -129,14 +155,21 @@ impl Session {
     /// Takes the next line. One that cannot be read ends the stream, unless it is a configuration: that one is refused.
     pub fn hear(&mut self, line: &[u8]) -> Result<Reply, serde_json::Error> {
         match decode_line::<FromOperator>(line) {
-            Ok(line) => Ok(self.take(line)),
+            Ok(line) => {
+                let mut reply = self.take(line);
+                // Before the word that a configuration serves: what is wrong with it then is known by then.
+                if reply.leave.is_none() && (self.said.is_none() || reply.says_what_serves()) {
+                    reply.answers.splice(0..0, self.observed());
+                }
+                Ok(reply)
+            }
             Err(error) => refuse_unreadable(line, &error).ok_or(error),
         }
     }
 
     fn take(&mut self, line: FromOperator) -> Reply {
         match line {
-            FromOperator::Config(config) => self.take_config(config).into(),
+            FromOperator::Config(config) => self.take_config(config),
             FromOperator::Endpoints(endpoints) => {
                 self.live.take_endpoints(endpoints);
                 Reply::default()
@@ -145,6 +178,10 @@ impl Session {
             FromOperator::Head(head) => self.take_head(head, true),
             FromOperator::Ping { n, head } => {
                 let mut reply = head.map(|head| self.take_head(head, false)).unwrap_or_default();
+                // As often as the operator asks whether this edge is there, it looks whether what it waits for is.
+                reply.answers.extend(
+                    self.waiting.take_if(|config| self.live.lacks(config).is_empty()).map(|config| self.serve(config)),
+                );
                 reply.answers.push(FromEdge::Pong { n });
                 reply
             }
@@ -153,7 +190,18 @@ impl Session {
         }
     }
 
-    fn take_config(&self, config: EdgeConfig) -> FromEdge {
+    fn take_config(&mut self, config: EdgeConfig) -> Reply {
+        let lacks = self.live.lacks(&config);
+        let Some(first) = lacks.first() else {
+            self.waiting = None;
+            return self.serve(config).into();
+        };
+        tracing::warn!(revision = config.revision, lacks = %first, "a configuration waits, because this pod does not have what it needs");
+        self.waiting = Some(config);
+        Reply::default()
+    }
+
+    fn serve(&self, config: EdgeConfig) -> FromEdge {
         let (epoch, revision) = (config.epoch, config.revision);
         match self.live.take_config(config) {
             Ok(()) => FromEdge::ConfigAccepted { epoch, revision },
@@ -271,6 +319,12 @@ fn refuse_unreadable(line: &[u8], error: &serde_json::Error) -> Option<Reply> {
 fn rejected(epoch: Epoch, revision: u64, reason: String) -> FromEdge {
     tracing::error!(reason, revision, "a configuration is refused; the one before it goes on serving");
     FromEdge::ConfigRejected { epoch, revision, reason }
+}
+
+impl Reply {
+    fn says_what_serves(&self) -> bool {
+        self.answers.iter().any(|answer| matches!(answer, FromEdge::ConfigAccepted { .. }))
+    }
 }
 
 impl From<FromEdge> for Reply {

@@ -15,9 +15,12 @@ use super::open::{Failure, Incoming, Opened};
 use super::session::{self, Leave, Session};
 use crate::clock::Clock;
 use crate::live::Phase;
+use crate::observed::Observed;
 
 /// A stream on which nothing arrives for this long, or on which nothing can be sent, is dead.
 pub const SILENCE: Duration = Duration::from_millis(SILENCE_LIMIT_MS);
+/// For how long news of what only this edge can see are gathered before they are told.
+const GATHER: Duration = Duration::from_millis(500);
 /// How long the other side may take to end a stream that was ended here.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
@@ -66,22 +69,29 @@ enum Event {
     Renew,
     Drained,
     Swept(u64),
+    Observed,
 }
 
 /// What else than lines moves a stream.
 struct Waits {
     phases: watch::Receiver<Phase>,
     swept: watch::Receiver<u64>,
+    observed: watch::Receiver<Observed>,
+    /// When what was observed is told: together with what is observed until then.
+    tell_at: Option<Instant>,
     silent_at: Instant,
     renew_at: Instant,
 }
 
 /// Follows the stream to its end.
 pub async fn talk(mut opened: Opened, session: &mut Session) -> Result<Finished, TalkError> {
+    session.begin();
     let live = session.live();
     let mut waits = Waits {
         phases: live.phases(),
         swept: live.purge().swept(),
+        observed: live.observing().changes(),
+        tell_at: None,
         silent_at: Clock::deadline(SILENCE),
         renew_at: Clock::deadline(opened.reopen_after),
     };
@@ -96,6 +106,10 @@ pub async fn talk(mut opened: Opened, session: &mut Session) -> Result<Finished,
                 hear(&mut lines, session, &mut opened.outgoing).await?;
             }
             Event::Swept(swept) => send(&mut opened.outgoing, session.swept(swept)).await?,
+            Event::Observed => {
+                waits.tell_at = None;
+                send(&mut opened.outgoing, session.observed_meanwhile()).await?;
+            }
             Event::Silent => return Err(TalkError::Silent),
             Event::Renew => {
                 // What is lost with the old stream, if anything, the next hello says again.
@@ -118,6 +132,7 @@ impl Waits {
             piece = incoming.frame() => Event::Piece(piece),
             () = drained(&mut self.phases) => Event::Drained,
             swept = next_swept(&mut self.swept) => Event::Swept(swept),
+            () = news(&mut self.observed, &mut self.tell_at) => Event::Observed,
             () = sleep_until(self.silent_at) => Event::Silent,
             () = sleep_until(self.renew_at) => Event::Renew,
         }
@@ -144,6 +159,14 @@ async fn next_swept(swept: &mut watch::Receiver<u64>) -> u64 {
     *swept.borrow_and_update()
 }
 
+/// Until something else was observed and its time has come. The time stays set where the wait is given up meanwhile.
+async fn news(observed: &mut watch::Receiver<Observed>, tell_at: &mut Option<Instant>) {
+    if tell_at.is_none() && observed.changed().await.is_err() {
+        return std::future::pending().await;
+    }
+    sleep_until(*tell_at.get_or_insert_with(|| Clock::deadline(GATHER))).await;
+}
+
 /// Takes every whole line that has arrived.
 async fn hear(lines: &mut Lines, session: &mut Session, outgoing: &mut Sender<Bytes>) -> Result<(), TalkError> {
     while let Some(line) = lines.next_line().map_err(TalkError::TooLong)? {
@@ -156,7 +179,7 @@ async fn hear(lines: &mut Lines, session: &mut Session, outgoing: &mut Sender<By
     Ok(())
 }
 
-async fn send(outgoing: &mut Sender<Bytes>, answers: Vec<FromEdge>) -> Result<(), TalkError> {
+async fn send(outgoing: &mut Sender<Bytes>, answers: impl IntoIterator<Item = FromEdge>) -> Result<(), TalkError> {
     for answer in answers {
         let line = encode_line(&answer).map_err(TalkError::Unwritable)?;
         let sent = timeout(SILENCE, outgoing.send_data(line.into())).await;
@@ -183,4 +206,29 @@ async fn close(opened: Opened, mut lines: Lines) -> Result<(), TalkError> {
         Ok(())
     };
     timeout(CLOSE_LIMIT, until_the_end).await.unwrap_or(Err(TalkError::Silent))
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_contract::ReferenceState;
+
+    use super::*;
+    use crate::observed::Observing;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_observed_within_half_a_second_is_told_at_once() {
+        let observing = Observing::default();
+        let (mut changes, mut tell_at) = (observing.changes(), None);
+        let lacks = |field: &str| vec![ReferenceState { field: field.into(), message: "create it".into() }];
+        let began = Clock::deadline(Duration::ZERO);
+        observing.take_references(lacks("spec.a"));
+        for field in ["spec.b", "spec.c"] {
+            // A line arrives meanwhile, and the wait begins again.
+            let waited = timeout(GATHER / 5, news(&mut changes, &mut tell_at)).await;
+            waited.expect_err("it is not yet time");
+            observing.take_references(lacks(field));
+        }
+        news(&mut changes, &mut tell_at).await;
+        assert_eq!(Clock::deadline(Duration::ZERO) - began, GATHER);
+    }
 }

@@ -40,7 +40,7 @@ impl Volume {
 
     /// Its files, of which these are named.
     fn naming(&self, keys: &[&str]) -> Mounts {
-        let mounts = Mounts::below(self.folder.clone());
+        let mounts = Mounts::below(self.folder.clone(), Observing::default());
         let files: Vec<Mounted> = keys.iter().map(|key| file(key)).collect();
         mounts.hold(files.iter().map(|mounted| Reference { mounted, purpose: Purpose::FieldValue }));
         mounts
@@ -58,7 +58,7 @@ fn file(key: &str) -> Mounted {
 }
 
 fn told(mounts: &Mounts) -> Vec<(String, String)> {
-    mounts.wrong().borrow().iter().map(|state| (state.field.clone(), state.message.clone())).collect()
+    mounts.inner.observing.now().references.iter().map(|state| (state.field.clone(), state.message.clone())).collect()
 }
 
 #[test]

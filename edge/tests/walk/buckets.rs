@@ -206,12 +206,12 @@ async fn what_a_bucket_has_against_a_key_is_told_to_its_owner_until_it_is_taken(
     .await;
     let secrets = Secrets::new(&KEY);
     let edge = edge(&secrets, bucket(&origin)).await;
-    let wrong = edge.live().mounts().wrong();
+    let wrong = || edge.live().observing().now().references;
     edge.get("/a").await;
-    let said: Vec<String> = wrong.borrow().iter().map(|state| format!("{}: {}", state.field, state.message)).collect();
+    let said: Vec<String> = wrong().iter().map(|state| format!("{}: {}", state.field, state.message)).collect();
     assert_eq!(said, ["spec.origins[app].s3: S3 does not know the access key id"]);
     edge.get("/b").await;
-    assert!(wrong.borrow().is_empty());
+    assert_eq!(wrong(), []);
 }
 
 #[tokio::test]

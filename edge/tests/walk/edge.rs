@@ -10,8 +10,7 @@ use edge::live::Live;
 use edge::process::{self, Running};
 use edge::settings::Settings;
 use edge_contract::{
-    Behavior, CONTRACT, EdgeConfig, Endpoints, Epoch, Head, Methods, Origin, OriginTarget, PurgeOrder, Scheme, Scope,
-    Site, Walls,
+    Behavior, EdgeConfig, Endpoints, Epoch, Head, Methods, Origin, OriginTarget, PurgeOrder, Scheme, Scope, Site, Walls,
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
@@ -30,20 +29,13 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One site that sends everything to one origin; tests change what they are about.
 pub fn config(origin: SocketAddr) -> EdgeConfig {
-    EdgeConfig {
-        contract: CONTRACT,
-        epoch: EPOCH,
-        revision: 1,
-        sites: vec![Site {
-            origins: vec![Origin {
-                response_timeout_ms: 10_000,
-                ..Origin::plain("app", "app.test").at(address(origin))
-            }],
-            behaviors: vec![Behavior { methods: Methods::All, compress: false, ..Behavior::plain("*", "app") }],
-            walls: Walls { local_origins: true, ..Walls::default() },
-            ..Site::plain(SITE, "default/shop")
-        }],
-    }
+    let site = Site {
+        origins: vec![Origin { response_timeout_ms: 10_000, ..Origin::plain("app", "app.test").at(address(origin)) }],
+        behaviors: vec![Behavior { methods: Methods::All, compress: false, ..Behavior::plain("*", "app") }],
+        walls: Walls { local_origins: true, ..Walls::default() },
+        ..Site::plain(SITE, "default/shop")
+    };
+    EdgeConfig::of(EPOCH, 1, vec![site])
 }
 
 pub fn address(origin: SocketAddr) -> OriginTarget {

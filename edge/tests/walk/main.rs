@@ -9,6 +9,7 @@ mod streams;
 
 mod alone;
 mod attempts;
+mod awaited;
 mod bodies;
 mod buckets;
 mod caching;

@@ -129,8 +129,8 @@ async fn what_is_of_no_use_is_said_before_anyone_asks_and_heals() {
         }
         folder.write(&file(name), content);
         let edge = edge(&folder, with(origin.at("localhost"), as_mounted())).await;
-        let mut wrong = edge.live().mounts().wrong();
-        let said = wrong.wait_for(|wrong| !wrong.is_empty()).await.expect("the edge lives").clone();
+        let mut seen = edge.live().observing().changes();
+        let said = seen.wait_for(|seen| !seen.references.is_empty()).await.expect("the edge lives").clone().references;
         assert_eq!((said[0].field.as_str(), said[0].message.as_str()), (format!("spec.{name}").as_str(), expect));
         assert_eq!(detail(&edge, "/a").await, (StatusCode::SERVICE_UNAVAILABLE, "origin-secret".into()));
         let sound = if name == "ca.crt" {
@@ -143,6 +143,6 @@ async fn what_is_of_no_use_is_said_before_anyone_asks_and_heals() {
         folder.write(&file(name), &sound);
         edge.live().mounts().look();
         assert_eq!(edge.get("/a").await.status, StatusCode::OK, "{name} heals");
-        assert!(wrong.borrow().is_empty());
+        assert_eq!(seen.borrow().references, []);
     }
 }

@@ -34,7 +34,7 @@ impl Folder {
         fs::write(path, content).expect("is written");
     }
 
-    fn remove(&self, file: &Mounted) {
+    pub fn remove(&self, file: &Mounted) {
         fs::remove_file(self.0.join(file.path())).expect("was there");
     }
 }
@@ -45,12 +45,12 @@ impl Drop for Folder {
     }
 }
 
-fn file(key: &str) -> Mounted {
+pub fn file(key: &str) -> Mounted {
     Mounted { kind: MountedKind::Secret, name: "shop".into(), key: key.into(), field: format!("spec.{key}") }
 }
 
 /// One origin, which wants to be sent what is mounted as `token`.
-fn keyed(origin: SocketAddr) -> EdgeConfig {
+pub fn keyed(origin: SocketAddr) -> EdgeConfig {
     let mut config = config(origin);
     let value = OriginHeaderValue::ValueFrom(file("token"));
     config.sites[0].origins[0].headers = vec![OriginHeader { name: "x-origin-key".into(), value }];

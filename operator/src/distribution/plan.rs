@@ -10,7 +10,7 @@ mod roll;
 
 use std::collections::BTreeMap;
 
-use edge_contract::{CONTRACT, EdgeConfig, Epoch, Site};
+use edge_contract::{EdgeConfig, Epoch, Site};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -105,7 +105,7 @@ pub fn plan(observed: &Observed, resolved: &Resolved, turn: &Turn) -> Plan {
 impl Configuration {
     /// The configuration under the number that it was given.
     pub fn numbered(&self, epoch: Epoch, revision: u64) -> EdgeConfig {
-        EdgeConfig { contract: CONTRACT, epoch, revision, sites: self.sites.clone() }
+        EdgeConfig::of(epoch, revision, self.sites.clone())
     }
 
     /// The `ConfigMap` of the configuration under the number that it was given.

@@ -11,8 +11,8 @@ use edge::clock::Clock;
 use edge::process::{self, Running};
 use edge::settings::Settings;
 use edge_contract::{
-    Behavior, CONTRACT, EdgeConfig, Epoch, Methods, Mounted, MountedKind, Origin, OriginTarget, S3, S3Credentials,
-    Scheme, Site, Ttl, Walls,
+    Behavior, EdgeConfig, Epoch, Methods, Mounted, MountedKind, Origin, OriginTarget, S3, S3Credentials, Scheme, Site,
+    Ttl, Walls,
 };
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -179,15 +179,11 @@ fn config(server: SocketAddr, bucket: &str, ttl: Ttl) -> EdgeConfig {
         s3: Some(S3 { region: REGION.into(), credentials: Some(credentials) }),
         ..Origin::plain("bucket", server.to_string()).at(target)
     };
-    EdgeConfig {
-        contract: CONTRACT,
-        epoch: Epoch(1),
-        revision: 1,
-        sites: vec![Site {
-            origins: vec![origin],
-            behaviors: vec![Behavior { methods: Methods::All, ttl, ..Behavior::plain("*", "bucket") }],
-            walls: Walls { local_origins: true, ..Walls::default() },
-            ..Site::plain("uid", "default/shop")
-        }],
-    }
+    let site = Site {
+        origins: vec![origin],
+        behaviors: vec![Behavior { methods: Methods::All, ttl, ..Behavior::plain("*", "bucket") }],
+        walls: Walls { local_origins: true, ..Walls::default() },
+        ..Site::plain("uid", "default/shop")
+    };
+    EdgeConfig::of(Epoch(1), 1, vec![site])
 }

@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_contract::{Behavior, CONTRACT, EdgeConfig, Endpoints, Epoch, Origin, OriginTarget, Scheme, Site, Ttl};
+use edge_contract::{
+    Behavior, EdgeConfig, Endpoints, Epoch, Mounted, MountedKind, Origin, OriginHeader, OriginHeaderValue,
+    OriginTarget, Scheme, Site, Ttl,
+};
 use operator::authority;
 use operator::edges::{EdgeSeen, ForEdges, Rejected};
 
@@ -31,7 +34,7 @@ fn config(revision: u64) -> EdgeConfig {
         behaviors: vec![behavior],
         ..Site::plain(SITE, "default/shop")
     };
-    EdgeConfig { contract: CONTRACT, epoch: EPOCH, revision, sites: vec![site] }
+    EdgeConfig::of(EPOCH, revision, vec![site])
 }
 
 fn endpoints(version: u64, addresses: &[&str]) -> Vec<ForEdges> {
@@ -73,6 +76,25 @@ async fn a_configuration_that_is_refused_leaves_the_one_before_it_serving_and_th
     assert_eq!(seen.rejected, Some(Rejected { epoch: EPOCH, revision: 4, reason }));
     assert_eq!(seen.accepted, Some((EPOCH, 3)));
     assert_eq!(edge.live.serving_revision(), Some((EPOCH, 3)));
+}
+
+#[tokio::test]
+async fn what_an_edge_lacks_is_known_with_the_word_that_it_serves() {
+    let (_api, replica, _edge) = joined().await;
+    let mut lacking = config(3);
+    let file = Mounted {
+        kind: MountedKind::Secret,
+        name: "shop".into(),
+        key: "token".into(),
+        field: "spec.origins[app].headers[x-key]".into(),
+    };
+    let value = OriginHeaderValue::ValueFrom(file);
+    lacking.sites[0].origins[0].headers = vec![OriginHeader { name: "x-key".into(), value }];
+    replica.edges.serve_config(&distribution(), Arc::new(lacking));
+    let seen = replica.sees("one", "that revision 3 serves", |edge| edge.accepted == Some((EPOCH, 3))).await;
+    let references = seen.report.expect("was heard before").references;
+    let fields: Vec<_> = references.iter().map(|one| one.field.as_str()).collect();
+    assert_eq!(fields, ["spec.origins[app].headers[x-key]"]);
 }
 
 #[tokio::test]

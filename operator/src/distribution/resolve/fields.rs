@@ -9,7 +9,7 @@ use crds::DistributionSpec;
 use crds::condition::Reason;
 use crds::distribution::{Origin, Policy};
 use crds::duration::Duration;
-use edge_contract::{CONFIG_LIMIT, CONTRACT, EdgeConfig, Epoch, Site};
+use edge_contract::{CONFIG_LIMIT, EdgeConfig, Epoch, Site};
 
 use super::Resolved;
 use crate::compile::{normal_path, ttl};
@@ -94,7 +94,7 @@ fn examine_duration(field: String, duration: Option<&Duration>, findings: &mut V
 
 /// What an edge, or the `ConfigMap` that brings it there, would refuse.
 pub(super) fn examine_compiled(resolved: &Resolved, site: &Site) -> Vec<Finding> {
-    let compiled = EdgeConfig { contract: CONTRACT, epoch: Epoch(1), revision: 1, sites: vec![site.clone()] };
+    let compiled = EdgeConfig::of(Epoch(1), 1, vec![site.clone()]);
     let faults = compiled.validate();
     if !faults.is_empty() {
         return faults.into_iter().map(|fault| invalid("spec".into(), &fault.message)).collect();

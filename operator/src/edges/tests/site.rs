@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use edge_contract::{CONTRACT, Epoch, Head, PurgeOrder, Scope, SequenceNumber, TOKEN_AUDIENCE};
+use edge_contract::{Epoch, Head, PurgeOrder, Scope, SequenceNumber, TOKEN_AUDIENCE};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use kube::client::Body;
@@ -155,7 +155,7 @@ pub(super) fn distribution() -> DistributionKey {
 }
 
 pub(super) fn config(revision: u64) -> Arc<EdgeConfig> {
-    Arc::new(EdgeConfig { contract: CONTRACT, epoch: EPOCH, revision, sites: vec![] })
+    Arc::new(EdgeConfig::of(EPOCH, revision, vec![]))
 }
 
 pub(super) fn order(sequence: SequenceNumber) -> PurgeOrder {

@@ -1,0 +1,144 @@
+//! What a configuration wants mounted while it is not there: who waits for it, and what the operator hears.
+
+use edge::control::session::{Reply, Session};
+use edge_contract::{EdgeConfig, FromEdge, FromOperator, ReferenceState, encode_line};
+use http::StatusCode;
+
+use crate::edge::{EPOCH, Edge, config};
+use crate::mounts::{Folder, file, keyed};
+use crate::origin::nobody;
+use crate::program::Place;
+
+/// The edge's end of a stream that has begun.
+struct Stream<'a> {
+    edge: &'a Edge,
+    session: Session,
+}
+
+impl<'a> Stream<'a> {
+    fn to(edge: &'a Edge) -> Self {
+        let mut session = Session::new("pod".into(), "uid".into(), "boot".into(), edge.live().clone());
+        session.begin();
+        Self { edge, session }
+    }
+
+    fn hear(&mut self, line: &FromOperator) -> Vec<FromEdge> {
+        let Reply { answers, leave } = self.session.hear(&encode_line(line).expect("encodes")).expect("is a line");
+        assert_eq!(leave, None);
+        answers
+    }
+
+    fn ping(&mut self) -> Vec<FromEdge> {
+        self.hear(&FromOperator::Ping { n: 1, head: None })
+    }
+
+    fn serves(&self) -> u64 {
+        self.edge.live().serving_revision().expect("serves").1
+    }
+}
+
+const PONG: FromEdge = FromEdge::Pong { n: 1 };
+
+fn accepted(revision: u64) -> FromEdge {
+    FromEdge::ConfigAccepted { epoch: EPOCH, revision }
+}
+
+fn observed(references: Vec<ReferenceState>) -> FromEdge {
+    FromEdge::Observed { references, origins: vec![] }
+}
+
+fn missing() -> ReferenceState {
+    let message = "Secret shop has no key token, or there is no such Secret in this namespace: create it; edges see it within two minutes";
+    ReferenceState { field: "spec.token".into(), message: message.into() }
+}
+
+/// A configuration that wants `token`, and awaits it where an edge starts with it.
+async fn wanting(revision: u64) -> EdgeConfig {
+    EdgeConfig { revision, new_mounts: [file("token").path()].into(), ..keyed(nobody().await) }
+}
+
+#[tokio::test]
+async fn an_operator_hears_what_is_missing_once_on_each_stream_and_before_the_word_that_it_serves() {
+    let folder = Folder::new();
+    let edge = Edge::with(&["--mounts", folder.text()], config(nobody().await)).await;
+    let mut stream = Stream::to(&edge);
+    assert_eq!(stream.ping(), [observed(vec![]), PONG], "that nothing is wrong is worth a line");
+    assert_eq!(stream.ping(), [PONG]);
+    // What serves wants it already, so there is nothing to wait for.
+    edge.live().take_config(wanting(2).await).expect("is sound");
+    assert_eq!(stream.hear(&FromOperator::Config(wanting(3).await)), [observed(vec![missing()]), accepted(3)]);
+    assert_eq!(stream.session.observed_meanwhile(), None);
+    folder.write(&file("token"), "here");
+    edge.live().mounts().look();
+    assert_eq!(stream.session.observed_meanwhile(), Some(observed(vec![])));
+    folder.remove(&file("token"));
+    edge.live().mounts().look();
+    let mut next = Stream::to(&edge);
+    assert_eq!(next.session.observed_meanwhile(), None, "nothing before the operator has said that it listens");
+    assert_eq!(next.ping(), [observed(vec![missing()]), PONG]);
+}
+
+#[tokio::test]
+async fn a_configuration_that_wants_what_this_pod_does_not_have_waits_and_the_one_before_it_serves_on() {
+    let folder = Folder::new();
+    let edge = Edge::with(&["--mounts", folder.text()], config(nobody().await)).await;
+    let mut stream = Stream::to(&edge);
+    stream.ping();
+    assert_eq!(stream.hear(&FromOperator::Config(wanting(2).await)), []);
+    assert_eq!((stream.ping(), stream.serves()), (vec![PONG], 1));
+    folder.write(&file("token"), "here");
+    assert_eq!((stream.ping(), stream.serves()), (vec![accepted(2), PONG], 2));
+    assert_eq!(stream.ping(), [PONG]);
+}
+
+#[tokio::test]
+async fn a_configuration_that_waits_gives_way_to_the_next_one() {
+    let folder = Folder::new();
+    let edge = Edge::with(&["--mounts", folder.text()], config(nobody().await)).await;
+    let mut stream = Stream::to(&edge);
+    stream.ping();
+    stream.hear(&FromOperator::Config(wanting(2).await));
+    let mended = EdgeConfig { revision: 3, ..config(nobody().await) };
+    assert_eq!(stream.hear(&FromOperator::Config(mended)), [accepted(3)]);
+    folder.write(&file("token"), "here");
+    assert_eq!((stream.ping(), stream.serves()), (vec![PONG], 3));
+}
+
+#[tokio::test]
+async fn an_edge_that_starts_is_ready_once_all_that_is_new_was_there() {
+    let folder = Folder::new();
+    let config = wanting(1).await;
+    let mounted = Place::of(&config);
+    let edge = Edge::with(&["--config", mounted.text(), "--mounts", folder.text()], config).await;
+    let unready = edge.admin("/readyz").await;
+    assert_eq!(unready.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(unready.body, format!("spec.token: {}\n", missing().message));
+    for (content, status) in [(Some("here"), StatusCode::OK), (None, StatusCode::OK)] {
+        match content {
+            Some(content) => folder.write(&file("token"), content),
+            None => folder.remove(&file("token")),
+        }
+        edge.live().mounts().look();
+        assert_eq!(edge.admin("/readyz").await.status, status, "{content:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_edge_that_starts_after_something_vanished_is_ready() {
+    let folder = Folder::new();
+    let config = EdgeConfig { new_mounts: [].into(), ..wanting(1).await };
+    let mounted = Place::of(&config);
+    let edge = Edge::with(&["--config", mounted.text(), "--mounts", folder.text()], config).await;
+    assert_eq!(edge.admin("/readyz").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_edge_that_waits_is_ready_when_the_next_configuration_waits_for_nothing() {
+    let folder = Folder::new();
+    let edge = Edge::with(&["--mounts", folder.text()], wanting(1).await).await;
+    assert_eq!(edge.admin("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    edge.live().take_config(EdgeConfig { new_mounts: [].into(), ..wanting(2).await }).expect("is sound");
+    assert_eq!(edge.admin("/readyz").await.status, StatusCode::OK);
+    edge.live().take_config(wanting(3).await).expect("is sound");
+    assert_eq!(edge.admin("/readyz").await.status, StatusCode::OK, "an edge that was ready stays so");
+}
