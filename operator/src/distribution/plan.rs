@@ -4,11 +4,12 @@
 //! objects that the Distribution controls are ever removed, and none while no generation can serve.
 
 mod endpoints;
+mod new_mounts;
 mod print;
 mod prune;
 mod roll;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use edge_contract::{EdgeConfig, Epoch, Site};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -21,13 +22,13 @@ pub use endpoints::{OriginEndpoints, without_endpoints};
 pub use prune::Prune;
 pub use roll::{HeldBack, Progress, Turn, Upgrade, is_rolling, progress};
 
-use crate::child::ChildKind;
+use crate::child::{ChildKind, is_owned};
 use crate::compile;
 use crate::distribution::observe::Observed;
 use crate::distribution::resolve::Resolved;
 use crate::holds::seal;
 use crate::names;
-use crate::objects::{config_map, deployment, network_policy, pod_disruption_budget, service, service_account};
+use crate::objects::{config_map, deployment, network_policy, pod, pod_disruption_budget, service, service_account};
 
 /// What is to be done. Fields stand in the order in which they are carried out: what pods need before pods, what is told to
 /// edges last, removal at the end.
@@ -62,6 +63,9 @@ pub struct Configuration {
     pub sites: Vec<Site>,
     /// Tells these sites from others: a new revision is due where the live `ConfigMap` has another one.
     pub fingerprint: String,
+    /// What edges that start with it wait for: paths of mounted files.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub new_mounts: BTreeSet<String>,
     /// The certificates that the operator is verified by, as PEM.
     pub ca_bundle: String,
     /// What the `ConfigMap` keeps as the last taken generation.
@@ -71,13 +75,21 @@ pub struct Configuration {
 
 /// How far what only the operator wants of the pods has come: what the Distribution's turn is asked for by.
 pub fn upgrade(observed: &Observed, resolved: &Resolved) -> Upgrade {
-    roll::upgrade(&deployments(observed, resolved), &observed.children.deployments)
+    let sites = [compile::site(resolved)];
+    roll::upgrade(&deployments(observed, resolved, &sites), &observed.children.deployments)
 }
 
 /// Plans a generation.
 pub fn plan(observed: &Observed, resolved: &Resolved, turn: &Turn) -> Plan {
     let sites = vec![compile::site(resolved)];
+    let planned = deployments(observed, resolved, &sites);
+    let live = &observed.children.deployments;
     let configuration = Configuration {
+        new_mounts: new_mounts::new_mounts(
+            &sites,
+            written(observed, resolved).as_ref(),
+            roll::is_through(&planned, live),
+        ),
         fingerprint: compile::fingerprint(&sites),
         sites,
         ca_bundle: observed.ca_bundle.clone(),
@@ -88,7 +100,7 @@ pub fn plan(observed: &Observed, resolved: &Resolved, turn: &Turn) -> Plan {
         .chain(places().map(|location| service::of_location(resolved, location)));
     let budgets = places().map(|location| pod_disruption_budget::build(resolved, location));
     let policy = [network_policy::build(resolved, &observed.cluster)].into_iter();
-    let (deployments, held_back) = roll::in_turn(deployments(observed, resolved), &observed.children.deployments, turn);
+    let (deployments, held_back) = roll::in_turn(planned, live, turn);
     Plan {
         service_account: seal(service_account::build(resolved)),
         configuration,
@@ -105,7 +117,7 @@ pub fn plan(observed: &Observed, resolved: &Resolved, turn: &Turn) -> Plan {
 impl Configuration {
     /// The configuration under the number that it was given.
     pub fn numbered(&self, epoch: Epoch, revision: u64) -> EdgeConfig {
-        EdgeConfig::of(epoch, revision, self.sites.clone())
+        EdgeConfig { new_mounts: self.new_mounts.clone(), ..EdgeConfig::of(epoch, revision, self.sites.clone()) }
     }
 
     /// The `ConfigMap` of the configuration under the number that it was given.
@@ -122,10 +134,17 @@ impl Configuration {
     }
 }
 
+/// The configuration that edges start from now, if there is one of ours.
+fn written(observed: &Observed, resolved: &Resolved) -> Option<EdgeConfig> {
+    let live = observed.children.config_maps.get(&names::edge(&resolved.key.name))?;
+    config_map::configuration(live).filter(|_| is_owned(&live.metadata, &resolved.uid))
+}
+
 /// What runs the edges, whether its turn has come or not.
-fn deployments(observed: &Observed, resolved: &Resolved) -> Vec<Deployment> {
-    let locations = resolved.locations.iter();
-    let deployments = locations.map(|location| deployment::build(resolved, location, &observed.cluster));
+fn deployments(observed: &Observed, resolved: &Resolved, sites: &[Site]) -> Vec<Deployment> {
+    let mounts = pod::mounts::volume(sites);
+    let build = |location| deployment::build(resolved, location, &observed.cluster, mounts.as_ref());
+    let deployments = resolved.locations.iter().map(build);
     ours(ChildKind::Deployment, deployments, resolved)
 }
 

@@ -123,6 +123,20 @@ impl Site {
         see(&self.context.stores.deployments, &self.api.put("deployments", deployment));
     }
 
+    /// The Deployment's controller has begun to replace its pods.
+    fn deployments_roll(&self) {
+        let mut deployment = self.api.object("deployments/shop--default").expect("exists");
+        deployment["metadata"]["generation"] = json!(2);
+        deployment["status"] = json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 1});
+        see(&self.context.stores.deployments, &self.api.put("deployments", deployment));
+    }
+
+    /// What edges that start now wait for.
+    fn awaited(&self) -> Value {
+        let config = self.api.object("configmaps/shop-edge").expect("exists")["data"]["edge.json"].clone();
+        serde_json::from_str::<Value>(config.as_str().expect("text")).expect("JSON")["newMounts"].clone()
+    }
+
     /// The number that stands in the status.
     fn number(&self) -> (Value, Value) {
         let status = self.status();
@@ -268,6 +282,42 @@ async fn what_an_edge_lacks_is_in_the_status_until_it_has_it_and_is_written_once
     edges[1].say(report(&[]));
     site.run().await.expect("reports");
     assert!(site.condition(ConditionType::Ready).starts_with("True"), "{}", site.condition(ConditionType::Ready));
+}
+
+#[tokio::test]
+async fn what_is_mounted_anew_is_awaited_by_edges_that_start_until_all_pods_have_it() {
+    let (site, _edges) = Site::at_rest().await;
+    let mut edited = spec();
+    edited["origins"][0]["headers"] = json!([{"name": "x-key", "secretKeyRef": {"name": "shop", "key": "token"}}]);
+    site.apply(&edited);
+    site.run().await.expect("edits");
+    assert_eq!(site.awaited(), json!(["secret/shop/token"]));
+    let deployment = site.api.object("deployments/shop--default").expect("exists");
+    assert!(deployment.to_string().contains("secret/shop/token"), "{deployment}");
+
+    site.deployments_roll();
+    site.api.calls();
+    site.run().await.expect("looks");
+    assert_eq!(site.awaited(), json!(["secret/shop/token"]));
+    assert!(!site.api.writes().contains(&"PATCH configmaps/shop-edge".to_owned()));
+
+    site.deployments_are_through();
+    site.run().await.expect("takes it back");
+    assert_eq!(site.awaited(), Value::Null);
+    assert_eq!(site.status()["configRevision"], 2, "edges that run are told nothing");
+    site.api.calls();
+    site.run().await.expect("looks");
+    assert_eq!(site.api.writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_first_generation_awaits_nothing() {
+    let site = Site::new();
+    let mut asking = spec();
+    asking["origins"][0]["headers"] = json!([{"name": "x-key", "secretKeyRef": {"name": "shop", "key": "token"}}]);
+    site.apply(&asking);
+    site.run().await.expect("creates");
+    assert_eq!(site.awaited(), Value::Null);
 }
 
 #[tokio::test]

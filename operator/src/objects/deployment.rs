@@ -1,6 +1,7 @@
 //! A location into the Deployment that runs its edges.
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+use k8s_openapi::api::core::v1::Volume;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -14,13 +15,18 @@ use crate::names;
 const HISTORY: i32 = 3;
 
 /// The Deployment of a location.
-pub fn build(resolved: &Resolved, location: &ResolvedLocation, cluster: &Cluster) -> Deployment {
+pub fn build(
+    resolved: &Resolved,
+    location: &ResolvedLocation,
+    cluster: &Cluster,
+    mounts: Option<&Volume>,
+) -> Deployment {
     let name = names::location(&resolved.key.name, &location.name);
-    let template = pod::template(resolved, location, cluster);
-    let annotations = [
-        (names::ASKED_ANNOTATION.to_owned(), location.asked.clone()),
-        (names::TEMPLATE_ANNOTATION.to_owned(), digest(&template)),
-    ];
+    let template = pod::template(resolved, location, cluster, mounts);
+    // What is mounted is the user's wish too, whatever field it comes from.
+    let asked = mounts.map_or_else(|| location.asked.clone(), |mounts| digest(&(&location.asked, mounts)));
+    let annotations =
+        [(names::ASKED_ANNOTATION.to_owned(), asked), (names::TEMPLATE_ANNOTATION.to_owned(), digest(&template))];
     Deployment {
         metadata: ObjectMeta {
             annotations: Some(annotations.into()),

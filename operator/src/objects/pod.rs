@@ -1,6 +1,7 @@
 //! A location into the template of its edge pods: PodSecurity *restricted*, spread out, configured by what is mounted.
 
 mod container;
+pub mod mounts;
 
 use std::time::Duration;
 
@@ -41,7 +42,12 @@ const TOKEN_VOLUME: &str = "token";
 const TOKEN: &str = "token";
 
 /// The template of a location's pods. What the user gives is merged; where both say something, ours wins.
-pub(super) fn template(resolved: &Resolved, location: &ResolvedLocation, cluster: &Cluster) -> PodTemplateSpec {
+pub(super) fn template(
+    resolved: &Resolved,
+    location: &ResolvedLocation,
+    cluster: &Cluster,
+    mounts: Option<&Volume>,
+) -> PodTemplateSpec {
     let given = &location.pod;
     let mut all_labels = given.labels.clone();
     all_labels.extend(labels(resolved, Some(&location.name)));
@@ -52,8 +58,8 @@ pub(super) fn template(resolved: &Resolved, location: &ResolvedLocation, cluster
             ..ObjectMeta::default()
         }),
         spec: Some(PodSpec {
-            containers: vec![container::edge(location, cluster)],
-            volumes: Some(vec![configuration(resolved), token()]),
+            containers: vec![container::edge(location, cluster, mounts)],
+            volumes: Some([configuration(resolved), token()].into_iter().chain(mounts.cloned()).collect()),
             service_account_name: Some(names::service_account(&resolved.key.name)),
             automount_service_account_token: Some(false),
             // An edge finds what it needs by name; hundreds of variables about other Services would only slow its start.

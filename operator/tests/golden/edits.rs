@@ -86,6 +86,8 @@ fn what_pods_are_made_of_rolls_them() {
     check(location(json!({"pod": {"nodeSelector": {"a": "b"}}})), Effect::Rolls);
     check(location(json!({"pod": {"resources": {"limits": {"memory": "1Gi"}}}})), Effect::Rolls);
     check(location(json!({"pod": {"labels": {"a": "b"}}})), Effect::Rolls);
+    let secret = json!([{"name": "a", "secretKeyRef": {"name": "shop", "key": "token"}}]);
+    check(json!({"origins": [{"name": "app", "url": "https://app.example.com", "headers": secret}]}), Effect::Rolls);
     // The same amount in other words is no edit.
     check(location(json!({"cache": {"memory": "268435456"}})), Effect::Live);
 }

@@ -118,6 +118,14 @@ fn makes_new_pods(planned: &Deployment, live: &Deployment) -> bool {
     is_planned_anew || !holds(&template(live), &template(planned))
 }
 
+/// Whether the pods of all of these are as planned, and no others are left.
+pub(super) fn is_through(planned: &[Deployment], live: &Live) -> bool {
+    planned.iter().all(|one| {
+        let live = live.get(&one.name_any());
+        live.is_some_and(|live| !is_rolling(live) && !makes_new_pods(one, live))
+    })
+}
+
 /// Whether this location is on its way to the planned template: others then wait for it. One that rolls to a template that
 /// is not planned any more comes up again as the first that differs.
 fn is_mid_roll(planned: &Deployment, live: &Live) -> bool {

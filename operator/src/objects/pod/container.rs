@@ -1,8 +1,9 @@
 //! A location into the container that is an edge: its arguments, ports, probes and limits.
 
+use edge_contract::MOUNTS;
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, ObjectFieldSelector, Probe,
-    SecurityContext, VolumeMount,
+    SecurityContext, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -28,7 +29,8 @@ const UNREADY_SECONDS: i32 = 3;
 const DEAD_SECONDS: i32 = 30;
 
 /// The container of an edge.
-pub(super) fn edge(location: &ResolvedLocation, cluster: &Cluster) -> Container {
+pub(super) fn edge(location: &ResolvedLocation, cluster: &Cluster, mounts: Option<&Volume>) -> Container {
+    let ours = [mount(CONFIGURATION_VOLUME, CONFIGURATION_PATH), mount(TOKEN_VOLUME, TOKEN_PATH)];
     Container {
         name: "edge".into(),
         image: Some(cluster.edge.name.clone()),
@@ -41,7 +43,7 @@ pub(super) fn edge(location: &ResolvedLocation, cluster: &Cluster) -> Container 
         liveness_probe: Some(probe("/healthz", DEAD_SECONDS)),
         resources: Some(location.resources.clone()),
         security_context: Some(security_context()),
-        volume_mounts: Some(vec![mount(CONFIGURATION_VOLUME, CONFIGURATION_PATH), mount(TOKEN_VOLUME, TOKEN_PATH)]),
+        volume_mounts: Some(ours.into_iter().chain(mounts.map(|volume| mount(&volume.name, MOUNTS))).collect()),
         ..Container::default()
     }
 }
