@@ -121,7 +121,10 @@ impl Ask {
         let asked = self.asked.query.as_deref();
         if origin.s3.is_some() {
             let object = s3::object_path(&origin.base_path, &self.route.path)?;
-            return Ok(s3::query(asked, behavior).map_or(object.clone(), |query| format!("{object}?{query}")));
+            return Ok(match s3::query(asked, behavior) {
+                Some(query) => format!("{object}?{query}"),
+                None => object,
+            });
         }
         let going =
             Going { key: &behavior.key.query_strings, forward: &behavior.forward.query_strings, carry: self.carry() };

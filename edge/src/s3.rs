@@ -61,11 +61,7 @@ pub async fn in_own_words(
     let status = response.status();
     let is_redirect = status.is_redirection() && status != StatusCode::NOT_MODIFIED;
     if !is_redirect && !status.is_client_error() && !status.is_server_error() {
-        if let Some(S3Credentials { access_key_id, secret_access_key, session_token }) = credentials_of(ask) {
-            for file in [access_key_id, secret_access_key, session_token] {
-                mounts.clear(file);
-            }
-        }
+        take_back(ask, mounts);
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
@@ -93,6 +89,17 @@ pub async fn in_own_words(
 
 fn credentials_of(ask: &Ask) -> Option<&S3Credentials> {
     ask.route.behavior.origin.s3.as_ref()?.credentials.as_ref()
+}
+
+/// Who answers has nothing against the credentials, whatever was said of them before.
+fn take_back(ask: &Ask, mounts: &Mounts) {
+    let Some(S3Credentials { access_key_id, secret_access_key, session_token }) = credentials_of(ask) else { return };
+    if mounts.wrong().borrow().is_empty() {
+        return;
+    }
+    for file in [access_key_id, secret_access_key, session_token] {
+        mounts.clear(file);
+    }
 }
 
 /// Which of the three it is.
