@@ -101,8 +101,9 @@ pub fn object(key: &str) -> Bytes {
 
 /// Writes every key through an edge, spelled with as many escapes as there can be, and reads it, spelled with as few. Each that did not
 /// come back as it was is told, with the status.
+///
 /// # Panics
-/// Never, as long as a key is what a target may hold.
+/// The edge does not answer.
 pub async fn write_and_read(edge: &Edge, keys: &[String]) -> Vec<(String, String)> {
     let mut viewer = edge.viewer().await;
     let request = |method: Method, target: String, body: Bytes| {

@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
+use edge_contract::Ttl;
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use tests_s3::bucket::{self, Edge};
@@ -113,4 +115,23 @@ async fn each_thing_that_is_wrong_with_an_origin_is_told_apart() {
     check("gone", all.clone(), "/a", StatusCode::NOT_FOUND, "s3-no-such-bucket").await;
     check("shop", all, "/a", StatusCode::NOT_FOUND, "s3-no-such-key").await;
     check("shop", reads, "/private/a", StatusCode::FORBIDDEN, "s3-access-denied").await;
+}
+
+#[tokio::test]
+async fn what_is_stored_is_validated_by_its_tag() {
+    let server = Server::start().await;
+    let ttl = Ttl { min: 0, default: 60, max: 60, ..Ttl::default() };
+    let edge = Edge::storing(server.who.address, "shop", &server.key("all"), ttl).await;
+    edge.send(Method::PUT, "/a", "object").await;
+    let cache_status = async |expect: &str| {
+        let reply = edge.send(Method::GET, "/a", "").await;
+        assert_eq!(reply.text(), "object");
+        let status = reply.headers["cache-status"].to_str().expect("is text");
+        assert!(status.contains(expect), "{status}");
+    };
+    cache_status("fwd=uri-miss").await;
+    cache_status("hit").await;
+    edge.clock.skip(Duration::from_secs(61));
+    cache_status("fwd=stale; fwd-status=304").await;
+    cache_status("hit").await;
 }
