@@ -109,6 +109,11 @@ impl Mounts {
         self.complain(file, Some(message.into()));
     }
 
+    /// Whether there is nothing to take back.
+    pub fn lacks_nothing(&self) -> bool {
+        self.inner.observing.lacks_nothing()
+    }
+
     /// Takes back what [`Mounts::report`] said.
     pub fn clear(&self, file: &Mounted) {
         self.complain(file, None);

@@ -41,6 +41,11 @@ impl Observing {
         });
     }
 
+    /// Whether everything that is mounted is there and of use.
+    pub fn lacks_nothing(&self) -> bool {
+        self.0.borrow().references.is_empty()
+    }
+
     /// As it is now.
     pub fn now(&self) -> Observed {
         self.0.borrow().clone()

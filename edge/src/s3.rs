@@ -94,7 +94,7 @@ fn credentials_of(ask: &Ask) -> Option<&S3Credentials> {
 /// Who answers has nothing against the credentials, whatever was said of them before.
 fn take_back(ask: &Ask, mounts: &Mounts) {
     let Some(S3Credentials { access_key_id, secret_access_key, session_token }) = credentials_of(ask) else { return };
-    if mounts.wrong().borrow().is_empty() {
+    if mounts.lacks_nothing() {
         return;
     }
     for file in [access_key_id, secret_access_key, session_token] {

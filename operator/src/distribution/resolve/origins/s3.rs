@@ -17,25 +17,34 @@ pub(super) fn resolve(
 ) -> (String, Result<ResolvedOrigin, Finding>) {
     match place(bucket) {
         Ok(text) => url::resolve(&text, &format!("{field}.s3.endpoint"), observed),
-        Err(message) => {
-            let field = format!("{field}.s3.addressing");
+        Err((name, message)) => {
+            let field = format!("{field}.s3.{name}");
             (bucket.bucket.clone(), Err(Finding::in_spec(field, Reason::InvalidField, message)))
         }
     }
 }
 
-/// The url of the folder that is served.
-fn place(s3: &S3Origin) -> Result<String, String> {
+/// The url of the folder that is served, or the field for which there is none.
+fn place(s3: &S3Origin) -> Result<String, (&'static str, String)> {
+    let prefix = s3.prefix.as_deref().unwrap_or_default();
+    if prefix.split('/').any(|part| matches!(part, "." | "..")) {
+        let message =
+            format!("{prefix} would lead out of itself: in a path, . and .. are no names; give another prefix");
+        return Err(("prefix", message));
+    }
     let endpoint = s3.endpoint.clone().unwrap_or_else(|| of_amazon(&s3.region));
     let endpoint = endpoint.trim_end_matches('/');
     let (scheme, authority) = endpoint.split_once("://").unwrap_or(("https", endpoint));
-    let prefix = encoded(s3.prefix.as_deref().unwrap_or_default());
+    let prefix = encoded(prefix);
     let bucket = &s3.bucket;
     match s3.addressing.unwrap_or_else(|| addressing(s3)) {
         Addressing::Path => Ok(format!("{scheme}://{authority}/{bucket}/{prefix}")),
-        Addressing::Virtual if is_ip(authority) => Err(format!(
-            "{authority} is an address, before which no bucket can stand; give addressing: Path, or a host name as endpoint"
-        )),
+        Addressing::Virtual if is_ip(authority) => {
+            let message = format!(
+                "{authority} is an address, before which no bucket can stand; give addressing: Path, or a host name as endpoint"
+            );
+            Err(("addressing", message))
+        }
         Addressing::Virtual => Ok(format!("{scheme}://{bucket}.{authority}/{prefix}")),
     }
 }
@@ -81,7 +90,7 @@ mod tests {
             credentials_secret_ref: None,
         };
         change(&mut s3);
-        assert_eq!(place(&s3).unwrap_or_else(|message| message), expect);
+        assert_eq!(place(&s3).unwrap_or_else(|(field, message)| format!("{field}: {message}")), expect);
     }
 
     #[test]
@@ -113,10 +122,21 @@ mod tests {
                     s3.addressing = Some(Addressing::Virtual);
                 },
                 &format!(
-                    "{authority} is an address, before which no bucket can stand; give addressing: Path, or a host name as endpoint"
+                    "addressing: {authority} is an address, before which no bucket can stand; give addressing: Path, or a host name as endpoint"
                 ),
             );
         }
+    }
+
+    #[test]
+    fn a_prefix_leads_nowhere_but_below_the_bucket() {
+        for prefix in ["../other/", "a/../../b", "."] {
+            let message = format!(
+                "prefix: {prefix} would lead out of itself: in a path, . and .. are no names; give another prefix"
+            );
+            check(|s3| s3.prefix = Some(prefix.into()), &message);
+        }
+        check(|s3| s3.prefix = Some("a..b/".into()), "https://assets.s3.eu-west-1.amazonaws.com/a..b/");
     }
 
     #[test]
