@@ -34,6 +34,14 @@ pub struct Contents {
     pub skipped: Vec<Complaint>,
 }
 
+impl Contents {
+    /// Whether anything counts in it.
+    pub fn is_empty(&self) -> bool {
+        let Self { distributions, invalidations, services, ingresses, skipped: _ } = self;
+        distributions.is_empty() && invalidations.is_empty() && services.is_empty() && ingresses.is_empty()
+    }
+}
+
 /// An object, and the document that declares it.
 #[derive(Clone, Debug)]
 pub struct Declared<K> {

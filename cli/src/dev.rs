@@ -31,7 +31,7 @@ use crate::cluster::cluster;
 use crate::complaint::Complaint;
 use crate::files::{Files, Texts};
 use crate::place::{Assume, Placed, Places};
-use crate::serving::{Around, Memory, Served, decide};
+use crate::serving::{Around, Flush, Memory, Served, decide};
 use crate::world::{Kept, World};
 use crate::{Outcome, say};
 use admin::{Admin, nobody, responses};
@@ -179,9 +179,14 @@ impl Session {
     /// Removes what is to be removed with it, and says what is new. The edge runs by now: it is what removes.
     async fn act(&mut self, look: Look) {
         let Look { world, served, mut complaints } = look;
-        for one in served.iter().filter(|one| one.flush) {
+        for one in &served {
+            let why = match one.flush {
+                Some(Flush::ContentVersion) => format!("contentVersion of {} changed", one.site.name),
+                Some(Flush::Returned) => format!("{} was out of the files and begins anew", one.site.name),
+                None => continue,
+            };
             let done = self.orders.flush(&one.site.id).await;
-            eprintln!("contentVersion of {} changed: {} removed", one.site.name, responses(done.removed));
+            eprintln!("{why}: {} removed", responses(done.removed));
         }
         complaints.extend(self.invalidate(&world).await);
         self.tell(&world, &served, &complaints);
@@ -222,8 +227,11 @@ impl Session {
                 eprint!("{text}");
             }
         }
+        for name in self.said.keys().filter(|name| !served.is_empty() && !texts.contains_key(*name)) {
+            eprintln!("{name} is served no more");
+        }
         if served.is_empty() && !self.sites.is_empty() {
-            eprintln!("no Distribution is left in the files: what served last serves on");
+            eprintln!("nothing in the files can be served: what served last serves on");
         }
         self.said = texts;
         let specs = world.distributions.iter().map(|(key, one)| (key.namespace.as_str(), &one.object.spec));

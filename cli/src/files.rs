@@ -48,6 +48,11 @@ impl Files {
     }
 }
 
+/// Nothing at all, not even a comment: what a save leaves there that empties a file before it writes it.
+pub fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
+}
+
 /// The files of a folder, without what lies deeper.
 fn folder(path: &Path, name: &Arc<str>, texts: &mut Texts) {
     let entries = match std::fs::read_dir(path) {

@@ -3,7 +3,7 @@
 //! Guarantees: a generation is taken whole or not at all, by the very rule of the operator; a mistake never takes down what
 //! serves. Nothing here waits, reads or writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crds::{Distribution, DistributionSpec, DistributionStatus};
@@ -34,7 +34,11 @@ pub struct Around {
 
 /// What is remembered of Distributions while their files change.
 #[derive(Debug, Default)]
-pub struct Memory(BTreeMap<DistributionKey, Known>);
+pub struct Memory {
+    known: BTreeMap<DistributionKey, Known>,
+    /// Those that served and are in no file any more. What is stored of them is still there.
+    left: BTreeSet<DistributionKey>,
+}
 
 #[derive(Debug)]
 struct Known {
@@ -56,13 +60,22 @@ pub struct Served {
     pub placed: Vec<Placed>,
     /// The file that declares it.
     pub file: Arc<str>,
-    /// Its `contentVersion` was changed: everything stored is to go.
-    pub flush: bool,
+    /// Why everything stored of it is to go.
+    pub flush: Option<Flush>,
+}
+
+/// Why everything stored of a Distribution is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flush {
+    /// Its `contentVersion` was changed.
+    ContentVersion,
+    /// It was out of the files: in a cluster it would begin anew, with edges that hold nothing.
+    Returned,
 }
 
 /// Decides what serves.
 pub fn decide(world: &World, memory: &mut Memory, around: &Around) -> (Vec<Served>, Vec<Complaint>) {
-    memory.0.retain(|key, _| world.distributions.contains_key(key));
+    memory.forget_those_not_in(world);
     let (mut served, mut complaints) = (Vec::new(), Vec::new());
     for (key, declared) in &world.distributions {
         let distribution = memory.note(key, declared);
@@ -84,10 +97,15 @@ pub fn decide(world: &World, memory: &mut Memory, around: &Around) -> (Vec<Serve
 }
 
 impl Memory {
+    fn forget_those_not_in(&mut self, world: &World) {
+        let gone = self.known.extract_if(.., |key, _| !world.distributions.contains_key(key));
+        self.left.extend(gone.filter(|(_, known)| known.taken.is_some()).map(|(key, _)| key));
+    }
+
     /// The Distribution with its generation, as an API server counts them, and the aliases that it holds.
     fn note(&mut self, key: &DistributionKey, declared: &Declared<Distribution>) -> Distribution {
         let mut distribution = declared.object.clone();
-        let known = self.0.entry(key.clone()).or_insert_with(|| Known {
+        let known = self.known.entry(key.clone()).or_insert_with(|| Known {
             spec: distribution.spec.clone(),
             generation: 1,
             taken: None,
@@ -104,14 +122,14 @@ impl Memory {
     }
 
     fn taken(&self, key: &DistributionKey) -> Option<Taken> {
-        self.0.get(key).and_then(|known| known.taken.clone())
+        self.known.get(key).and_then(|known| known.taken.clone())
     }
 
     /// Who else wants aliases: all of them are as old as each other.
     pub fn claims(&self, own: &DistributionKey, world: &World) -> Vec<Claim> {
         let others = world.distributions.iter().filter(|(key, _)| *key != own);
         let claims = others.flat_map(|(key, other)| {
-            let held = self.0.get(key).map(|known| known.aliases.as_slice()).unwrap_or_default();
+            let held = self.known.get(key).map(|known| known.aliases.as_slice()).unwrap_or_default();
             other.object.spec.aliases.iter().map(|alias| Claim {
                 alias: alias.clone(),
                 by: key.clone(),
@@ -123,11 +141,15 @@ impl Memory {
     }
 
     /// Keeps what was taken; says whether everything stored is void with it.
-    fn take(&mut self, key: &DistributionKey, resolved: &Resolved) -> bool {
-        let Some(known) = self.0.get_mut(key) else { return false };
+    fn take(&mut self, key: &DistributionKey, resolved: &Resolved) -> Option<Flush> {
+        let known = self.known.get_mut(key)?;
         known.aliases.clone_from(&resolved.aliases);
         let before = known.taken.replace(Taken { generation: resolved.generation, spec: resolved.spec.clone() });
-        before.is_some_and(|before| before.spec.content_version != resolved.spec.content_version)
+        if self.left.remove(key) {
+            return Some(Flush::Returned);
+        }
+        let is_changed = |before: Taken| before.spec.content_version != resolved.spec.content_version;
+        before.is_some_and(is_changed).then_some(Flush::ContentVersion)
     }
 }
 
@@ -309,7 +331,22 @@ mod tests {
             decide(&world(&[&distribution("shop", "url: \"http://a.example\"", &more)]), &mut memory, &around).0[0]
                 .flush
         };
-        assert_eq!([flushes("1"), flushes("1"), flushes("2"), flushes("1")], [false, false, true, true]);
+        let changed = Some(Flush::ContentVersion);
+        assert_eq!([flushes("1"), flushes("1"), flushes("2"), flushes("1")], [None, None, changed, changed]);
+    }
+
+    #[test]
+    fn one_that_comes_back_begins_with_nothing_stored() {
+        let (mut memory, around) = (Memory::default(), around(&[], false));
+        let url = "url: \"http://a.example\"";
+        let (shop, blog) = (distribution("shop", url, ""), distribution("blog", url, ""));
+        let mut flushes = |texts: &[&str]| {
+            decide(&world(texts), &mut memory, &around).0.iter().map(|one| one.flush).collect::<Vec<_>>()
+        };
+        assert_eq!(flushes(&[&shop, &blog]), [None, None]);
+        assert_eq!(flushes(&[&blog]), [None]);
+        assert_eq!(flushes(&[&shop, &blog]), [None, Some(Flush::Returned)]);
+        assert_eq!(flushes(&[&shop, &blog]), [None, None], "once");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use operator::names::DistributionKey;
 
 use crate::complaint::Complaint;
 use crate::contents::{self, Contents, Declared};
-use crate::files::Texts;
+use crate::files::{Texts, is_blank};
 
 /// Namespace and name.
 pub type Name = (String, String);
@@ -32,24 +32,40 @@ pub struct World {
 }
 
 /// The contents of each file as they were last good.
+///
+/// Guarantees: what is only on its way (a file that a save has emptied, one that is broken or away) takes nothing away. A
+/// Distribution is gone once its file says so or is gone itself, and never the last one: something must take its place.
 #[derive(Debug, Default)]
 pub struct Kept(BTreeMap<Arc<str>, Contents>);
 
 impl Kept {
     /// The world as it is declared now, and what is wrong. A file with a mistake in it still stands for what it held before.
     pub fn take(&mut self, texts: &Texts, namespace: &str) -> (World, Vec<Complaint>) {
-        let mut complaints = Vec::new();
-        self.0.retain(|file, _| texts.contains_key(file));
+        let (mut complaints, mut fresh) = (Vec::new(), BTreeMap::new());
         for (file, text) in texts {
             let read = match text {
+                Ok(text) if is_blank(text) && self.0.get(file).is_some_and(|held| !held.is_empty()) => {
+                    Err(vec![Complaint::about(file, "is empty: what it held before counts on")])
+                }
                 Ok(text) => contents::read(file, text, namespace),
                 Err(error) => Err(vec![Complaint::about(file, error)]),
             };
             match read {
-                Ok(contents) => drop(self.0.insert(Arc::clone(file), contents)),
-                Err(faults) => complaints.extend(faults),
+                Ok(contents) => drop(fresh.insert(Arc::clone(file), contents)),
+                Err(faults) => {
+                    complaints.extend(faults);
+                    fresh.extend(self.0.get(file).map(|held| (Arc::clone(file), held.clone())));
+                }
             }
         }
+        if fresh.values().all(|contents| contents.distributions.is_empty()) {
+            for (file, held) in self.0.iter().filter(|(_, held)| !held.distributions.is_empty()) {
+                let message = "holds no Distribution any more, and nothing else does: what it held before counts on";
+                complaints.push(Complaint::about(file, message));
+                fresh.insert(Arc::clone(file), held.clone());
+            }
+        }
+        self.0 = fresh;
         let world = World::of(self.0.values(), &mut complaints);
         (world, complaints)
     }
@@ -117,8 +133,35 @@ mod tests {
         assert_eq!((urls(&world), complaints.len()), (vec!["http://a".to_owned()], 1));
         let (world, complaints) = kept.take(&texts(&[("a.yaml", &edited)]), "default");
         assert_eq!((urls(&world), complaints), (vec!["http://b".to_owned()], vec![]));
-        let (world, _) = kept.take(&Texts::new(), "default");
-        assert!(world.distributions.is_empty(), "a file that is gone holds nothing");
+    }
+
+    #[test]
+    fn an_empty_file_stands_for_what_it_held_before() {
+        let mut kept = Kept::default();
+        let invalidation = "apiVersion: cdn.kubefront.io/v1alpha1\nkind: Invalidation\nmetadata: {name: a}\nspec: {distributionRef: {name: shop}, paths: [/]}\n";
+        let both = [("a.yaml", &*shop("a")), ("inv.yaml", invalidation)];
+        kept.take(&texts(&both), "default");
+        let (world, complaints) = kept.take(&texts(&[("a.yaml", " \n"), ("inv.yaml", "")]), "default");
+        assert_eq!((urls(&world).len(), world.invalidations.len(), complaints.len()), (1, 1, 2), "{complaints:?}");
+        let (world, complaints) = kept.take(&texts(&[both[0], ("inv.yaml", "# none\n")]), "default");
+        assert_eq!((world.invalidations.len(), complaints), (0, vec![]), "a comment is no accident");
+        let (_, complaints) = kept.take(&texts(&[both[0], ("inv.yaml", "")]), "default");
+        assert_eq!(complaints, [], "nothing is missed");
+    }
+
+    #[test]
+    fn a_file_that_is_gone_takes_its_distributions_along_but_never_the_last_ones() {
+        let mut kept = Kept::default();
+        let (one, other) = (shop("a"), shop("b").replace("name: shop", "name: blog"));
+        kept.take(&texts(&[("a.yaml", &one), ("b.yaml", &other)]), "default");
+        let (world, complaints) = kept.take(&texts(&[("a.yaml", &one)]), "default");
+        assert_eq!((urls(&world), complaints), (vec!["http://a".to_owned()], vec![]));
+        for rest in [&[][..], &[("a.yaml", "# nothing\n")], &[("c.yaml", "# nothing\n")]] {
+            let (world, complaints) = kept.take(&texts(rest), "default");
+            assert_eq!((urls(&world), complaints.len()), (vec!["http://a".to_owned()], 1));
+        }
+        let (world, complaints) = kept.take(&texts(&[("b.yaml", &other)]), "default");
+        assert_eq!((urls(&world), complaints), (vec!["http://b".to_owned()], vec![]));
     }
 
     #[test]

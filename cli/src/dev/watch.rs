@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::files::Texts;
+use crate::files::{Texts, is_blank};
 
 /// Looks at the same files again and again.
 #[derive(Debug)]
@@ -19,15 +19,16 @@ impl Watch {
         Self { seen, doubtful: None }
     }
 
-    /// What is new in this look, if anything. A file that is missing may be on its way back: an editor that renames leaves a
-    /// moment without one, so that is believed when it is seen a second time.
+    /// What is new in this look, if anything. A file that is missing or empty may be on its way back: an editor that renames leaves
+    /// a moment without one, and one that writes in place a moment with nothing in it. That is believed when it is seen a second
+    /// time.
     pub fn look(&mut self, fresh: Texts) -> Option<Texts> {
         if fresh == self.seen {
             self.doubtful = None;
             return None;
         }
-        let is_missing = |name: &Arc<str>| fresh.get(name).is_none_or(Result::is_err);
-        let lost = self.seen.iter().any(|(name, text)| text.is_ok() && is_missing(name));
+        let holds = |text: &Result<Arc<str>, String>| text.as_ref().is_ok_and(|text| !is_blank(text));
+        let lost = self.seen.iter().any(|(name, text)| holds(text) && !fresh.get(name).is_some_and(holds));
         if lost && self.doubtful.as_ref() != Some(&fresh) {
             self.doubtful = Some(fresh);
             return None;
@@ -59,7 +60,8 @@ mod tests {
     #[test]
     fn a_file_that_is_missing_for_one_look_was_being_replaced() {
         let there = texts(&[("a", Some("1")), ("b", Some("1"))]);
-        for gone in [texts(&[("a", None), ("b", Some("1"))]), texts(&[("b", Some("1"))])] {
+        let one = ("b", Some("1"));
+        for gone in [texts(&[("a", None), one]), texts(&[("a", Some("\n")), one]), texts(&[one])] {
             let mut watch = Watch::from(there.clone());
             assert_eq!(watch.look(gone.clone()), None);
             assert_eq!(watch.look(there.clone()), None, "it came back as it was");

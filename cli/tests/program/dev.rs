@@ -119,6 +119,41 @@ async fn a_changed_content_version_removes_what_is_stored() {
 }
 
 #[tokio::test]
+async fn a_save_that_empties_the_file_first_loses_no_content_version() {
+    let (_origin, service) = origin("shop-origin").await;
+    let (folder, file) = Folder::with("shop.yaml", &shop("shop", "  contentVersion: \"1\"\n"));
+    let mut dev = Dev::start(&["-f", &file, &service]).await;
+    dev.get("/a?max-age=60").await;
+    folder.put("shop.yaml", "");
+    dev.says("is empty: what it held before counts on").await;
+    assert!(dev.get("/a?max-age=60").await.body.contains("read 1"), "it serves on");
+    folder.put("shop.yaml", &shop("shop", "  contentVersion: \"2\"\n"));
+    dev.says("contentVersion of default/shop changed: 1 stored response removed").await;
+    assert!(dev.get("/a?max-age=60").await.body.contains("read 2"));
+}
+
+#[tokio::test]
+async fn a_distribution_that_was_gone_comes_back_with_nothing_stored() {
+    let (_origin, service) = origin("shop-origin").await;
+    let folder = Folder::new();
+    let with_alias = shop("shop", "  aliases: [shop.example.com]\n");
+    folder.put("shop.yaml", &with_alias);
+    folder.put("blog.yaml", &shop("blog", "  aliases: [blog.example.com]\n"));
+    let mut dev = Dev::start(&["-f", folder.text(), &service]).await;
+    dev.get_of("shop.example.com", "/a?max-age=60").await;
+    folder.remove("shop.yaml");
+    dev.says("default/shop is served no more").await;
+    assert_eq!(dev.get_of("shop.example.com", "/a").await.status, 421);
+    folder.put("shop.yaml", &with_alias);
+    dev.says("default/shop was out of the files and begins anew: 1 stored response removed").await;
+    folder.remove("blog.yaml");
+    dev.says("default/blog is served no more").await;
+    folder.remove("shop.yaml");
+    dev.says("holds no Distribution any more, and nothing else does").await;
+    assert_eq!(dev.get_of("shop.example.com", "/a").await.status, 200, "the last one serves on");
+}
+
+#[tokio::test]
 async fn files_in_which_nothing_serves_end_it() {
     let (_folder, file) = Folder::with("shop.yaml", &shop("shop", "").replace("origin: app", "origin: web"));
     let ended = run(&["dev", "-f", &file]).await;

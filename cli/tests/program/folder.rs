@@ -30,6 +30,10 @@ impl Folder {
         std::fs::rename(beside, self.0.join(name)).expect("is renamed");
     }
 
+    pub fn remove(&self, name: &str) {
+        std::fs::remove_file(self.0.join(name)).expect("is there");
+    }
+
     pub fn path(&self, name: &str) -> String {
         self.0.join(name).to_str().expect("is text").to_owned()
     }

@@ -28,6 +28,22 @@ async fn one_that_is_dropped_into_the_folder_removes_what_it_names() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_emptied_for_a_moment_fires_nothing_again() {
+    let (_origin, service) = origin("shop-origin").await;
+    let folder = Folder::new();
+    folder.put("shop.yaml", &shop("shop", ""));
+    folder.put("inv.yaml", &invalidation("{name: images}", "\"/img/*\""));
+    let mut dev = Dev::start(&["-f", folder.text(), &service]).await;
+    dev.says("Invalidation default/images: 0 stored responses").await;
+    dev.get("/img/a?max-age=60").await;
+    folder.put("inv.yaml", "");
+    dev.says("inv.yaml: is empty").await;
+    folder.put("inv.yaml", &invalidation("{name: images}", "\"/img/*\""));
+    dev.says("all is well again").await;
+    assert!(dev.get("/img/a?max-age=60").await.body.contains("read 1"), "it was never out of the files");
+}
+
+#[tokio::test]
 async fn one_that_is_posted_is_answered_with_what_it_removed() {
     let (_origin, service) = origin("shop-origin").await;
     let (_folder, file) = Folder::with("shop.yaml", &shop("shop", ""));
