@@ -1,9 +1,11 @@
 //! The command line into what was asked for.
 
+mod values;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::place::Place;
 
@@ -55,7 +57,7 @@ pub enum Command {
     #[command(after_help = RENDER_AFTER)]
     Render(Render),
     /// Say what becomes of a request: who serves it, under which key, what the origin is sent, how long the answer stays.
-    #[command(after_help = EXPLAIN_AFTER)]
+    #[command(after_help = EXPLAIN_AFTER, group(ArgGroup::new("asked").required(true)))]
     Explain(Explain),
 }
 
@@ -66,7 +68,7 @@ pub struct Manifests {
     #[arg(short, long = "filename", value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
     /// The namespace of objects that name none.
-    #[arg(short, long, value_name = "NAMESPACE", default_value = "default")]
+    #[arg(short, long, value_name = "NAMESPACE", default_value = "default", value_parser = values::namespace)]
     pub namespace: String,
 }
 
@@ -92,10 +94,10 @@ pub struct Dev {
     #[command(flatten)]
     pub here: Here,
     /// Where viewers connect.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080", value_parser = values::address)]
     pub listen: SocketAddr,
-    /// Where /healthz, /readyz, /metrics and /invalidations answer.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9090")]
+    /// Where /healthz, /readyz, /metrics, /explain and /invalidations answer.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9090", value_parser = values::address)]
     pub admin: SocketAddr,
     /// The folder that stands in for mounted Secrets and `ConfigMap`s: `secret/NAME/KEY` and `configmap/NAME/KEY` below it.
     #[arg(long, value_name = "FOLDER", default_value = edge_contract::MOUNTS)]
@@ -131,7 +133,7 @@ pub struct Render {
     /// Print the Kubernetes objects alone.
     #[arg(long)]
     pub children: bool,
-    /// Take every Service that an origin names to exist, with the port that is named.
+    /// Take every Service and Ingress that an origin names to exist, with the port that is named and with an address.
     #[arg(long)]
     pub assume_services: bool,
     /// The image of the edges.
@@ -152,23 +154,25 @@ pub enum Output {
 #[derive(Debug, Args)]
 pub struct Explain {
     /// A manifest, a folder of them, or - for standard input. May be given several times.
-    #[arg(short, long = "filename", value_name = "FILE", required_unless_present = "admin")]
+    #[arg(short, long = "filename", value_name = "FILE", group = "asked")]
     pub files: Vec<PathBuf>,
     /// The namespace of objects that name none.
-    #[arg(short, long, value_name = "NAMESPACE", default_value = "default")]
+    #[arg(short, long, value_name = "NAMESPACE", default_value = "default", value_parser = values::namespace)]
     pub namespace: String,
     /// Ask the edge whose admin port this is, instead of files.
-    #[arg(long, value_name = "URL", conflicts_with = "files")]
+    #[arg(long, value_name = "URL", group = "asked", value_parser = values::admin)]
     pub admin: Option<String>,
-    #[command(flatten)]
-    pub here: Here,
+    /// Allow origins with loopback and link-local addresses, which no cluster does.
+    #[arg(long)]
+    pub allow_local_origins: bool,
     /// What a viewer asks for: a URL, or a path where the Host does not matter.
+    #[arg(value_parser = values::url)]
     pub url: String,
     /// The method.
-    #[arg(short = 'X', long, value_name = "METHOD", default_value = "GET")]
+    #[arg(short = 'X', long, value_name = "METHOD", default_value = "GET", value_parser = values::method)]
     pub method: String,
     /// A header field of the request. May be given several times.
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = values::header)]
     pub headers: Vec<String>,
     /// How to print it.
     #[arg(short, long, value_enum, default_value_t = Output::Yaml)]

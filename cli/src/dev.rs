@@ -148,7 +148,7 @@ impl Session {
             orders: Arc::new(Orders::begin(edge.live.clone())),
             around: Around {
                 places: Places::of(&dev.here.service, &dev.here.ingress, &namespace),
-                assume: Assume::Everything,
+                assume: Assume::Here,
                 cluster: Arc::new(Cluster { walls, ..cluster("") }),
             },
             edge,

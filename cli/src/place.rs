@@ -112,14 +112,14 @@ impl Places {
         unused.map(|(flag, (ns, name))| format!("{flag} {ns}/{name}: no origin is called so")).collect()
     }
 
-    /// The Services that a spec names and that have a place, or all that it names, as the origins expect them.
+    /// The Services that a spec names and are taken to be there, as the origins expect them.
     pub fn services(&self, spec: &DistributionSpec, namespace: &str, assume: Assume) -> BTreeMap<Name, Arc<Service>> {
         let references = spec.origins.iter().filter_map(|origin| origin.service.as_ref());
         let mut ports: BTreeMap<Name, Vec<ServicePort>> = BTreeMap::new();
         for reference in references {
             ports.entry(name_of(reference, namespace)).or_default().push(port(&reference.port));
         }
-        ports.retain(|name, _| assume == Assume::Everything || self.services.contains_key(name));
+        ports.retain(|name, _| assume != Assume::Nothing || self.services.contains_key(name));
         let expected = ports.into_iter().map(|(name, ports)| {
             let metadata = ObjectMeta { namespace: Some(name.0.clone()), ..named(&name.1) };
             let spec = Some(ServiceSpec { ports: Some(ports), ..ServiceSpec::default() });
@@ -135,26 +135,32 @@ impl Places {
         foreign.map(|(ns, _)| Arc::new(ReferenceGrant::of_all_services(&ns, namespace))).collect()
     }
 
-    /// The Ingresses that a spec names and that have a place, with an address, as `known` or as the origins expect them.
+    /// The Ingresses that a spec names and are taken to be there, with an address, as `known` or as the origins expect them.
     pub fn ingresses(
         &self,
         spec: &DistributionSpec,
         namespace: &str,
         known: &BTreeMap<Name, Arc<Ingress>>,
+        assume: Assume,
     ) -> BTreeMap<String, Arc<Ingress>> {
         let references = spec.origins.iter().filter_map(|origin| origin.ingress.as_ref());
         let placed = references.filter_map(|reference| {
             let name = (namespace.to_owned(), reference.name.clone());
-            let address = self.ingresses.get(&name)?;
+            let address = self.ingresses.get(&name);
+            if address.is_none() && assume != Assume::Everything {
+                return None;
+            }
+            let rule = |address: &Address| IngressRule { host: Some(address.host.clone()), http: None };
+            let rules = address.map(|address| vec![rule(address)]);
             let expected = || Ingress {
                 metadata: named(&reference.name),
-                spec: Some(IngressSpec {
-                    rules: Some(vec![IngressRule { host: Some(address.host.clone()), http: None }]),
-                    ..IngressSpec::default()
-                }),
+                spec: Some(IngressSpec { rules, ..IngressSpec::default() }),
                 status: None,
             };
             let there = known.get(&name).map_or_else(expected, |ingress| (**ingress).clone());
+            if address.is_none() && has_address(&there) {
+                return None;
+            }
             let somewhere = IngressLoadBalancerIngress { ip: Some(SOMEWHERE.into()), ..Default::default() };
             let status = IngressLoadBalancerStatus { ingress: Some(vec![somewhere]) };
             let there = Ingress { status: Some(IngressStatus { load_balancer: Some(status) }), ..there };
@@ -196,12 +202,14 @@ impl Places {
     }
 }
 
-/// Whether what is not in the files is taken to be in the cluster.
+/// What is taken to be there though it is not in the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assume {
-    /// Only what has a place.
-    Placed,
-    /// Whatever an origin names.
+    /// Nothing.
+    Nothing,
+    /// What is needed to serve on this machine: every Service, and Ingresses that have a place.
+    Here,
+    /// Whatever an origin names, as in a cluster that has it all.
     Everything,
 }
 
@@ -219,6 +227,11 @@ fn shown(target: &OriginTarget) -> String {
 /// The Service that is meant; `own` is the namespace of the Distribution.
 fn name_of(reference: &ServiceReference, own: &str) -> Name {
     (reference.namespace.as_deref().unwrap_or(own).to_owned(), reference.name.clone())
+}
+
+fn has_address(ingress: &Ingress) -> bool {
+    let balancer = ingress.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+    balancer.is_some_and(|balancer| balancer.ingress.as_ref().is_some_and(|there| !there.is_empty()))
 }
 
 fn named(name: &str) -> ObjectMeta {

@@ -3,9 +3,11 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use crds::condition::Reason;
 use edge_contract::{EdgeConfig, Epoch};
 use operator::distribution::plan::{self, Turn};
 use operator::distribution::resolve::resolve;
+use operator::finding::Finding;
 use serde_json::{Value, json};
 
 use crate::arguments::{Output, Render};
@@ -27,7 +29,7 @@ struct Rendered {
 pub fn run(render: &Render) -> Result<Outcome, String> {
     let texts = Files::named(&render.manifests.files).read();
     let (world, mut complaints) = Kept::default().take(&texts, &render.manifests.namespace);
-    let assume = if render.assume_services { Assume::Everything } else { Assume::Placed };
+    let assume = if render.assume_services { Assume::Everything } else { Assume::Nothing };
     let around = Around { places: Places::default(), assume, cluster: Arc::new(cluster(&render.edge_image)) };
     let mut rendered = Vec::new();
     for (key, declared) in &world.distributions {
@@ -35,7 +37,10 @@ pub fn run(render: &Render) -> Result<Outcome, String> {
         let observed = observe(declared.object.clone(), None, &world, &around, claims);
         let resolution = resolve(&observed);
         let findings = resolution.findings.into_iter();
-        complaints.extend(findings.map(|finding| declared.complaint(&finding.field, finding.message)));
+        complaints.extend(findings.map(|finding| {
+            let hint = if is_missing(&finding) { ", or take it to exist with --assume-services" } else { "" };
+            declared.complaint(&finding.field, format!("{}{hint}", finding.message))
+        }));
         let Some(resolved) = resolution.resolved else { continue };
         let plan = plan::plan(&observed, &resolved, &Turn::Ours);
         rendered.push(Rendered {
@@ -50,6 +55,11 @@ pub fn run(render: &Render) -> Result<Outcome, String> {
         return Err("there is no Distribution in these files".into());
     }
     Ok(if complaints.is_empty() { Outcome::Well } else { Outcome::Found })
+}
+
+/// Whether what an origin names would be there, if the cluster had it.
+fn is_missing(finding: &Finding) -> bool {
+    matches!(finding.reason, Reason::NotFound | Reason::AddressPending)
 }
 
 fn print(render: &Render, rendered: &[Rendered]) -> Result<(), String> {

@@ -26,7 +26,7 @@ use crate::world::World;
 pub struct Around {
     /// Where things are on this machine.
     pub places: Places,
-    /// Whether what is not in the files is taken to exist.
+    /// What is taken to be there though it is not in the files.
     pub assume: Assume,
     /// The cluster that manifests are resolved for.
     pub cluster: Arc<Cluster>,
@@ -56,7 +56,7 @@ struct Known {
 pub struct Served {
     /// Its site, its origins on this machine.
     pub site: Site,
-    /// Where those are.
+    /// Where those are, if they are asked at all.
     pub placed: Vec<Placed>,
     /// The file that declares it.
     pub file: Arc<str>,
@@ -84,8 +84,11 @@ pub fn decide(world: &World, memory: &mut Memory, around: &Around) -> (Vec<Serve
         complaints.extend(resolution.findings.iter().map(|finding| complaint(declared, finding)));
         let Some(resolved) = resolution.resolved else { continue };
         let mut site = compile::site(&resolved);
-        let placed = around.places.send(&mut site, &resolved);
-        complaints.extend(nowhere(declared, &resolved, &site));
+        let mut placed = Vec::new();
+        if around.assume == Assume::Here {
+            placed = around.places.send(&mut site, &resolved);
+            complaints.extend(nowhere(declared, &resolved, &site));
+        }
         let flush = memory.take(key, &resolved);
         served.push(Served { site, placed, file: Arc::clone(&declared.file), flush });
     }
@@ -169,7 +172,7 @@ pub fn observe(
     let declared = world.ingresses.iter().filter(|((ns, _), _)| *ns == namespace);
     let mut ingresses: BTreeMap<_, _> =
         declared.map(|((_, name), ingress)| (name.clone(), Arc::clone(ingress))).collect();
-    ingresses.extend(around.places.ingresses(&distribution.spec, &namespace, &world.ingresses));
+    ingresses.extend(around.places.ingresses(&distribution.spec, &namespace, &world.ingresses, around.assume));
     Observed {
         grants: Places::grants(&distribution.spec, &namespace),
         distribution: Arc::new(distribution),
@@ -234,7 +237,7 @@ mod tests {
     fn around(services: &[&str], local_origins: bool) -> Around {
         let places: Vec<_> = services.iter().map(|place| place.parse().expect("a place")).collect();
         let cluster = Arc::new(Cluster { walls: Walls { local_origins, ..Walls::default() }, ..cluster("edge") });
-        Around { places: Places::of(&places, &[], "default"), assume: Assume::Everything, cluster }
+        Around { places: Places::of(&places, &[], "default"), assume: Assume::Here, cluster }
     }
 
     fn world(texts: &[&str]) -> World {

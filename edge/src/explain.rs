@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use edge_cache::cors::Preflight;
 use edge_cache::reuse::StaleUse;
-use edge_cache::{CacheStatus, Lifetime, Moment, Reuse, explain, head, reuse, storing, vary::Selecting};
+use edge_cache::{CacheStatus, Lifetime, Moment, Reuse, explain, head, reuse, storing::may_stay, vary::Selecting};
 use edge_contract::{Choice, HostHeader};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, request};
 use percent_encoding::percent_decode_str;
@@ -85,7 +85,9 @@ pub fn answer(edge: &Edge, request: request::Parts) -> Value {
     let mut said = Map::new();
     said.insert("route".into(), routed(&ask));
     let rules = &ask.route.behavior.header_rules;
-    if let Some(preflight) = rules.cors().and_then(|cors| cors.preflight(&ask.viewer)) {
+    if gate::hears_preflight(admitted)
+        && let Some(preflight) = rules.cors().and_then(|cors| cors.preflight(&ask.viewer))
+    {
         said.insert("preflight".into(), json!(if preflight == Preflight::Refused { "refused" } else { "granted" }));
         return said.into();
     }
@@ -93,10 +95,16 @@ pub fn answer(edge: &Edge, request: request::Parts) -> Value {
         said.insert("refusal".into(), json!({ "status": refused.status().as_u16(), "detail": refused.detail() }));
         return said.into();
     }
-    said.insert("key".into(), key(&ask));
+    let answers_from_store = ask.policy().caches() && matches!(*ask.method(), Method::GET | Method::HEAD);
+    if answers_from_store {
+        said.insert("key".into(), key(&ask));
+        said.insert("storing".into(), storing(&ask));
+    }
     said.insert("verdict".into(), verdict(edge, &ask));
     said.insert("origin".into(), forwarded(&ask));
-    said.insert("stored".into(), variants(edge, &ask).iter().map(|held| stored(edge, &ask, held)).collect());
+    if answers_from_store {
+        said.insert("stored".into(), variants(edge, &ask).iter().map(|held| stored(edge, &ask, held)).collect());
+    }
     said.into()
 }
 
@@ -107,14 +115,25 @@ fn refused(status: u16, detail: &str) -> Value {
 fn routed(ask: &Ask) -> Value {
     let (site, behavior) = (&ask.route.site, &ask.route.behavior);
     let place = site.behaviors.iter().position(|one| Arc::ptr_eq(one, behavior)).map(|place| place + 1);
-    let ttl = behavior.behavior.ttl;
     json!({
         "site": site.site.name,
         "path": ask.route.path.as_str(),
         "behavior": behavior.behavior.path_pattern,
         "place": place,
         "of": site.behaviors.len(),
+    })
+}
+
+/// What of the owner's decides whether an answer is kept, and how long it stays, in seconds.
+fn storing(ask: &Ask) -> Value {
+    let behavior = &ask.route.behavior.behavior;
+    let (ttl, stale) = (behavior.ttl, behavior.stale);
+    json!({
         "ttl": { "min": ttl.min, "default": ttl.default, "max": ttl.max },
+        "stale": {
+            "whileRevalidate": stale.while_revalidate, "ifError": stale.if_error, "ifUnreachable": stale.if_unreachable,
+        },
+        "setCookie": behavior.set_cookie,
     })
 }
 
@@ -195,7 +214,7 @@ fn stored(edge: &Edge, ask: &Ask, held: &Held) -> Value {
             "comesTo": explain::of_lifetime(freshness.lifetime),
             "seconds": lifetime,
         },
-        "storable": storing::may_stay(stored, ask.policy()),
+        "storable": may_stay(stored, ask.policy()),
         "purge": explain::of_admission(edge.live.purge().would_admit(&ask.key, held)),
         "readAt": stored.label.log.map(|log| json!({ "epoch": log.epoch.0, "sequence": log.number })),
     })

@@ -46,6 +46,11 @@ impl Refused {
     }
 }
 
+/// Whether a preflight is answered: what it asks for beforehand is not yet done, so it is no matter whether its own method would pass.
+pub fn hears_preflight(admitted: Result<(), Refused>) -> bool {
+    matches!(admitted, Ok(()) | Err(Refused::Head(Refusal::MethodNotAllowed) | Refused::LastHop))
+}
+
 /// Lets a request through, or says why not. `has_body`: its framing announces content.
 pub fn admit(request: &request::Parts, has_body: bool, route: &Route) -> Result<(), Refused> {
     let site = &route.site.site;

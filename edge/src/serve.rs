@@ -61,8 +61,7 @@ pub async fn serve(
     };
     let admitted = gate::admit(&parts, !body.is_end_stream(), &route);
     let ask = Arc::new(Ask::new(parts, asked, route, viewer));
-    // What is asked for beforehand is not yet done: whether the method itself would pass is no matter.
-    if matches!(admitted, Ok(()) | Err(Refused::Head(Refusal::MethodNotAllowed) | Refused::LastHop))
+    if gate::hears_preflight(admitted)
         && let Some(answer) = shown::preflight(&ask)
     {
         return (answer, Some(ask));

@@ -18,20 +18,21 @@ const LARGEST: usize = 4 * 1024 * 1024;
 pub fn ask(admin: &str, explain: &Explain) -> Result<Value, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("starting: {error}"))?;
-    let (status, text) = runtime.block_on(get(admin, &target(explain)))?;
+    let (status, text) = runtime.block_on(get(admin, &format!("/explain?{}", query(explain))))?;
     if status != StatusCode::OK {
         return Err(format!("{admin} answers {status}: {}", text.trim()));
     }
     serde_json::from_str(&text).map_err(|error| format!("{admin} answers what is no JSON: {error}"))
 }
 
-fn target(explain: &Explain) -> String {
+/// The question, as `/explain` takes it.
+pub fn query(explain: &Explain) -> String {
     let mut query = Serializer::new(String::new());
     query.append_pair("url", &explain.url).append_pair("method", &explain.method);
     for field in &explain.headers {
         query.append_pair("header", field);
     }
-    format!("/explain?{}", query.finish())
+    query.finish()
 }
 
 async fn get(admin: &str, target: &str) -> Result<(StatusCode, String), String> {

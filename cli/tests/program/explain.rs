@@ -5,14 +5,14 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use crate::dev::shop;
+use crate::folder::Folder;
 use crate::process::{run, text};
 
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/two-origins.yaml");
-const SERVICES: [&str; 2] = ["--service=shop-origin=127.0.0.1:1", "--service=api-origin=127.0.0.1:2"];
 
 async fn explained(arguments: &[&str]) -> Value {
     let mut all = vec!["explain", "-f", EXAMPLE, "-o", "json"];
-    all.extend(SERVICES);
     all.extend(arguments);
     let output = run(&all).await;
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -27,34 +27,85 @@ async fn check(arguments: &[&str], pointer: &str, expect: Value) {
 #[tokio::test]
 async fn a_request_is_explained_from_its_host_to_what_the_origin_is_asked() {
     let image = "http://any.example/img/./%61?b=1&width=2";
-    check(&[image], "/distribution", "default/shop".into()).await;
-    check(&[image], "/behavior", "/img/* (2 of 3)".into()).await;
-    check(&[image], "/path", "/img/a".into()).await;
+    check(&[image], "/route/site", "default/shop".into()).await;
+    check(&[image], "/route/behavior", "/img/*".into()).await;
+    check(&[image], "/route/place", 2.into()).await;
+    check(&[image], "/route/path", "/img/a".into()).await;
     check(&[image], "/key/target", "/img/a?width=2".into()).await;
-    check(&[image], "/origin/request", "GET /img/a?width=2".into()).await;
+    check(&[image], "/origin/target", "/img/a?width=2".into()).await;
     check(&[image], "/storing/ttl/min", 3600.into()).await;
-    check(&["/"], "/behavior", "* (3 of 3)".into()).await;
-    check(&["/", "-X", "POST"], "/answer", "405 method-not-allowed".into()).await;
-    check(&["/%00"], "/answer", "400 path-nul".into()).await;
-    check(&["/api/x", "-X", "POST"], "/origin/request", "POST /api/x".into()).await;
-    check(&["/api/x"], "/key", "none: nothing is stored under this behavior".into()).await;
+    check(&[image], "/verdict/cacheStatus", "kubefront; fwd=uri-miss".into()).await;
+    check(&["/"], "/route/behavior", "*".into()).await;
+    check(&["/", "-X", "POST"], "/refusal/detail", "method-not-allowed".into()).await;
+    check(&["/%00"], "/refusal/detail", "path-nul".into()).await;
+    check(&["/api/x", "-X", "POST"], "/origin/target", "/api/x".into()).await;
+}
+
+/// The part of an explanation that is there, or not.
+async fn has(arguments: &[&str], part: &str) -> bool {
+    explained(arguments).await.get(part).is_some()
+}
+
+#[tokio::test]
+async fn what_is_not_answered_from_a_store_has_no_key_and_no_lifetime() {
+    for part in ["key", "storing"] {
+        assert!(has(&["/img/a"], part).await);
+        assert!(!has(&["/api/x"], part).await, "caching is off there");
+        assert!(!has(&["/api/x", "-X", "POST"], part).await);
+    }
+    assert!(!has(&["/img/a"], "stored").await, "nobody has stored anything");
 }
 
 #[tokio::test]
 async fn what_a_viewer_sends_is_forwarded_where_nothing_is_stored() {
     let has_cookie = |said: &Value| {
         let headers = said["origin"]["headers"].as_array().expect("a list").clone();
-        headers.iter().any(|line| line == "cookie: a=b")
+        headers.iter().any(|name| name == "cookie")
     };
     assert!(has_cookie(&explained(&["/api/x", "-H", "cookie: a=b"]).await));
     assert!(!has_cookie(&explained(&["/img/x", "-H", "cookie: a=b"]).await));
 }
 
 #[tokio::test]
-async fn a_request_that_is_none_is_a_mistake() {
-    let output = run(&["explain", "-f", EXAMPLE, "/", "-H", "no field"]).await;
+async fn a_preflight_is_answered_by_the_edge_alone() {
+    let cors = "    responseHeaders: {cors: {origins: [\"https://app.example.com\"]}}\n";
+    let (_folder, file) = Folder::with("shop.yaml", &shop("shop", cors));
+    let asked = ["-X", "OPTIONS", "-H", "origin: https://app.example.com", "-H", "access-control-request-method: GET"];
+    let output = run(&[&["explain", "-f", &file, "-o", "json", "/"], &asked[..]].concat()).await;
+    let said: Value = serde_json::from_slice(&output.stdout).expect("is JSON");
+    assert_eq!(said["preflight"], "granted", "{said:#}");
+    assert!(said.get("key").is_none() && said.get("origin").is_none(), "{said:#}");
+}
+
+#[tokio::test]
+async fn an_ingress_is_taken_to_exist() {
+    let example = EXAMPLE.replace("two-origins", "ingress-origin");
+    let output = run(&["explain", "-f", &example, "/"]).await;
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+}
+
+#[tokio::test]
+async fn files_without_a_distribution_explain_nothing() {
+    let invalidation = EXAMPLE.replace("two-origins", "invalidation");
+    let output = run(&["explain", "-f", &invalidation, "/"]).await;
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("\"no field\" is not NAME: VALUE"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("there is no Distribution in these files"), "{}", text(&output.stderr));
+}
+
+#[tokio::test]
+async fn a_request_that_is_none_is_a_wrong_command_line() {
+    for (arguments, said) in [
+        (&["/", "-H", "no field"][..], "write NAME: VALUE"),
+        (&["img/x"], "begin with / or http://"),
+        (&["/", "-X", "FO O"], "invalid HTTP method"),
+        (&["/", "-n", "Foo"], "a namespace has a-z"),
+    ] {
+        let output = run(&[&["explain", "-f", EXAMPLE], arguments].concat()).await;
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output.stderr).contains(said), "{arguments:?}: {}", text(&output.stderr));
+    }
+    let output = run(&["explain", "/"]).await;
+    assert!(text(&output.stderr).contains("--admin"), "{}", text(&output.stderr));
 }
 
 #[tokio::test]

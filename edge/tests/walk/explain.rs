@@ -73,6 +73,28 @@ async fn each_verdict_is_told_with_its_clause() {
 }
 
 #[tokio::test]
+async fn what_is_not_answered_from_a_store_has_no_key_and_no_lifetime() {
+    let edge = Edge::start(config(nobody().await)).await;
+    let parts = async |query: &str| {
+        let said = explained(&edge, query).await;
+        ["key", "storing", "stored", "origin"].map(|part| said.get(part).is_some())
+    };
+    assert_eq!(parts("url=/a").await, [true; 4]);
+    assert_eq!(parts("url=/a&method=POST").await, [false, false, false, true]);
+}
+
+#[tokio::test]
+async fn a_preflight_to_a_distribution_that_is_off_is_refused_as_the_edge_does() {
+    let mut config = config(nobody().await);
+    config.sites[0].enabled = false;
+    let cors = Cors { origins: vec!["*".into()], methods: vec!["GET".into()], ..Cors::default() };
+    config.sites[0].behaviors[0].response_headers = ResponseHeaders { cors: Some(cors), ..ResponseHeaders::default() };
+    let edge = Edge::start(config).await;
+    let query = "url=/&method=OPTIONS&header=origin:https://a&header=access-control-request-method:GET";
+    assert_eq!(explained(&edge, query).await["refusal"]["detail"], "distribution-disabled");
+}
+
+#[tokio::test]
 async fn refusals_and_preflights_are_told() {
     let mut config = config(nobody().await);
     config.sites[0].aliases = vec!["shop.test".into()];
