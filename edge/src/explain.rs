@@ -74,7 +74,7 @@ fn field(text: &str) -> Option<(HeaderName, HeaderValue)> {
 pub fn answer(edge: &Edge, request: request::Parts) -> Value {
     let asked = match head::examine(&request) {
         Ok(asked) => asked,
-        Err(refusal) => return refused(refusal.status().as_u16(), &refusal.to_string()),
+        Err(refusal) => return refused(refusal.status().as_u16(), refusal.word()),
     };
     let Some(sites) = edge.live.sites() else { return refused(503, "no-configuration") };
     let Some(route) = route::find(&sites, asked.host.as_deref(), asked.path.clone()) else {

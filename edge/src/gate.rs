@@ -37,10 +37,7 @@ impl Refused {
         match self {
             Self::Disabled => "distribution-disabled",
             Self::Protocol => "protocol-not-allowed",
-            Self::Head(Refusal::MethodNotAllowed) => "method-not-allowed",
-            Self::Head(Refusal::BodyNotAllowed) => "body-not-allowed",
-            Self::Head(Refusal::Loop) => "loop",
-            Self::Head(_) => "bad-request",
+            Self::Head(refusal) => refusal.word(),
             Self::LastHop => "max-forwards",
         }
     }

@@ -78,8 +78,7 @@ pub async fn serve(
 }
 
 fn refuse(refusal: Refusal) -> Answer {
-    let answer = respond::own(refusal.status(), "bad-request");
-    tracing::debug!(%refusal, "a request was refused");
+    let answer = respond::own(refusal.status(), refusal.word());
     if refusal.closes() { respond::closing(answer) } else { answer }
 }
 
@@ -132,9 +131,11 @@ fn hit(ask: &Ask, held: &Held, age: Duration, status: CacheStatus, result: Cache
 
 /// The origin gave no answer: what is stored stands in where it may, else the status says what went wrong.
 fn failed(edge: &Edge, ask: &Ask, error: &ForwardError, status: CacheStatus) -> Answer {
-    let origin = &ask.route.behavior.origin.name;
+    let (site, origin) = (&ask.route.site.site, &ask.route.behavior.origin.name);
+    // Where the owner wants no line of a request, its path stands in no other either.
+    let path = site.logging.access.then_some(ask.route.path.as_str());
     let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    tracing::warn!(site = %ask.route.site.site.name, origin, detail = error.detail(), %error, source, "no answer");
+    tracing::warn!(site = %site.name, origin, path, detail = error.detail(), %error, source, "no answer");
     if error.is_the_viewers() {
         // What may still come of it belongs to nothing (RFC 9110 §15.5.9).
         return respond::closing(respond::failed(error.status(), status, error.detail()));

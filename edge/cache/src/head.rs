@@ -1,8 +1,9 @@
 //! The head of a viewer's request into what it asks for, or the status and reason it is refused with.
 
+use std::fmt;
+
 use edge_contract::{Behavior, Methods};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header, request};
-use thiserror::Error;
 
 use crate::{
     NormalPath,
@@ -21,53 +22,59 @@ const FIELD_LIMIT: usize = 100;
 const LOOP_LIMIT: usize = 1024;
 
 /// Why a request is refused. Its text is for logs and `detail`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// No `Host`, or more than one (RFC 9112 §3.2).
-    #[error("host-missing-or-repeated")]
     HostCount,
     /// `Host` is no host.
-    #[error("host-invalid")]
     HostInvalid,
     /// `Host` and the target's authority differ.
-    #[error("host-mismatch")]
     HostMismatch,
     /// `Transfer-Encoding` together with `Content-Length`, in HTTP/1.0 or in HTTP/2 (RFC 9112 §6.1).
-    #[error("framing-ambiguous")]
     Framing,
     /// `Content-Length` is a list, repeated or no number (RFC 9112 §6.3).
-    #[error("content-length-invalid")]
     ContentLength,
     /// A coding other than `chunked`, once.
-    #[error("transfer-coding-unknown")]
     TransferCoding,
     /// The target is no path: `*`, an authority.
-    #[error("target-form")]
     TargetForm,
     /// The path is refused.
-    #[error(transparent)]
     Path(PathError),
     /// `Expect` expects something else than `100-continue` (RFC 9110 §10.1.1).
-    #[error("expectation-unknown")]
     Expectation,
     /// The target is too long.
-    #[error("target-too-long")]
     TargetTooLong,
     /// The head is too large or has too many fields.
-    #[error("head-too-large")]
     HeadTooLarge,
     /// The request has been here (RFC 8586).
-    #[error("loop")]
     Loop,
     /// A body where the answer comes from a cache: nothing could give it a meaning.
-    #[error("body-not-allowed")]
     BodyNotAllowed,
     /// The behavior does not let this method through.
-    #[error("method-not-allowed")]
     MethodNotAllowed,
 }
 
 impl Refusal {
+    /// The word for `Cache-Status` and logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::HostCount => "host-missing-or-repeated",
+            Self::HostInvalid => "host-invalid",
+            Self::HostMismatch => "host-mismatch",
+            Self::Framing => "framing-ambiguous",
+            Self::ContentLength => "content-length-invalid",
+            Self::TransferCoding => "transfer-coding-unknown",
+            Self::TargetForm => "target-form",
+            Self::Expectation => "expectation-unknown",
+            Self::TargetTooLong => "target-too-long",
+            Self::HeadTooLarge => "head-too-large",
+            Self::Loop => "loop",
+            Self::BodyNotAllowed => "body-not-allowed",
+            Self::MethodNotAllowed => "method-not-allowed",
+            Self::Path(error) => error.word(),
+        }
+    }
+
     /// The status that says so.
     pub fn status(self) -> StatusCode {
         match self {
@@ -86,6 +93,14 @@ impl Refusal {
         !matches!(self, Self::Expectation | Self::Loop | Self::BodyNotAllowed | Self::MethodNotAllowed)
     }
 }
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 /// What a fit request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]

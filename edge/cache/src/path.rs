@@ -3,31 +3,47 @@
 //! The same normal form is matched against behaviors, put into the cache key and sent to the origin, so that no two of them can
 //! disagree about what was asked for.
 
-use thiserror::Error;
+use std::fmt;
 
 /// A path in normal form: unreserved characters decoded, hex in upper case, what is not a URI character as `%XX`, no dot segments.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NormalPath(Box<str>);
 
 /// Why a path is refused, always with 400.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathError {
     /// It does not start with `/`.
-    #[error("path-not-absolute")]
     NotAbsolute,
     /// `%00` ends names early in much of what serves files.
-    #[error("path-nul")]
     Nul,
     /// `\` is a separator to some origins and a character to others.
-    #[error("path-backslash")]
     Backslash,
     /// `..` beyond the first segment.
-    #[error("path-above-root")]
     AboveRoot,
     /// `%2F` or `%5C`, once an origin decodes it, or a `;` with which a parameter begins, makes a `.` or `..` segment.
-    #[error("path-hidden-dot-segment")]
     HiddenDotSegment,
 }
+
+impl PathError {
+    /// The word for `Cache-Status` and logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NotAbsolute => "path-not-absolute",
+            Self::Nul => "path-nul",
+            Self::Backslash => "path-backslash",
+            Self::AboveRoot => "path-above-root",
+            Self::HiddenDotSegment => "path-hidden-dot-segment",
+        }
+    }
+}
+
+impl fmt::Display for PathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl std::error::Error for PathError {}
 
 impl NormalPath {
     /// Normalises once (RFC 3986 §6.2.2, §5.2.4). Doing it again changes nothing.

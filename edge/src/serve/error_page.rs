@@ -16,10 +16,12 @@ pub(super) async fn in_place(edge: &Arc<Edge>, ask: &Arc<Ask>, error: Answer) ->
     let Some(page) = error.status.and_then(|_| error_pages::page_for(rules, error.response.status())) else {
         return error;
     };
-    match fetched(edge, ask, &page).await {
-        Some(answer) => joined(error, answer, page.status),
-        None => error,
+    if let Some(answer) = fetched(edge, ask, &page).await {
+        return joined(error, answer, page.status);
     }
+    let (site, path) = (&ask.route.site.site.name, page.path.as_str());
+    tracing::warn!(site, path, status = error.response.status().as_u16(), "the page for an error is not there");
+    error
 }
 
 /// Like any other request, but that it is not an error that would be shown as a page again.

@@ -95,6 +95,13 @@ async fn a_preflight_to_a_distribution_that_is_off_is_refused_as_the_edge_does()
 }
 
 #[tokio::test]
+async fn a_refusal_has_one_word_wherever_it_is_told() {
+    let edge = Edge::start(config(nobody().await)).await;
+    assert_eq!(explained(&edge, "url=/../x").await["refusal"]["detail"], "path-above-root");
+    assert_eq!(edge.get("/../x").await.cache_status(), "kubefront; detail=path-above-root");
+}
+
+#[tokio::test]
 async fn refusals_and_preflights_are_told() {
     let mut config = config(nobody().await);
     config.sites[0].aliases = vec!["shop.test".into()];

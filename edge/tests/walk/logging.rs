@@ -41,7 +41,7 @@ fn secretive(target: &str) -> Sent {
 
 /// The next line about a request.
 async fn line(program: &mut Program) -> Value {
-    program.says("path").await
+    program.says("method").await
 }
 
 #[tokio::test]
@@ -79,6 +79,7 @@ async fn a_line_says_what_became_of_a_request_and_why() {
 async fn a_line_says_why_nothing_came_from_an_origin() {
     let (mut program, viewers, _mounted) = serving(&logged(nobody().await, true, false)).await;
     send(viewers, request(Method::GET, "/a")).await;
+    assert_eq!(program.says("error").await["path"], "/a");
     let failed = line(&mut program).await;
     assert_eq!(
         (&failed["status"], &failed["detail"], &failed["fwd"]),
