@@ -19,6 +19,8 @@ use crate::live::Phase;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const JSON: &str = "application/json";
+/// What is answered here.
+pub const PATHS: &str = "/healthz, /readyz, /metrics, /explain?url=…";
 /// Kubelet, Prometheus and a person: more connections than this are a mistake.
 const CONNECTIONS: usize = 64;
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
@@ -64,7 +66,7 @@ pub fn answer<B>(edge: &Edge, request: &Request<B>) -> Response<Full<Bytes>> {
             Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
         },
         "/explain" => explanation(edge, request.uri().query()),
-        _ => plain(StatusCode::NOT_FOUND, "/healthz, /readyz, /metrics, /explain?url=…\n"),
+        _ => plain(StatusCode::NOT_FOUND, &format!("{PATHS}\n")),
     }
 }
 
@@ -85,7 +87,9 @@ fn readiness(edge: &Edge) -> Response<Full<Bytes>> {
         return plain(StatusCode::SERVICE_UNAVAILABLE, &format!("{missing}\n"));
     }
     match edge.live.serving_revision() {
-        Some((epoch, revision)) => plain(StatusCode::OK, &format!("serving revision {revision} of {}\n", epoch.0)),
+        Some((epoch, revision)) => {
+            plain(StatusCode::OK, &format!("serving revision {revision} of epoch {}\n", epoch.0))
+        }
         None => plain(StatusCode::SERVICE_UNAVAILABLE, "no configuration yet\n"),
     }
 }

@@ -72,13 +72,25 @@ async fn connection(admin: Arc<Admin>, stream: TcpStream, peer: SocketAddr) {
 
 impl Admin {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        if request.uri().path() != INVALIDATIONS || *request.method() != Method::POST {
-            return edge::admin::answer(&self.edge, &request);
+        if request.uri().path() != INVALIDATIONS {
+            return self.of_the_edge(&request);
+        }
+        if *request.method() != Method::POST {
+            return refused(StatusCode::METHOD_NOT_ALLOWED, "post Invalidations here");
         }
         match self.invalidate(request).await {
             Ok(done) => response(StatusCode::OK, "application/json", format!("{done}\n")),
-            Err(Refused(status, why)) => response(status, "text/plain; charset=utf-8", format!("{why}\n")),
+            Err(Refused(status, why)) => refused(status, &why),
         }
+    }
+
+    /// What an edge in a cluster answers, and one path more.
+    fn of_the_edge(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let answer = edge::admin::answer(&self.edge, request);
+        if answer.status() == StatusCode::NOT_FOUND {
+            return refused(answer.status(), &format!("{INVALIDATIONS}, {}", edge::admin::PATHS));
+        }
+        answer
     }
 
     async fn invalidate(&self, request: Request<Incoming>) -> Result<Value, Refused> {
@@ -89,16 +101,19 @@ impl Admin {
         let body = Limited::new(request.into_body(), LARGEST).collect().await;
         let body = body.map_err(|error| Refused(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()))?.to_bytes();
         let contents = read(&body, &self.namespace)?;
+        // All of them or none: whoever is told of a mistake has removed nothing.
+        let missing = contents.invalidations.iter().filter_map(|one| {
+            let (site, distribution) = site_of(&one.object);
+            (!self.orders.serves(&site)).then(|| one.complaint("spec.distributionRef.name", nobody(&distribution)))
+        });
+        let missing: Vec<_> = missing.map(|complaint| complaint.to_string()).collect();
+        if !missing.is_empty() {
+            return Err(Refused(StatusCode::NOT_FOUND, missing.join("\n")));
+        }
         let mut done = Vec::new();
         for one in &contents.invalidations {
-            let (site, distribution) = site_of(&one.object);
-            if !self.orders.serves(&site) {
-                let missing = one.complaint("spec.distributionRef.name", nobody(&distribution));
-                return Err(Refused(StatusCode::NOT_FOUND, missing.to_string()));
-            }
-            let carried_out = carry_out(&self.orders, one).await;
-            let invalidation = carried_out.0;
-            let Done { sequence, removed } = carried_out.1;
+            let (_, distribution) = site_of(&one.object);
+            let (invalidation, Done { sequence, removed }) = carry_out(&self.orders, one).await;
             done.push(json!({
                 "invalidation": invalidation, "distribution": distribution, "sequence": sequence, "removed": removed,
             }));
@@ -131,14 +146,20 @@ pub fn responses(number: u64) -> String {
 fn read(body: &[u8], namespace: &str) -> Result<Contents, Refused> {
     let refused = |why: String| Refused(StatusCode::UNPROCESSABLE_ENTITY, why);
     let text = std::str::from_utf8(body).map_err(|error| refused(error.to_string()))?;
+    let is_folded = !text.contains('\n') && text.contains("apiVersion:") && !text.trim_start().starts_with('{');
+    let hint = if is_folded { "\ncurl's -d and --data take line breaks out: use --data-binary" } else { "" };
     let contents = contents::read(&"request".into(), text, namespace).map_err(|faults| {
         let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
-        refused(lines.join("\n"))
+        refused(format!("{}{hint}", lines.join("\n")))
     })?;
     if contents.invalidations.is_empty() || !contents.distributions.is_empty() {
-        return Err(refused("give Invalidations, and nothing else: Distributions stand in files".into()));
+        return Err(refused(format!("give Invalidations, and nothing else: Distributions stand in files{hint}")));
     }
     Ok(contents)
+}
+
+fn refused(status: StatusCode, why: &str) -> Response<Full<Bytes>> {
+    response(status, "text/plain; charset=utf-8", format!("{why}\n"))
 }
 
 fn response(status: StatusCode, content_type: &'static str, text: String) -> Response<Full<Bytes>> {

@@ -76,10 +76,17 @@ async fn what_is_posted_wrongly_is_refused_with_the_reason() {
         (&everything.replace("/*", "*"), "", 422, "request:4: spec.paths[0]: must match"),
         (&shop("shop", ""), "", 422, "give Invalidations, and nothing else"),
         ("spec: [", "", 422, "is no YAML"),
+        (&everything.replace('\n', ""), "", 422, "use --data-binary"),
+        (&format!("# comment{everything}").replace('\n', ""), "", 422, "use --data-binary"),
+        (&format!("{everything}---\n{}", everything.replace("name: shop}", "name: blog}")), "", 404, "default/blog"),
     ] {
         let reply = dev.post(text, headers).await;
         assert_eq!(reply.status, status, "{reply:?}");
         assert!(reply.body.contains(expect), "{reply:?}");
     }
     assert!(dev.get("/a?max-age=60").await.body.contains("read 1"), "nothing was removed");
+    let paths = dev.admin("GET", "/").await;
+    assert_eq!((paths.status, paths.body.starts_with("/invalidations, /healthz")), (404, true), "{paths:?}");
+    assert_eq!(dev.admin("GET", "/invalidations").await.status, 405);
+    assert_eq!(dev.admin("GET", "/readyz").await.body, "serving revision 1 of epoch 1\n");
 }

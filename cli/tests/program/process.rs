@@ -80,6 +80,11 @@ impl Dev {
         ask(self.viewers, &format!("GET {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")).await
     }
 
+    /// Asks its admin port.
+    pub async fn admin(&self, method: &str, target: &str) -> Reply {
+        ask(self.admin, &format!("{method} {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")).await
+    }
+
     /// Posts Invalidations, with these further header fields.
     pub async fn post(&self, text: &str, headers: &str) -> Reply {
         let length = text.len();
