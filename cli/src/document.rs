@@ -54,7 +54,7 @@ pub struct NotYaml {
 pub fn parse(text: &str) -> Result<Vec<Node>, NotYaml> {
     let documents = serde_saphyr::from_multiple::<Node>(text).map_err(|error| NotYaml {
         line: error.location().map(|location| location.line()),
-        message: first_line(&error.without_snippet().to_string()),
+        message: in_words(first_line(&error.without_snippet().to_string())),
     })?;
     Ok(documents.into_iter().flat_map(items).collect())
 }
@@ -62,6 +62,12 @@ pub fn parse(text: &str) -> Result<Vec<Node>, NotYaml> {
 /// What a program printed for a person over many lines, as far as one line goes.
 fn first_line(text: &str) -> String {
     text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
+}
+
+/// What the library says to programmers, said to a person.
+fn in_words(message: String) -> String {
+    let twice = message.strip_prefix("duplicate mapping key: ").and_then(|rest| rest.split(',').next());
+    twice.map(|field| format!("{field} stands there twice")).unwrap_or(message)
 }
 
 /// `kubectl get -o yaml` prints many objects as one `List`.
@@ -116,7 +122,7 @@ impl Node {
             Value::Map(entries) => entries.iter().find(|(key, _)| key.name == step).map(|(key, node)| (key.line, node)),
             Value::List(items) => {
                 let by_name = || items.iter().find(|item| item.is_named(step));
-                let found = step.parse().ok().and_then(|at: usize| items.get(at)).or_else(by_name);
+                let found = by_name().or_else(|| items.get(step.parse::<usize>().ok()?));
                 found.map(|node| (node.line, node))
             }
             _ => None,
@@ -126,7 +132,9 @@ impl Node {
     /// Whether an item of a list goes by this name.
     fn is_named(&self, name: &str) -> bool {
         let of = |field: &str| self.get(field).and_then(Self::text) == Some(name);
-        self.text() == Some(name) || of("name") || of("pathPattern")
+        let number = name.parse::<u64>().ok();
+        let code = || number.is_some_and(|number| self.get("code").is_some_and(|code| code.to_json() == number));
+        self.text() == Some(name) || of("name") || of("pathPattern") || code()
     }
 }
 
@@ -273,6 +281,6 @@ spec:
         let error = parse("kind: Distribution\nspec: [\n").expect_err("is none");
         assert!(error.line.is_some() && !error.message.is_empty(), "{error:?}");
         let twice = parse("a: 1\na: 2\n").expect_err("a field stands there twice");
-        assert_eq!(twice.line, Some(2), "{twice:?}");
+        assert_eq!((twice.line, twice.message.as_str()), (Some(2), "a stands there twice"));
     }
 }

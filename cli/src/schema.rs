@@ -6,8 +6,10 @@
 //! Guarantees: the schemas are those of the `CustomResourceDefinition`s themselves, made from the same types.
 //! Assumptions: they use the words of [`structural::WORDS`] only; a test looks.
 
+mod choices;
 mod rules;
 mod structural;
+mod words;
 
 use std::sync::LazyLock;
 
@@ -66,7 +68,7 @@ fn whole(mut schema: Value) -> Value {
 
 /// Whether this API has such a kind.
 pub fn has(kind: &str) -> bool {
-    KINDS.iter().any(|(known, _)| known == kind)
+    of(kind).is_some()
 }
 
 /// The names of its kinds.
@@ -74,13 +76,18 @@ pub fn kinds() -> Vec<&'static str> {
     KINDS.iter().map(|(kind, _)| kind.as_str()).collect()
 }
 
+/// The schema of a kind.
+pub fn of(kind: &str) -> Option<&'static Value> {
+    KINDS.iter().find(|(known, _)| known == kind).map(|(_, schema)| schema)
+}
+
 /// The object as an API server would store it.
 pub fn admit(document: &Node, kind: &str) -> Result<Value, Vec<Fault>> {
-    let Some((_, schema)) = KINDS.iter().find(|(known, _)| known == kind) else {
+    let Some(schema) = of(kind) else {
         return Err(vec![Fault { field: "kind".into(), message: format!("there is no kind {kind}") }]);
     };
     let object = structural::check(document, schema)?;
-    let broken = rules::check(&object, schema);
+    let broken = choices::name(&object, rules::check(&object, schema));
     if broken.is_empty() { Ok(object) } else { Err(broken) }
 }
 
@@ -135,12 +142,12 @@ mod tests {
         refuses(
             &distribution("[{name: app, url: \"ftp://a\"}]", DEFAULT),
             &[
-                "spec.origins[0].url: must match ^https?://([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?(/[^?#\\s\\\\]*)?$",
+                "spec.origins[app].url: must be a URL that begins with http:// or https://, such as http://localhost:3000, without user, query and fragment",
             ],
         );
         refuses(
             &distribution("[{name: app, url: \"http://a\", attempts: 4}]", DEFAULT),
-            &["spec.origins[0].attempts: must be at most 3"],
+            &["spec.origins[app].attempts: must be at most 3"],
         );
         refuses(
             &distribution(ORIGINS, "  defaultBehavior: {origin: app, methods: Some}\n"),
@@ -152,7 +159,38 @@ mod tests {
         );
         refuses(
             &distribution("[{name: app, url: \"http://a\"}, {name: app, url: \"http://b\"}]", DEFAULT),
-            &["spec.origins[1]: an earlier item has the same name"],
+            &["spec.origins[1]: an earlier item has the same name: app"],
+        );
+    }
+
+    #[test]
+    fn what_is_to_be_chosen_is_named_with_what_there_is() {
+        let behaviors = "  behaviors: [{pathPattern: \"/a/*\", origin: app}, {pathPattern: \"/img/*\", origin: img}, {pathPattern: \"/a/*\", origin: app}]\n";
+        refuses(
+            &distribution(ORIGINS, &format!("{behaviors}{DEFAULT}")),
+            &[
+                "spec.behaviors[/img/*].origin: there is no origin img; there is app",
+                "spec.behaviors[2].pathPattern: an earlier behavior has the same pattern, /a/*, so this one would never be used",
+            ],
+        );
+        let groups = "  originGroups: [{name: ha, primary: app, secondary: web}]\n";
+        refuses(
+            &distribution(ORIGINS, &format!("{groups}{DEFAULT}")),
+            &["spec.originGroups[ha].secondary: there is no origin web; there is app"],
+        );
+    }
+
+    #[test]
+    fn what_is_of_another_kind_is_told_what_it_looks_like() {
+        refuses(
+            &distribution("[{name: app, service: shop-origin}]", DEFAULT),
+            &["spec.origins[app].service: must be fields by name such as {name: …, port: …}, not a text"],
+        );
+        refuses(
+            &distribution(ORIGINS, "  defaultBehavior: {origin: app, cache: {ttl: {default: 1d}}}\n"),
+            &[
+                "spec.defaultBehavior.cache.ttl.default: must be a duration such as 30s, 5m, 24h or 1h30m; there are no days",
+            ],
         );
     }
 
@@ -171,34 +209,32 @@ mod tests {
     fn rules_across_fields_are_asked() {
         refuses(
             &distribution(ORIGINS, "  defaultBehavior: {origin: web}\n"),
-            &[
-                "spec.defaultBehavior.origin: defaultBehavior.origin names no origin and no origin group of this Distribution",
-            ],
+            &["spec.defaultBehavior.origin: there is no origin web; there is app"],
         );
         refuses(
             &distribution("[{name: app}]", DEFAULT),
-            &["spec.origins[0]: give exactly one of service, ingress, url and s3"],
+            &["spec.origins[app]: give exactly one of service, ingress, url and s3"],
         );
         refuses(
             &distribution("[{name: app, url: \"http://a\", connectTimeout: 11s}]", DEFAULT),
-            &["spec.origins[0].connectTimeout: connectTimeout must be from 1s to 10s"],
+            &["spec.origins[app].connectTimeout: connectTimeout must be from 1s to 10s (it is 11s)"],
         );
         refuses(
             &distribution("[{name: app, service: {name: a, port: 0}}]", DEFAULT),
             &[
-                "spec.origins[0].service.port: port must be a number from 1 to 65535 or the name of a port of the Service",
+                "spec.origins[app].service.port: port must be a number from 1 to 65535 or the name of a port of the Service (it is 0)",
             ],
         );
         refuses(
             &distribution("[{name: app, url: \"http://a\", headers: [{name: Via, value: x}]}]", DEFAULT),
-            &["spec.origins[0].headers[0].name: this field belongs to the edge; for Host use hostHeader"],
+            &["spec.origins[app].headers[Via].name: this field belongs to the edge; for Host use hostHeader"],
         );
         refuses(
             &distribution(
                 ORIGINS,
                 "  locations: [{name: eu, cache: {memory: 1Ki}}]\n  defaultBehavior: {origin: app}\n",
             ),
-            &["spec.locations[0].cache.memory: cache.memory must be a quantity from 1Mi to 256Gi"],
+            &["spec.locations[eu].cache.memory: cache.memory must be a quantity from 1Mi to 256Gi (it is 1Ki)"],
         );
     }
 
@@ -206,10 +242,10 @@ mod tests {
     fn rules_of_groups_buckets_tls_and_secrets_are_asked() {
         let of_origin = |fields: &str, expect: &str| {
             let origins = format!("[{{name: app, {fields}}}]");
-            refuses(&distribution(&origins, DEFAULT), &[&format!("spec.origins[0]{expect}")]);
+            refuses(&distribution(&origins, DEFAULT), &[&format!("spec.origins[app]{expect}")]);
         };
         let header = "headers: [{name: X-A, value: a, secretKeyRef: {name: s, key: k}}]";
-        of_origin(&format!("url: \"http://a\", {header}"), ".headers[0]: give exactly one of value and secretKeyRef");
+        of_origin(&format!("url: \"http://a\", {header}"), ".headers[X-A]: give exactly one of value and secretKeyRef");
         of_origin("url: \"http://a\", tls: {}", ".tls: tls goes with an https url");
         of_origin(
             "url: \"https://a\", tls: {caSecretRef: {name: a}, caConfigMapRef: {name: a}}",
@@ -221,11 +257,11 @@ mod tests {
         );
         of_origin(
             "s3: {bucket: assets, region: eu, prefix: a/../b}",
-            ".s3.prefix: prefix must not hold . or .. as a part",
+            ".s3.prefix: prefix must not hold . or .. as a part (it is a/../b)",
         );
         of_origin(
             "s3: {bucket: 10.0.0.1, region: eu}",
-            ".s3.bucket: bucket must not look like an address, begin with xn-- or hold two dots in a row",
+            ".s3.bucket: bucket must not look like an address, begin with xn-- or hold two dots in a row (it is 10.0.0.1)",
         );
         admitted(&distribution("[{name: app, s3: {bucket: assets.example, region: eu, prefix: a.b/..c/}}]", DEFAULT))
             .expect("is sound");
@@ -239,11 +275,11 @@ mod tests {
         admitted(&distribution(two, rest)).expect("is sound");
         grouped(
             "{name: ha, primary: app, secondary: app}",
-            &["spec.originGroups[0].secondary: an origin cannot stand in for itself: name two"],
+            &["spec.originGroups[ha].secondary: an origin cannot stand in for itself: name two"],
         );
         grouped(
             "{name: ha, primary: app, secondary: gone}",
-            &["spec.originGroups: primary and secondary of an origin group must be origins of this Distribution"],
+            &["spec.originGroups[ha].secondary: there is no origin gone; there is app, spare"],
         );
     }
 
@@ -269,7 +305,9 @@ mod tests {
         );
         refuses(
             &invalidation("{name: a}", "{distributionRef: {name: shop}, paths: [img]}"),
-            &["spec.paths[0]: must match ^/[^\\s*#\\\\]*\\*?$"],
+            &[
+                "spec.paths[0]: must be a path that begins with /, such as /index.html or /img/*, with * as the last character alone",
+            ],
         );
     }
 
@@ -283,6 +321,17 @@ mod tests {
             if inner.is_object() {
                 walk(inner, visit);
             }
+        }
+    }
+
+    #[test]
+    fn every_pattern_of_the_schemas_is_told_in_words() {
+        for (kind, schema) in KINDS.iter() {
+            walk(schema, &mut |schema| {
+                if let Some(pattern) = schema["pattern"].as_str() {
+                    assert!(words::of_pattern(pattern).is_some(), "{kind}: {pattern} needs a line in schema/words.rs");
+                }
+            });
         }
     }
 

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use operator::quantity::billionths;
 use serde_json::Value as Json;
 
-use super::Fault;
+use super::{Fault, words};
 
 /// Rules are few, and the same ones are asked for each item of a list.
 static COMPILED: LazyLock<Mutex<BTreeMap<String, Arc<Program>>>> = LazyLock::new(Mutex::default);
@@ -41,7 +41,8 @@ fn visit(value: &Json, schema: &Json, field: &str, faults: &mut Vec<Fault>) {
         }
         Json::Array(items) => {
             for (at, item) in items.iter().enumerate() {
-                visit(item, &schema["items"], &format!("{field}[{at}]"), faults);
+                let name_of = |key: &str| words::of_scalar(&item[key]);
+                visit(item, &schema["items"], &words::item(field, schema, at, name_of), faults);
             }
         }
         _ => {}
@@ -59,6 +60,11 @@ fn broken(rule: &Json, value: &Json, field: &str) -> Option<Fault> {
         Err(error) => format!("{said} ({error})"),
     };
     let path = rule["fieldPath"].as_str().unwrap_or_default();
+    let found = path.split('.').filter(|name| !name.is_empty()).fold(value, |value, name| &value[name]);
+    let message = match words::of_scalar(found).filter(|_| said.contains(" must ")) {
+        Some(found) => format!("{message} (it is {found})"),
+        None => message,
+    };
     Some(Fault { field: format!("{field}{path}").trim_start_matches('.').to_owned(), message })
 }
 

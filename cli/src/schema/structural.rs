@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use regex::Regex;
 use serde_json::{Map, Number, Value as Json};
 
-use super::Fault;
+use super::{Fault, words};
 use crate::document::{Key, Node, Value};
 
 /// The words of schemas that are understood here, those that only describe or that other parts look at among them.
@@ -70,9 +70,10 @@ impl Check {
             (Value::Bool(_), "boolean") => {}
             (_, "") if !either => {}
             (found, _) => {
-                let expected = if either { "a whole number or a text" } else { word(wanted) };
+                let expected = if either { "a whole number or a text" } else { words::of_type(wanted) };
                 let quotes = if wanted == "string" && is_scalar(found) { "; put it in quotes" } else { "" };
-                self.fault(field, format!("must be {expected}, not {}{quotes}", name(found)));
+                let shape = words::shape(schema).map_or_else(String::new, |shape| format!(" such as {shape}"));
+                self.fault(field, format!("must be {expected}{shape}, not {}{quotes}", name(found)));
                 return Json::Null;
             }
         }
@@ -114,7 +115,10 @@ impl Check {
     }
 
     fn list(&mut self, nodes: &[Node], schema: &Json, field: &str) -> Json {
-        let value = |(at, node)| self.value(node, &schema["items"], &format!("{field}[{at}]"));
+        let value = |(at, node)| {
+            let name_of = |key: &str| words::plain(node, key);
+            self.value(node, &schema["items"], &words::item(field, schema, at, name_of))
+        };
         let items: Vec<Json> = nodes.iter().enumerate().map(value).collect();
         let length = count(items.len());
         if let Some(least) = schema["minItems"].as_u64().filter(|least| length < *least) {
@@ -139,8 +143,12 @@ impl Check {
             let of_item =
                 if is_set { item.to_string() } else { keys.iter().map(|key| item[key].to_string()).collect() };
             if !seen.insert(of_item) {
-                let what =
-                    if is_set { "is the same".to_owned() } else { format!("has the same {}", keys.join(" and ")) };
+                let value = |of: &Json| words::of_scalar(of).map_or_else(String::new, |value| format!(": {value}"));
+                let what = match keys.as_slice() {
+                    [key] => format!("has the same {key}{}", value(&item[*key])),
+                    [] => format!("is the same{}", value(item)),
+                    keys => format!("has the same {}", keys.join(" and ")),
+                };
                 self.fault(&format!("{field}[{at}]"), format!("an earlier item {what}"));
             }
         }
@@ -156,7 +164,8 @@ impl Check {
         }
         // Go's and Rust's regular expressions are the same for all that schemas may use.
         if let Some(pattern) = schema["pattern"].as_str().filter(|pattern| !self.matches(pattern, text)) {
-            self.fault(field, format!("must match {pattern}"));
+            let words = words::of_pattern(pattern).map_or_else(|| format!("what matches {pattern}"), str::to_owned);
+            self.fault(field, format!("must be {words}"));
         }
     }
 
@@ -223,19 +232,6 @@ fn plural(word: &str, of: u64) -> String {
 
 fn is_scalar(value: &Value) -> bool {
     matches!(value, Value::Bool(_) | Value::Number(_))
-}
-
-/// A type of a schema in the user's words.
-fn word(wanted: &str) -> &str {
-    match wanted {
-        "object" => "fields by name",
-        "array" => "a list",
-        "string" => "a text",
-        "integer" => "a whole number",
-        "number" => "a number",
-        "boolean" => "true or false",
-        other => other,
-    }
 }
 
 fn name(found: &Value) -> &'static str {
