@@ -12,12 +12,15 @@ use kube::Resource;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use crate::complaint::Complaint;
+use crate::complaint::{Complaint, Severity};
 use crate::document::{self, Node};
 use crate::schema;
 
 /// The version of the API that is read.
 const API_VERSION: &str = "cdn.kubefront.io/v1alpha1";
+
+/// What is said where a template was given in place of what it makes.
+const TEMPLATE: &str = "; it looks like a template: `helm template … | kubefront COMMAND -f -` reads what it makes";
 
 /// What a file holds.
 #[derive(Clone, Debug, Default)]
@@ -59,10 +62,16 @@ impl<K> Declared<K> {
     }
 }
 
+/// Whether an API that is not ours was surely meant to be: others have kinds of the same names.
+fn is_meant(version: &str) -> bool {
+    version.contains("kubefront") || !version.contains('/')
+}
+
 fn complaint(file: &Arc<str>, document: &Node, field: &str, message: impl Into<String>) -> Complaint {
     Complaint {
         file: Arc::clone(file),
         line: Some(document.line_of(field)),
+        severity: Severity::Error,
         field: field.to_owned(),
         message: message.into(),
     }
@@ -71,9 +80,14 @@ fn complaint(file: &Arc<str>, document: &Node, field: &str, message: impl Into<S
 /// The objects of a file, or all that is wrong with it. `namespace` is that of objects that name none.
 pub fn read(file: &Arc<str>, text: &str, namespace: &str) -> Result<Contents, Vec<Complaint>> {
     let documents = document::parse(text).map_err(|error| {
-        vec![Complaint { line: error.line, ..Complaint::about(file, format!("is no YAML: {}", error.message)) }]
+        let hint = if text.contains("{{") { TEMPLATE } else { "" };
+        let message = format!("is no YAML: {}{hint}", error.message);
+        vec![Complaint { line: error.line, ..Complaint::about(file, message) }]
     })?;
     let (mut contents, mut faults) = (Contents::default(), Vec::new());
+    if documents.is_empty() {
+        contents.skipped.push(Complaint::about(file, "holds no object").into_warning());
+    }
     for document in documents {
         let one = One { file, document: Arc::new(document), namespace };
         faults.extend(one.read(&mut contents).err().into_iter().flatten());
@@ -102,9 +116,12 @@ impl One<'_> {
                 contents.ingresses.push(Arc::new(self.object(self.document.to_json())?));
             }
             _ if version.split('/').next() == Some(crds::GROUP) => return Err(self.unknown(version, kind)),
+            _ if schema::has(kind) && is_meant(version) => {
+                return Err(self.wrong("apiVersion", format!("{kind} is of {API_VERSION}, not of {version}")));
+            }
             _ => {
-                let message = format!("{kind} is nothing that is looked at here: skipped");
-                contents.skipped.push(complaint(self.file, &self.document, "", message));
+                let message = format!("{kind} of {version} is nothing that is looked at here: skipped");
+                contents.skipped.push(complaint(self.file, &self.document, "", message).into_warning());
             }
         }
         Ok(())
@@ -189,26 +206,38 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_is_said_with_its_line() {
         assert_eq!(said("kind: [\n").len(), 1);
-        assert_eq!(said("kind: Distribution\n"), ["shop.yaml:1: apiVersion: is required"]);
-        assert_eq!(said("apiVersion: v1\n"), ["shop.yaml:1: kind: is required"]);
+        assert_eq!(said("kind: Distribution\n"), ["shop.yaml:1: error: apiVersion: is required"]);
+        assert_eq!(said("apiVersion: v1\n"), ["shop.yaml:1: error: kind: is required"]);
         assert_eq!(
             said(&SHOP.replace("v1alpha1", "v2")),
-            ["shop.yaml:1: apiVersion: there is no cdn.kubefront.io/v2 here; write cdn.kubefront.io/v1alpha1"]
+            ["shop.yaml:1: error: apiVersion: there is no cdn.kubefront.io/v2 here; write cdn.kubefront.io/v1alpha1"]
         );
         assert_eq!(
             said(&SHOP.replace("Distribution", "Distributon")),
-            ["shop.yaml:2: kind: cdn.kubefront.io has Distribution and Invalidation, and no Distributon"]
+            ["shop.yaml:2: error: kind: cdn.kubefront.io has Distribution and Invalidation, and no Distributon"]
         );
+        assert_eq!(
+            said(&SHOP.replace("kubefront.io", "kubefront.com")),
+            [
+                "shop.yaml:1: error: apiVersion: Distribution is of cdn.kubefront.io/v1alpha1, not of cdn.kubefront.com/v1alpha1"
+            ]
+        );
+        let template = said("metadata:\n  name: {{ .Values.name }}\n");
+        assert!(template[0].contains("helm template"), "{template:?}");
         let two = format!("{}---\n{}", SHOP.replace("origin: app", "origin: web"), SHOP.replace("http:", "ftp:"));
         let said = said(&two);
-        assert!(said[0].starts_with("shop.yaml:6: spec.defaultBehavior.origin: "), "{said:?}");
-        assert!(said[1].starts_with("shop.yaml:12: spec.origins[0].url: must match"), "{said:?}");
+        assert!(said[0].starts_with("shop.yaml:6: error: spec.defaultBehavior.origin: "), "{said:?}");
+        assert!(said[1].starts_with("shop.yaml:12: error: spec.origins[app].url: must be a URL"), "{said:?}");
     }
 
     #[test]
     fn what_nothing_looks_at_is_named() {
+        let nothing = read(&"a.yaml".into(), "# nothing\n", "web").expect("is sound");
+        assert_eq!(nothing.skipped[0].to_string(), "a.yaml: warning: holds no object");
+        let other = SHOP.replace("cdn.kubefront.io", "cloudfront.services.k8s.aws");
+        assert_eq!(read(&"a.yaml".into(), &other, "web").expect("is another's").skipped.len(), 1);
         let contents = read(&"a.yaml".into(), "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n", "web");
         let skipped: Vec<_> = contents.expect("is sound").skipped.iter().map(ToString::to_string).collect();
-        assert_eq!(skipped, ["a.yaml:1: Namespace is nothing that is looked at here: skipped"]);
+        assert_eq!(skipped, ["a.yaml:1: warning: Namespace of v1 is nothing that is looked at here: skipped"]);
     }
 }

@@ -75,8 +75,8 @@ async fn serve(dev: &Dev) -> Result<Outcome, String> {
         eprintln!("nothing here can be served");
         return Ok(Outcome::Found);
     }
-    let (viewer_socket, viewers) = process::bind(settings.listen).await.map_err(|error| told(&error))?;
-    let (admin_socket, admin) = process::bind(settings.admin).await.map_err(|error| told(&error))?;
+    let (viewer_socket, viewers) = process::bind(settings.listen).await.map_err(|error| told(&error, "--listen"))?;
+    let (admin_socket, admin) = process::bind(settings.admin).await.map_err(|error| told(&error, "--admin"))?;
     process::serve(&session.edge, viewer_socket, &settings);
     tokio::spawn(admin::run(Arc::new(session.admin()), admin_socket));
     session.act(first).await;
@@ -111,9 +111,9 @@ fn settings(dev: &Dev) -> Settings {
     }
 }
 
-fn told(error: &StartError) -> String {
+fn told(error: &StartError, flag: &str) -> String {
     let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
-    format!("{error}{source}")
+    format!("{error}{source}; {flag} says where else")
 }
 
 /// Everything that is remembered from one look at the files to the next.
@@ -130,6 +130,8 @@ struct Session {
     /// What was said of each Distribution, and what of the files: said again only when it is something else.
     said: BTreeMap<String, String>,
     complaints: Vec<Complaint>,
+    /// Whether anything of them is more than a remark.
+    ails: bool,
 }
 
 /// What one look at the files came to.
@@ -160,6 +162,7 @@ impl Session {
             revision: 0,
             said: BTreeMap::new(),
             complaints: Vec::new(),
+            ails: false,
         }
     }
 
@@ -234,17 +237,28 @@ impl Session {
             eprintln!("nothing in the files can be served: what served last serves on");
         }
         self.said = texts;
-        let specs = world.distributions.iter().map(|(key, one)| (key.namespace.as_str(), &one.object.spec));
-        let unused = self.around.places.unused(specs);
-        let unused = unused.into_iter().map(|text| Complaint::about(&"command line".into(), text));
-        let all: Vec<_> = complaints.iter().cloned().chain(world.skipped.iter().cloned()).chain(unused).collect();
+        let all: Vec<_> = complaints.iter().chain(&world.skipped).cloned().chain(self.unused(world)).collect();
         if all != self.complaints {
             say(&all);
+            for Served { file, site, .. } in served.iter().filter(|one| one.is_refused) {
+                eprintln!("{file}: not taken; generation {} of {} serves on", site.generation, site.name);
+            }
         }
-        if complaints.is_empty() && self.complaints.iter().any(|before| !all.contains(before)) {
+        let ailed = std::mem::replace(&mut self.ails, !complaints.is_empty());
+        if ailed && !self.ails {
             eprintln!("all is well again");
         }
         self.complaints = all;
+    }
+
+    /// Flags for what no origin names. While a file was not taken, nobody knows what it names.
+    fn unused(&self, world: &World) -> Vec<Complaint> {
+        if !world.refused.is_empty() {
+            return Vec::new();
+        }
+        let specs = world.distributions.iter().map(|(key, one)| (key.namespace.as_str(), &one.object.spec));
+        let unused = self.around.places.unused(specs).into_iter();
+        unused.map(|text| Complaint::about(&"command line".into(), text).into_warning()).collect()
     }
 }
 

@@ -43,6 +43,7 @@ pub fn run(explain: &Explain) -> Result<Outcome, String> {
     let (served, found) = decide(&world, &mut Memory::default(), &around);
     complaints.extend(found);
     say(&complaints);
+    say(&world.skipped);
     if served.is_empty() {
         return Err("there is no Distribution in these files that could serve".into());
     }

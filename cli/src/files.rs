@@ -59,12 +59,16 @@ fn folder(path: &Path, name: &Arc<str>, texts: &mut Texts) {
         Ok(entries) => entries,
         Err(error) => return drop(texts.insert(Arc::clone(name), Err(format!("cannot be read: {error}")))),
     };
+    let before = texts.len();
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         let is_hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
         if EXTENSIONS.contains(&extension) && !is_hidden && !path.is_dir() {
             texts.insert(path.to_string_lossy().into(), text(&path));
         }
+    }
+    if texts.len() == before {
+        texts.insert(Arc::clone(name), Err("holds no .yaml, .yml or .json file".into()));
     }
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crds::DistributionSpec;
-use crds::distribution::{Origin, ServiceReference};
+use crds::distribution::ServiceReference;
 use edge_contract::{OriginTarget, Scheme, Site};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::networking::v1::{
@@ -100,16 +100,22 @@ impl Places {
 
     /// Flags that name what no origin of these does.
     pub fn unused<'a>(&self, specs: impl Iterator<Item = (&'a str, &'a DistributionSpec)>) -> Vec<String> {
-        let origins: Vec<_> = specs.flat_map(|(ns, spec)| spec.origins.iter().map(move |one| (ns, one))).collect();
-        let service = |(ns, origin): &(&str, &Origin)| origin.service.as_ref().map(|one| name_of(one, ns));
-        let ingress =
-            |(ns, origin): &(&str, &Origin)| origin.ingress.as_ref().map(|one| ((*ns).to_owned(), one.name.clone()));
-        let named: BTreeSet<Name> = origins.iter().filter_map(service).collect();
-        let services = self.services.keys().filter(|name| !named.contains(name)).map(|name| ("--service", name));
-        let named: BTreeSet<Name> = origins.iter().filter_map(ingress).collect();
-        let ingresses = self.ingresses.keys().filter(|name| !named.contains(name)).map(|name| ("--ingress", name));
-        let unused = services.chain(ingresses);
-        unused.map(|(flag, (ns, name))| format!("{flag} {ns}/{name}: no origin is called so")).collect()
+        let (mut services, mut ingresses) = (BTreeSet::new(), BTreeSet::new());
+        for (namespace, spec) in specs {
+            for origin in &spec.origins {
+                services.extend(origin.service.as_ref().map(|service| name_of(service, namespace)));
+                ingresses.extend(origin.ingress.as_ref().map(|ingress| (namespace.to_owned(), ingress.name.clone())));
+            }
+        }
+        let said = |flag: &str, kind: &str, placed: &BTreeMap<Name, Address>, known: &BTreeSet<Name>| -> Vec<String> {
+            let there: Vec<_> = known.iter().map(|(ns, name)| format!("{ns}/{name}")).collect();
+            let there = if there.is_empty() { "none does".into() } else { format!("there is {}", there.join(", ")) };
+            let lost = placed.keys().filter(|name| !known.contains(*name));
+            lost.map(|(ns, name)| format!("{flag} {ns}/{name}: no origin uses this {kind}; {there}")).collect()
+        };
+        let mut unused = said("--service", "Service", &self.services, &services);
+        unused.extend(said("--ingress", "Ingress", &self.ingresses, &ingresses));
+        unused
     }
 
     /// The Services that a spec names and are taken to be there, as the origins expect them.

@@ -51,6 +51,7 @@ pub fn run(render: &Render) -> Result<Outcome, String> {
     }
     print(render, &rendered)?;
     say(&complaints);
+    say(&world.skipped);
     if world.distributions.is_empty() && complaints.is_empty() {
         return Err("there is no Distribution in these files".into());
     }
@@ -59,7 +60,8 @@ pub fn run(render: &Render) -> Result<Outcome, String> {
 
 /// Whether what an origin names would be there, if the cluster had it.
 fn is_missing(finding: &Finding) -> bool {
-    matches!(finding.reason, Reason::NotFound | Reason::AddressPending)
+    let is_reference = [".service.", ".ingress."].iter().any(|part| finding.field.contains(part));
+    is_reference && matches!(finding.reason, Reason::NotFound | Reason::AddressPending)
 }
 
 fn print(render: &Render, rendered: &[Rendered]) -> Result<(), String> {

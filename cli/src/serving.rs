@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crds::condition::Reason;
 use crds::{Distribution, DistributionSpec, DistributionStatus};
 use edge_contract::Site;
 use operator::cluster::Cluster;
@@ -62,6 +63,8 @@ pub struct Served {
     pub file: Arc<str>,
     /// Why everything stored of it is to go.
     pub flush: Option<Flush>,
+    /// Whether its file asks for something else, which was not taken.
+    pub is_refused: bool,
 }
 
 /// Why everything stored of a Distribution is to go.
@@ -79,9 +82,11 @@ pub fn decide(world: &World, memory: &mut Memory, around: &Around) -> (Vec<Serve
     let (mut served, mut complaints) = (Vec::new(), Vec::new());
     for (key, declared) in &world.distributions {
         let distribution = memory.note(key, declared);
-        let observed = observe(distribution, memory.taken(key), world, around, memory.claims(key, world));
+        let (newest, taken) = (distribution.metadata.generation, memory.taken(key));
+        let before = taken.as_ref().map(|taken| taken.generation);
+        let observed = observe(distribution, taken, world, around, memory.claims(key, world));
         let resolution = resolve(&observed);
-        complaints.extend(resolution.findings.iter().map(|finding| complaint(declared, finding)));
+        complaints.extend(resolution.findings.iter().map(|finding| complaint(declared, finding, before)));
         let Some(resolved) = resolution.resolved else { continue };
         let mut site = compile::site(&resolved);
         let mut placed = Vec::new();
@@ -90,7 +95,9 @@ pub fn decide(world: &World, memory: &mut Memory, around: &Around) -> (Vec<Serve
             complaints.extend(nowhere(declared, &resolved, &site));
         }
         let flush = memory.take(key, &resolved);
-        served.push(Served { site, placed, file: Arc::clone(&declared.file), flush });
+        let file = Arc::clone(&declared.file);
+        let is_refused = newest != Some(site.generation) || world.refused.contains(&file);
+        served.push(Served { site, placed, file, flush, is_refused });
     }
     // `localhost` is no plain address, and a person who serves one Distribution means that one.
     if let [only] = served.as_mut_slice() {
@@ -188,10 +195,16 @@ pub fn observe(
     }
 }
 
-/// A finding where it stands in the file, with what mends it here.
-fn complaint(declared: &Declared<Distribution>, finding: &Finding) -> Complaint {
+/// A finding where it stands in the file, with what mends it here. One about the generation `before`, which serves on, stands in
+/// no line any more.
+fn complaint(declared: &Declared<Distribution>, finding: &Finding, before: Option<i64>) -> Complaint {
     let hint = hint(declared, finding);
-    declared.complaint(&finding.field, format!("{}{hint}", finding.message))
+    let complaint = declared.complaint(&finding.field, format!("{}{hint}", finding.message));
+    let is_of = |generation| finding.message.starts_with(&format!("in generation {generation}, which serves on: "));
+    if before.is_some_and(is_of) {
+        return Complaint { line: None, ..complaint.into_warning() };
+    }
+    if finding.reason == Reason::AliasTaken { complaint.into_warning() } else { complaint }
 }
 
 fn hint(declared: &Declared<Distribution>, finding: &Finding) -> String {
@@ -221,7 +234,7 @@ fn nowhere(declared: &Declared<Distribution>, resolved: &Resolved, site: &Site) 
             namespace = service.namespace,
             name = service.name,
         );
-        Some(declared.complaint(&field, message))
+        Some(declared.complaint(&field, message).into_warning())
     });
     lost.collect()
 }
@@ -299,7 +312,7 @@ mod tests {
         assert_eq!(
             said(&complaints),
             [
-                "0.yaml:5: spec.origins[app].service: nothing says where Service default/shop is on this machine, so its behaviors answer 503; add --service default/shop=HOST:PORT"
+                "0.yaml:5: warning: spec.origins[app].service: nothing says where Service default/shop is on this machine, so its behaviors answer 503; add --service default/shop=HOST:PORT"
             ]
         );
     }
@@ -321,9 +334,21 @@ mod tests {
         let worse = world(&[&distribution("shop", "url: \"http://127.0.0.1\"", "  defaultRootObject: x.html\n")]);
         let (served, complaints) = decide(&worse, &mut memory, &around);
         assert_eq!((served[0].site.generation, &served[0].site.default_root_object), (1, &None));
-        assert_eq!(complaints.len(), 1);
+        assert_eq!((complaints.len(), served[0].is_refused), (1, true));
         let better = world(&[&distribution("shop", "url: \"http://b.example\"", "")]);
         assert_eq!(decide(&better, &mut memory, &around).0[0].site.generation, 3);
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_generation_that_serves_on_stands_in_no_line_of_the_new_file() {
+        let (mut memory, around) = (Memory::default(), around(&[], false));
+        let local = |more| distribution("shop", "url: \"http://127.0.0.1\"", more);
+        decide(&world(&[&local("")]), &mut memory, &around);
+        let worse = distribution("shop", "url: \"http://127.0.0.2\"", "");
+        let (_, complaints) = decide(&world(&[&worse]), &mut memory, &around);
+        let said = said(&complaints);
+        assert!(said[0].starts_with("0.yaml:5: error: spec.origins[app].url: 127.0.0.2 "), "{said:?}");
+        assert!(said[1].starts_with("0.yaml: warning: spec.origins[app].url: in generation 1, "), "{said:?}");
     }
 
     #[test]
@@ -361,7 +386,8 @@ mod tests {
         assert_eq!(served[0].site.aliases, ["shop.example.com"]);
         assert_eq!(served[1].site.aliases, ["no-alias-held.invalid"]);
         assert!(
-            said(&complaints)[0].starts_with("0.yaml:7: spec.aliases[shop.example.com]: Distribution default/a holds")
+            said(&complaints)[0]
+                .starts_with("0.yaml:7: warning: spec.aliases[shop.example.com]: Distribution default/a holds")
         );
     }
 }

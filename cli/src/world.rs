@@ -1,6 +1,6 @@
 //! The contents of all files into one world: every object once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crds::{Distribution, Invalidation};
@@ -29,6 +29,8 @@ pub struct World {
     pub ingresses: BTreeMap<Name, Arc<Ingress>>,
     /// Objects that nothing here looks at.
     pub skipped: Vec<Complaint>,
+    /// The files that were refused, and stand for what they held before.
+    pub refused: BTreeSet<Arc<str>>,
 }
 
 /// The contents of each file as they were last good.
@@ -41,7 +43,7 @@ pub struct Kept(BTreeMap<Arc<str>, Contents>);
 impl Kept {
     /// The world as it is declared now, and what is wrong. A file with a mistake in it still stands for what it held before.
     pub fn take(&mut self, texts: &Texts, namespace: &str) -> (World, Vec<Complaint>) {
-        let (mut complaints, mut fresh) = (Vec::new(), BTreeMap::new());
+        let (mut complaints, mut fresh, mut refused) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
         for (file, text) in texts {
             let read = match text {
                 Ok(text) if is_blank(text) && self.0.get(file).is_some_and(|held| !held.is_empty()) => {
@@ -54,6 +56,7 @@ impl Kept {
                 Ok(contents) => drop(fresh.insert(Arc::clone(file), contents)),
                 Err(faults) => {
                     complaints.extend(faults);
+                    refused.insert(Arc::clone(file));
                     fresh.extend(self.0.get(file).map(|held| (Arc::clone(file), held.clone())));
                 }
             }
@@ -62,11 +65,12 @@ impl Kept {
             for (file, held) in self.0.iter().filter(|(_, held)| !held.distributions.is_empty()) {
                 let message = "holds no Distribution any more, and nothing else does: what it held before counts on";
                 complaints.push(Complaint::about(file, message));
+                refused.insert(Arc::clone(file));
                 fresh.insert(Arc::clone(file), held.clone());
             }
         }
         self.0 = fresh;
-        let world = World::of(self.0.values(), &mut complaints);
+        let world = World { refused, ..World::of(self.0.values(), &mut complaints) };
         (world, complaints)
     }
 }
@@ -139,7 +143,8 @@ mod tests {
     fn an_empty_file_stands_for_what_it_held_before() {
         let mut kept = Kept::default();
         let invalidation = "apiVersion: cdn.kubefront.io/v1alpha1\nkind: Invalidation\nmetadata: {name: a}\nspec: {distributionRef: {name: shop}, paths: [/]}\n";
-        let both = [("a.yaml", &*shop("a")), ("inv.yaml", invalidation)];
+        let shop = shop("a");
+        let both = [("a.yaml", shop.as_str()), ("inv.yaml", invalidation)];
         kept.take(&texts(&both), "default");
         let (world, complaints) = kept.take(&texts(&[("a.yaml", " \n"), ("inv.yaml", "")]), "default");
         assert_eq!((urls(&world).len(), world.invalidations.len(), complaints.len()), (1, 1, 2), "{complaints:?}");
@@ -156,7 +161,8 @@ mod tests {
         kept.take(&texts(&[("a.yaml", &one), ("b.yaml", &other)]), "default");
         let (world, complaints) = kept.take(&texts(&[("a.yaml", &one)]), "default");
         assert_eq!((urls(&world), complaints), (vec!["http://a".to_owned()], vec![]));
-        for rest in [&[][..], &[("a.yaml", "# nothing\n")], &[("c.yaml", "# nothing\n")]] {
+        let nothing: &[(&str, &str)] = &[];
+        for rest in [nothing, &[("a.yaml", "# nothing\n")], &[("c.yaml", "# nothing\n")]] {
             let (world, complaints) = kept.take(&texts(rest), "default");
             assert_eq!((urls(&world), complaints.len()), (vec!["http://a".to_owned()], 1));
         }
@@ -171,7 +177,7 @@ mod tests {
         assert_eq!(urls(&world), ["http://a"]);
         assert_eq!(
             complaints[0].to_string(),
-            "b.yaml:3: metadata.name: Distribution default/shop stands in a.yaml too, and that one serves"
+            "b.yaml:3: error: metadata.name: Distribution default/shop stands in a.yaml too, and that one serves"
         );
     }
 }

@@ -55,11 +55,14 @@ async fn a_file_that_breaks_leaves_what_serves_and_says_why_and_a_mended_one_ser
     assert!(dev.get("/").await.body.contains("path /\n"));
     folder.put("shop.yaml", &shop("shop", "  defaultRootObjet: index.html\n"));
     let said = dev.says("defaultRootObjet").await;
-    assert!(said.contains("shop.yaml:11: spec.defaultRootObjet: is not a field; there are "), "{said}");
+    assert!(said.contains("shop.yaml:11: error: spec.defaultRootObjet: is not a field; there are "), "{said}");
     assert!(dev.get("/").await.body.contains("path /\n"), "the last good one serves");
     folder.put("shop.yaml", "spec: [");
-    dev.says("shop.yaml:1: is no YAML").await;
+    dev.says("shop.yaml:1: error: is no YAML").await;
+    dev.says("shop.yaml: not taken; generation 1 of default/shop serves on").await;
     assert_eq!(dev.get("/").await.status, 200);
+    folder.put("shop.yaml", "");
+    dev.says("is empty: what it held before counts on").await;
     folder.put("shop.yaml", &shop("shop", "  defaultRootObject: index.html\n"));
     dev.says("serving default/shop").await;
     dev.says("all is well again").await;
@@ -74,8 +77,8 @@ async fn a_folder_is_followed_as_a_whole() {
     folder.put("shop.yaml", &shop("shop", "  aliases: [shop.example.com]\n"));
     folder.put("names.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n");
     let mut dev = Dev::start(&["-f", folder.text(), &service, &other]).await;
-    dev.says("Namespace is nothing that is looked at here: skipped").await;
-    dev.says("--service default/blog-origin: no origin is called so").await;
+    dev.says("Namespace of v1 is nothing that is looked at here: skipped").await;
+    dev.says("command line: warning: --service default/blog-origin: no origin uses this Service; there is default/shop-origin").await;
     assert_eq!(dev.get_of("blog.example.com", "/").await.status, 421);
     folder.put("blog.yaml", &shop("blog", "  aliases: [blog.example.com, \"*.blog.example.com\"]\n"));
     let said = dev.says("serving default/blog").await;
@@ -89,7 +92,7 @@ async fn a_service_that_is_nowhere_answers_503_and_the_flag_is_named() {
     let (_folder, file) = Folder::with("shop.yaml", &shop("shop", ""));
     let mut dev = Dev::start(&["-f", &file]).await;
     let said = dev.says("nothing says where").await;
-    assert!(said.contains("shop.yaml:8: spec.origins[app].service: "), "{said}");
+    assert!(said.contains("shop.yaml:8: warning: spec.origins[app].service: "), "{said}");
     assert!(said.ends_with("add --service default/shop-origin=HOST:PORT"), "{said}");
     assert_eq!(dev.get("/").await.status, 503);
 }
@@ -159,9 +162,14 @@ async fn files_in_which_nothing_serves_end_it() {
     let ended = run(&["dev", "-f", &file]).await;
     assert_eq!(ended.status.code(), Some(1));
     let said = text(&ended.stderr);
-    assert!(said.contains("shop.yaml:10: spec.defaultBehavior.origin: "), "{said}");
+    assert!(said.contains("shop.yaml:10: error: spec.defaultBehavior.origin: "), "{said}");
     assert_eq!(run(&["dev", "-f", "not-there.yaml"]).await.status.code(), Some(1));
     assert_eq!(run(&["dev"]).await.status.code(), Some(2), "a wrong command line is another status");
+    let (_folder, file) = Folder::with("shop.yaml", &shop("shop", ""));
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let address = taken.local_addr().expect("is one").to_string();
+    let ended = run(&["dev", "-f", &file, "--listen", &address]).await;
+    assert!(text(&ended.stderr).contains("; --listen says where else"), "{}", text(&ended.stderr));
 }
 
 /// Prints the figure that docs/command-line.md names; nothing here depends on how fast a machine is.

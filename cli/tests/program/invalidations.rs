@@ -24,7 +24,7 @@ async fn one_that_is_dropped_into_the_folder_removes_what_it_names() {
     assert!(dev.get("/img/a?max-age=60").await.body.contains("read 4"));
     assert!(dev.get("/page?max-age=60").await.body.contains("read 3"), "nothing else");
     folder.put("inv.yaml", &invalidation("{name: images}", "/page"));
-    dev.says("inv.yaml:4: spec: an Invalidation is immutable").await;
+    dev.says("inv.yaml:4: error: spec: an Invalidation is immutable").await;
 }
 
 #[tokio::test]
@@ -37,7 +37,7 @@ async fn a_file_that_is_emptied_for_a_moment_fires_nothing_again() {
     dev.says("Invalidation default/images: 0 stored responses").await;
     dev.get("/img/a?max-age=60").await;
     folder.put("inv.yaml", "");
-    dev.says("inv.yaml: is empty").await;
+    dev.says("inv.yaml: error: is empty").await;
     folder.put("inv.yaml", &invalidation("{name: images}", "\"/img/*\""));
     dev.says("all is well again").await;
     assert!(dev.get("/img/a?max-age=60").await.body.contains("read 1"), "it was never out of the files");
@@ -73,7 +73,7 @@ async fn what_is_posted_wrongly_is_refused_with_the_reason() {
     for (text, headers, status, expect) in [
         (everything.as_str(), "origin: http://evil.example\r\n", 403, "not from a web page"),
         (&everything.replace("name: shop}", "name: blog}"), "", 404, "there is no Distribution default/blog here"),
-        (&everything.replace("/*", "*"), "", 422, "request:4: spec.paths[0]: must match"),
+        (&everything.replace("/*", "*"), "", 422, "request:4: error: spec.paths[0]: must be a path that begins with /"),
         (&shop("shop", ""), "", 422, "give Invalidations, and nothing else"),
         ("spec: [", "", 422, "is no YAML"),
         (&everything.replace('\n', ""), "", 422, "use --data-binary"),

@@ -66,4 +66,8 @@ async fn files_without_a_distribution_are_a_mistake() {
     let output = run(&["render", "-f", &file]).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("there is no Distribution in these files"));
+    assert!(text(&output.stderr).contains("empty.yaml: warning: holds no object"));
+    let folder = Folder::new();
+    let output = run(&["render", "-f", folder.text()]).await;
+    assert!(text(&output.stderr).contains("holds no .yaml, .yml or .json file"), "{}", text(&output.stderr));
 }
