@@ -13,7 +13,7 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use edge::clock::Clock;
@@ -63,12 +63,12 @@ pub fn run(dev: &Dev) -> Result<Outcome, String> {
 }
 
 async fn serve(dev: &Dev) -> Result<Outcome, String> {
-    log::begin(dev.log_format);
+    let known = log::begin(dev.log_format);
     let settings = settings(dev);
     let files = Files::named(&dev.manifests.files);
     let texts = files.read();
     let mut watch = Watch::from(texts.clone());
-    let mut session = Session::new(dev, &settings);
+    let mut session = Session::new(dev, &settings, known);
     let first = session.look(&texts);
     if session.sites.is_empty() {
         session.act(first).await;
@@ -120,6 +120,7 @@ fn told(error: &StartError, flag: &str) -> String {
 struct Session {
     edge: Arc<Edge>,
     orders: Arc<Orders>,
+    known: log::Shared,
     namespace: String,
     around: Around,
     kept: Kept,
@@ -142,7 +143,7 @@ struct Look {
 }
 
 impl Session {
-    fn new(dev: &Dev, settings: &Settings) -> Self {
+    fn new(dev: &Dev, settings: &Settings, known: log::Shared) -> Self {
         let walls = Walls { local_origins: dev.here.allow_local_origins, ..Walls::default() };
         let namespace = dev.manifests.namespace.clone();
         let edge = assemble(settings, Clock::system());
@@ -154,6 +155,7 @@ impl Session {
                 cluster: Arc::new(Cluster { walls, ..cluster("") }),
             },
             edge,
+            known,
             namespace,
             kept: Kept::default(),
             memory: Memory::default(),
@@ -205,6 +207,7 @@ impl Session {
         let config = EdgeConfig::of(EPOCH, revision, sites.clone());
         self.edge.live.take_config(config)?;
         (self.revision, self.sites) = (revision, sites);
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known(served);
         Ok(())
     }
 
@@ -262,12 +265,23 @@ impl Session {
     }
 }
 
+/// What lines speak of.
+fn known(served: &[Served]) -> log::Known {
+    let hosts = served.iter().flat_map(|one| one.site.aliases.iter().cloned()).collect();
+    let lost = served.iter().flat_map(|one| one.placed.iter().map(move |placed| (&one.site.name, placed)));
+    let mends = lost.filter_map(|(site, placed)| {
+        let mends = placed.mends.clone().filter(|_| placed.address.is_none())?;
+        Some(((site.clone(), placed.origin.clone()), mends))
+    });
+    log::Known { hosts, distributions: served.len(), mends: mends.collect() }
+}
+
 /// One Distribution, for people: for which hosts, and where its origins are.
 fn description(served: &Served) -> String {
     let site = &served.site;
     let hosts = if site.aliases.is_empty() { "every Host".to_owned() } else { site.aliases.join(", ") };
     let mut text = format!("serving {} ({}) generation {} for {hosts}\n", site.name, served.file, site.generation);
-    for Placed { origin, what, address } in &served.placed {
+    for Placed { origin, what, address, .. } in &served.placed {
         let at = address.as_deref().filter(|address| *address != what);
         let at = at.map_or_else(String::new, |address| format!(" at {address}"));
         let nowhere = if address.is_none() { ", nowhere: 503" } else { "" };

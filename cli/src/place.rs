@@ -83,6 +83,8 @@ pub struct Placed {
     pub what: String,
     /// Where it is; absent for a Service that has no place.
     pub address: Option<String>,
+    /// The flag that gives it one.
+    pub mends: Option<String>,
 }
 
 impl Places {
@@ -182,18 +184,21 @@ impl Places {
         let mut placed = Vec::new();
         for origin in &mut site.origins {
             let Some(asked) = resolved.spec.origins.iter().find(|asked| asked.name == origin.name) else { continue };
-            let (what, place) = match (&asked.service, &asked.ingress) {
+            let flag = |flag: &str, name: &Name| Some(format!("add {flag} {}/{}=HOST:PORT", name.0, name.1));
+            let (what, place, mends) = match (&asked.service, &asked.ingress) {
                 (Some(service), _) => {
                     let name = name_of(service, namespace);
-                    (format!("Service {}/{}", name.0, name.1), self.services.get(&name))
+                    let what = format!("Service {}/{}", name.0, name.1);
+                    (what, self.services.get(&name), flag("--service", &name))
                 }
                 (_, Some(ingress)) => {
                     let name = (namespace.clone(), ingress.name.clone());
-                    (format!("Ingress {namespace}/{}", ingress.name), self.ingresses.get(&name))
+                    let what = format!("Ingress {namespace}/{}", ingress.name);
+                    (what, self.ingresses.get(&name), flag("--ingress", &name))
                 }
                 _ => {
                     let bucket = asked.s3.as_ref().map(|s3| format!("bucket {}", s3.bucket));
-                    (asked.url.clone().or(bucket).unwrap_or_default(), None)
+                    (asked.url.clone().or(bucket).unwrap_or_default(), None, None)
                 }
             };
             site.walls.local_origins |= place.is_some();
@@ -202,7 +207,8 @@ impl Places {
                 (Some(OriginTarget::Service { .. }), None) => None,
                 (target, _) => target,
             };
-            placed.push(Placed { origin: origin.name.clone(), what, address: origin.target.as_ref().map(shown) });
+            let address = origin.target.as_ref().map(shown);
+            placed.push(Placed { origin: origin.name.clone(), what, address, mends });
         }
         placed
     }

@@ -12,7 +12,7 @@ use edge_cache::coding::Coding;
 use edge_cache::range::{self, Span, Verdict};
 use edge_cache::validation::{self, Answer as Condition};
 use edge_cache::vary::vary_on;
-use edge_cache::{CacheStatus, forwarding, head};
+use edge_cache::{CacheStatus, Lifetime, forwarding, head};
 use edge_contract::Methods;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, response};
 
@@ -76,6 +76,7 @@ pub struct Showing {
 /// A stored response, or a 304 in its place (RFC 9111 §4.3.2). None: its body is arriving and cannot be joined any more.
 pub fn stored(ask: &Ask, held: &Held, showing: &Showing, interest: Option<Interest>) -> Option<Answer> {
     let Showing { age, status, result } = showing;
+    let status = &CacheStatus { ttl: status.ttl.or_else(|| fresh_for(ask, held, showing)), ..*status };
     let condition = validation::answer_condition(ask.method(), &ask.viewer.headers, &held.stored);
     let (code, mut headers, source) = match condition {
         Condition::NotModified => {
@@ -105,6 +106,14 @@ pub fn stored(ask: &Ask, held: &Held, showing: &Showing, interest: Option<Intere
         headers.insert(header::AGE, HeaderValue::from(age.as_secs()));
     }
     Some(Answer { coding: held.coding(), ..finish(code, headers, source, *status, *result) })
+}
+
+/// For how many seconds more what has just been stored answers others.
+fn fresh_for(ask: &Ask, held: &Held, showing: &Showing) -> Option<i64> {
+    let Lifetime::Lasts(lifetime) = held.stored.lifetime(ask.policy()) else { return None };
+    // In whole seconds, like the age that is told.
+    let left = lifetime.as_secs().saturating_sub(showing.age.as_secs());
+    i64::try_from(left).ok().filter(|_| showing.status.stored)
 }
 
 /// The viewer needs no body; the fill that brings it goes on all the same, for the next one who does.

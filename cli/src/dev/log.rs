@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
 use std::io::{IsTerminal, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -16,13 +17,30 @@ use crate::clock;
 /// Where the edge logs requests.
 const ACCESS: &str = "access";
 
+/// What is served now, as far as lines speak of it.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The hosts that are served; empty where every one is.
+    pub hosts: Vec<String>,
+    /// How many Distributions there are.
+    pub distributions: usize,
+    /// What mends an origin that is nowhere, by Distribution and origin.
+    pub mends: BTreeMap<(String, String), String>,
+}
+
+/// Where it is kept.
+pub type Shared = Arc<Mutex<Known>>;
+
 /// Begins to log.
-pub fn begin(format: LogFormat) {
+pub fn begin(format: LogFormat) -> Shared {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let known = Shared::default();
+    let lines = Lines { colour: wants_colour(), known: Arc::clone(&known) };
     match format {
         LogFormat::Json => tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).init(),
-        LogFormat::Text => tracing_subscriber::registry().with(filter).with(Lines { colour: wants_colour() }).init(),
+        LogFormat::Text => tracing_subscriber::registry().with(filter).with(lines).init(),
     }
+    known
 }
 
 /// <https://no-color.org>: any value but an empty one.
@@ -32,18 +50,21 @@ fn wants_colour() -> bool {
 
 struct Lines {
     colour: bool,
+    known: Shared,
 }
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
+        let time = clock::time_of_day();
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if event.metadata().target() == ACCESS {
-            let line = access(&fields, &clock::time_of_day(), self.colour);
+            let line = access(&fields, &time, self.colour, &known);
             // Whoever read this has left; that is no reason to stop serving.
             let _ = writeln!(std::io::stdout(), "{line}");
         } else if *event.metadata().level() <= Level::WARN {
-            let _ = writeln!(std::io::stderr(), "{}", remark(&fields));
+            let _ = writeln!(std::io::stderr(), "{time}  {}", remark(&fields, &known));
         }
     }
 }
@@ -70,26 +91,36 @@ impl Fields {
 
 /// A request: time, status, what the cache did, how long it stays fresh and how old it is, what was asked for, and how long
 /// it took.
-fn access(fields: &Fields, time: &str, colour: bool) -> String {
+fn access(fields: &Fields, time: &str, colour: bool, known: &Known) -> String {
     let (status, cache) = (fields.get("status"), fields.get("cache"));
     let (begin, end) = if colour { paint(status) } else { ("", "") };
     let seconds: f64 = fields.get("seconds").parse().unwrap_or_default();
     let mut line = format!(
-        "{time}  {begin}{:<3}  {:<11}{end}  {:<20}  {} {}  {:.1} ms",
+        "{time}  {begin}{:<3}  {:<11}{end}  {:<20}  {} {}{}  {:.1} ms",
         or_none(status),
         or_none(cache),
         freshness(fields),
         fields.get("method"),
+        // With only one it says nothing.
+        if known.distributions > 1 { fields.get("host") } else { "" },
         fields.get("path"),
         seconds * 1_000.0,
     );
     for why in [fields.get("fwd"), fields.get("detail")].into_iter().filter(|why| !why.is_empty()) {
-        let _ = write!(line, "  {why}");
+        let _ = write!(line, "  {}", in_words(why));
+    }
+    if fields.get("detail") == "no-such-host" {
+        let _ = write!(line, " (there is {})", known.hosts.join(", "));
     }
     if fields.get("complete") == "false" {
         line.push_str("  (cut off)");
     }
     line
+}
+
+/// The words of `Cache-Status` that say too little by themselves.
+fn in_words(why: &str) -> &str {
+    if why == "forbidden" { "no-store or private" } else { why }
 }
 
 /// A viewer that left before there was a head leaves nothing to say.
@@ -99,7 +130,10 @@ fn or_none(text: &str) -> &str {
 
 fn freshness(fields: &Fields) -> String {
     let known = ["ttl", "age"].into_iter().filter(|name| !fields.get(name).is_empty());
-    let shown: Vec<_> = known.map(|name| format!("{name} {}s", fields.get(name))).collect();
+    let mut shown: Vec<_> = known.map(|name| format!("{name} {}s", fields.get(name))).collect();
+    if fields.get("stored") == "true" {
+        shown.insert(0, "stored".into());
+    }
     shown.join(" ")
 }
 
@@ -114,12 +148,14 @@ fn paint(status: &str) -> (&'static str, &'static str) {
     (begin, "\u{1b}[0m")
 }
 
-/// Anything else: the message, then what goes with it.
-fn remark(fields: &Fields) -> String {
+/// Anything else: the message, then what goes with it, and what mends it.
+fn remark(fields: &Fields, known: &Known) -> String {
     let others = fields.0.iter().filter(|(name, value)| **name != "message" && !value.is_empty());
     let others: Vec<_> = others.map(|(name, value)| format!("{name}: {value}")).collect();
     let message = fields.get("message");
-    if others.is_empty() { message.to_owned() } else { format!("{message} ({})", others.join(", ")) }
+    let mends = known.mends.get(&(fields.get("site").to_owned(), fields.get("origin").to_owned()));
+    let mends = mends.map_or_else(String::new, |mends| format!("; {mends}"));
+    if others.is_empty() { message.to_owned() } else { format!("{message} ({}){mends}", others.join(", ")) }
 }
 
 #[cfg(test)]
@@ -144,23 +180,47 @@ mod tests {
     #[test]
     fn a_request_is_one_line() {
         assert_eq!(
-            access(&fields(&HIT), "12:00:00.123", false),
+            access(&fields(&HIT), "12:00:00.123", false, &Known::default()),
             "12:00:00.123  200  hit          ttl 57s age 3s        GET /img/a?x=1  0.4 ms"
         );
         let failed = [("status", "503"), ("cache", "edge"), ("method", "GET"), ("path", "/"), ("detail", "no-origin")];
         assert_eq!(
-            access(&fields(&failed), "12:00:00.123", false),
+            access(&fields(&failed), "12:00:00.123", false, &Known::default()),
             "12:00:00.123  503  edge                               GET /  0.0 ms  no-origin"
         );
         let missed = [("status", "200"), ("cache", "miss"), ("fwd", "uri-miss"), ("method", "GET"), ("path", "/")];
-        assert!(access(&fields(&missed), "12:00:00.123", false).ends_with("GET /  0.0 ms  uri-miss"));
+        assert!(
+            access(&fields(&missed), "12:00:00.123", false, &Known::default()).ends_with("GET /  0.0 ms  uri-miss")
+        );
         let left = [("method", "GET"), ("path", "/"), ("complete", "false")];
-        assert!(access(&fields(&left), "12:00:00.123", false).ends_with("GET /  0.0 ms  (cut off)"));
+        assert!(access(&fields(&left), "12:00:00.123", false, &Known::default()).ends_with("GET /  0.0 ms  (cut off)"));
+    }
+
+    #[test]
+    fn a_miss_says_what_became_of_it() {
+        let stored = [("status", "200"), ("cache", "miss"), ("stored", "true"), ("ttl", "60")];
+        assert!(
+            access(&fields(&stored), "12:00:00.123", false, &Known::default()).contains("miss         stored ttl 60s ")
+        );
+        let forbidden = [("status", "200"), ("cache", "miss"), ("stored", "false"), ("detail", "forbidden")];
+        assert!(
+            access(&fields(&forbidden), "12:00:00.123", false, &Known::default()).ends_with("  no-store or private")
+        );
+    }
+
+    #[test]
+    fn a_host_is_named_where_it_says_something() {
+        let hosts = vec!["a.example".to_owned(), "*.b.example".to_owned()];
+        let known = Known { hosts, distributions: 2, ..Known::default() };
+        let line = |of: &[(&'static str, &str)]| access(&fields(of), "12:00:00.123", false, &known);
+        assert!(line(&[("method", "GET"), ("path", "/a"), ("host", "a.example")]).contains("  GET a.example/a  "));
+        let lost = [("status", "421"), ("detail", "no-such-host")];
+        assert!(line(&lost).ends_with("  no-such-host (there is a.example, *.b.example)"));
     }
 
     #[test]
     fn colour_is_put_around_status_and_verdict_alone() {
-        let line = access(&fields(&HIT), "12:00:00.123", true);
+        let line = access(&fields(&HIT), "12:00:00.123", true, &Known::default());
         assert!(line.contains("\u{1b}[32m200  hit        \u{1b}[0m"), "{line:?}");
         assert_eq!(line.matches('\u{1b}').count(), 2);
     }
@@ -168,6 +228,9 @@ mod tests {
     #[test]
     fn a_remark_says_all_that_goes_with_it() {
         let of = fields(&[("message", "no answer"), ("origin", "app"), ("source", ""), ("detail", "refused")]);
-        assert_eq!(remark(&of), "no answer (detail: refused, origin: app)");
+        assert_eq!(remark(&of, &Known::default()), "no answer (detail: refused, origin: app)");
+        let mends = [((String::new(), "app".into()), "add --service a=HOST:PORT".into())].into();
+        let known = Known { mends, ..Known::default() };
+        assert!(remark(&of, &known).ends_with("; add --service a=HOST:PORT"));
     }
 }

@@ -29,7 +29,7 @@ async fn a_manifest_serves_from_the_cache_and_each_request_is_a_line() {
     assert!(said.ends_with("shop.yaml) generation 1 for every Host"), "{said}");
     assert_eq!(dev.get("/a?max-age=60").await.body, "content shop-origin\nread 1\npath /a?max-age=60\n");
     assert!(dev.get("/a?max-age=60").await.head.contains("cache-status: kubefront; hit; ttl="));
-    assert!(dev.logs("GET /a?max-age=60").await.contains("  200  miss  "));
+    assert!(dev.logs("GET /a?max-age=60").await.contains("  200  miss         stored ttl 60s  "));
     let line = dev.logs("GET /a?max-age=60").await;
     assert!(line.contains("  200  hit  ") && line.contains("ttl ") && line.contains("age "), "{line}");
     assert!(!line.contains('\u{1b}'), "no colour where nobody sees it: {line:?}");
@@ -94,7 +94,11 @@ async fn a_service_that_is_nowhere_answers_503_and_the_flag_is_named() {
     let said = dev.says("nothing says where").await;
     assert!(said.contains("shop.yaml:8: warning: spec.origins[app].service: "), "{said}");
     assert!(said.ends_with("add --service default/shop-origin=HOST:PORT"), "{said}");
-    assert_eq!(dev.get("/").await.status, 503);
+    assert_eq!(dev.get("/a").await.status, 503);
+    let said = dev.says("no answer (").await;
+    assert!(said.contains("path: /a") && said.ends_with("; add --service default/shop-origin=HOST:PORT"), "{said}");
+    assert_eq!(dev.get("/../a").await.status, 400);
+    assert!(dev.logs("/../a").await.ends_with("  path-above-root"), "as /explain says");
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ const NAME: &str = "kubefront";
 pub struct CacheStatus {
     /// Whether the store answered, or why the origin was asked.
     pub outcome: Outcome,
-    /// Seconds of freshness that remain, below zero when stale.
+    /// Seconds of freshness that remain, of a hit and of what was just stored; below zero when stale.
     pub ttl: Option<i64>,
     /// The status that the origin answered.
     pub forwarded_status: Option<StatusCode>,
@@ -128,7 +128,8 @@ impl fmt::Display for CacheStatus {
         if let Some(status) = self.forwarded_status {
             write!(f, "; fwd-status={}", status.as_u16())?;
         }
-        if let Some(ttl) = self.ttl {
+        // What was just stored has its lifetime in its own fields; logs tell it all the same.
+        if let Some(ttl) = self.ttl.filter(|_| self.outcome == Outcome::Hit) {
             write!(f, "; ttl={ttl}")?;
         }
         if self.stored {
