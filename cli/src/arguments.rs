@@ -38,6 +38,12 @@ Examples:
   kubefront explain -f shop.yaml /account/me -X POST -H 'cookie: session=1'
   kubefront explain --admin http://127.0.0.1:9090 /img/logo.png    # asks an edge that runs: it knows what is stored";
 
+const FIELDS_AFTER: &str = "\
+Examples:
+  kubefront fields
+  kubefront fields spec.defaultBehavior.cache
+  kubefront fields invalidation.spec";
+
 /// Kubefront without a cluster: serve a manifest on this machine, print what becomes of it, explain a request.
 #[derive(Debug, Parser)]
 #[command(name = "kubefront", version, about, after_help = AFTER, max_term_width = 110)]
@@ -59,6 +65,9 @@ pub enum Command {
     /// Say what becomes of a request: who serves it, under which key, what the origin is sent, how long the answer stays.
     #[command(after_help = EXPLAIN_AFTER, group(ArgGroup::new("asked").required(true)))]
     Explain(Explain),
+    /// Say what fields there are, of which type, and what they mean: `kubectl explain` without a cluster.
+    #[command(after_help = FIELDS_AFTER)]
+    Fields(Fields),
 }
 
 /// Which manifests.
@@ -177,6 +186,13 @@ pub struct Explain {
     /// How to print it.
     #[arg(short, long, value_enum, default_value_t = Output::Yaml)]
     pub output: Output,
+}
+
+/// What `fields` is told.
+#[derive(Debug, Args)]
+pub struct Fields {
+    /// Where: `spec.origins`; in front of it perhaps the kind. Default: `distribution.spec`.
+    pub path: Option<String>,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod contents;
 mod dev;
 mod document;
 mod explain;
+mod fields;
 mod files;
 mod place;
 mod render;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Dev(dev) => dev::run(&dev),
         Command::Render(render) => render::run(&render),
         Command::Explain(explain) => explain::run(&explain),
+        Command::Fields(fields) => fields::run(&fields),
     };
     match outcome {
         Ok(Outcome::Well) => ExitCode::SUCCESS,
