@@ -75,3 +75,18 @@ async fn no_request_makes_a_series_of_its_own() {
     let after = series(&edge.admin("/metrics").await);
     assert_eq!(after, before);
 }
+
+#[tokio::test]
+async fn every_metric_is_in_the_documents() {
+    let origin = Origin::numbered("").await;
+    let edge = Edge::start(config(origin.address)).await;
+    edge.get("/a").await;
+    let metrics = edge.admin("/metrics").await;
+    let documents = include_str!("../../../docs/responses.md");
+    let names: Vec<_> =
+        metrics.body.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    assert!(names.len() >= 12, "{names:?}");
+    for name in names {
+        assert!(documents.contains(name), "docs/responses.md does not tell of {name}");
+    }
+}
