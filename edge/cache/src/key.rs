@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use edge_contract::{Behavior, Choice, HostHeader, Site};
+use edge_contract::{Behavior, Choice, HostHeader, Origin, Site};
 use http::{HeaderMap, HeaderName, HeaderValue, header, request};
 
 use crate::{NormalPath, coding::Accepted, cookies, head::Asked, pattern::PathPattern, query};
@@ -117,10 +117,14 @@ pub fn of_target(site: &Site, target: &str) -> Option<CacheKey> {
     by_target_alone.then(|| CacheKey::new(&site.id, None, &path, query))
 }
 
-/// Whether the origin is sent the viewer's `Host`: because it is configured so, or because it is among what is keyed.
-fn keys_host(site: &Site, behavior: &Behavior) -> bool {
-    let origin = site.origins.iter().find(|origin| origin.name == behavior.origin);
-    names_host(behavior) || origin.is_some_and(|origin| origin.host_header == HostHeader::Viewer)
+/// Whether an origin is sent the viewer's `Host`: because it is configured so, or because it is among what is keyed. Of a group either
+/// may answer, so what one of them is sent counts for both.
+pub fn keys_host(site: &Site, behavior: &Behavior) -> bool {
+    let group = site.origin_groups.iter().find(|group| group.name == behavior.origin);
+    let (first, second) = group.map_or((&behavior.origin, None), |group| (&group.primary, Some(&group.secondary)));
+    let answers = |name: &String| name == first || Some(name) == second;
+    let is_sent = |origin: &Origin| answers(&origin.name) && origin.host_header == HostHeader::Viewer;
+    names_host(behavior) || site.origins.iter().any(is_sent)
 }
 
 /// Whether a behavior has the viewer's `Host` in its key by name.
@@ -148,7 +152,7 @@ fn value(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
 mod tests {
     use proptest::prelude::*;
 
-    use edge_contract::Methods;
+    use edge_contract::{Methods, OriginGroup};
     use http::Version;
 
     use super::*;
@@ -215,6 +219,25 @@ mod tests {
         assert_ne!(key(&site, &behavior(), "a"), key(&site, &behavior(), "b"));
         assert_ne!(key(&site, &behavior(), "a"), key(&site, &behavior(), "a:81"));
         assert_eq!(key(&site, &behavior(), "a"), named);
+    }
+
+    #[test]
+    fn the_host_that_one_of_two_origins_is_sent_is_in_the_key_of_both() {
+        let mut site = testing::site(None, vec![]);
+        site.origins.push(Origin { host_header: HostHeader::Viewer, ..Origin::plain("spare", "spare.local") });
+        let key = |site: &Site, origin: &str, host| {
+            keyed(site, &Behavior { origin: origin.to_owned(), ..behavior() }, host, &[]).0
+        };
+        for (primary, secondary) in [("app", "spare"), ("spare", "app")] {
+            site.origin_groups = vec![OriginGroup {
+                name: "ha".to_owned(),
+                primary: primary.to_owned(),
+                secondary: secondary.to_owned(),
+                failover_on: Vec::new(),
+            }];
+            assert_ne!(key(&site, "ha", "a"), key(&site, "ha", "b"));
+        }
+        assert_eq!(key(&site, "app", "a"), key(&site, "app", "b"));
     }
 
     #[test]
