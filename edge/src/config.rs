@@ -1,6 +1,7 @@
 //! A configuration as the operator compiled it into the tables that requests are looked up in.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use edge_cache::pattern::Patterns;
@@ -9,6 +10,7 @@ use edge_cache::response_headers::HeaderRules;
 use edge_cache::{NormalPath, Policy};
 use edge_contract::{Behavior, EdgeConfig, Epoch, Origin, Protocol, Reference, Site};
 
+use crate::health::Health;
 use crate::metrics::BehaviorCounters;
 
 /// Everything that one configuration serves. Immutable: a request keeps the one it began with.
@@ -30,11 +32,30 @@ pub struct Sites {
 pub struct SiteTable {
     /// As it was configured.
     pub site: Site,
+    /// In the configuration's order.
+    pub origins: Vec<Arc<OriginTable>>,
     /// In order; the last one matches everything.
     pub behaviors: Vec<Arc<BehaviorTable>>,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted: TrustedProxies,
     patterns: Patterns,
+}
+
+/// Where responses come from, ready to be asked.
+#[derive(Debug)]
+pub struct OriginTable {
+    /// As it was configured.
+    pub origin: Origin,
+    /// What became of asking it, through all revisions that leave its target alone.
+    pub health: Arc<Health>,
+}
+
+impl Deref for OriginTable {
+    type Target = Origin;
+
+    fn deref(&self) -> &Origin {
+        &self.origin
+    }
 }
 
 /// One path rule, ready to be asked.
@@ -47,7 +68,7 @@ pub struct BehaviorTable {
     /// What is changed in the heads that viewers are shown.
     pub header_rules: HeaderRules,
     /// Where its responses come from.
-    pub origin: Arc<Origin>,
+    pub origin: Arc<OriginTable>,
     /// What has been counted for it, through all revisions.
     pub counters: Arc<BehaviorCounters>,
 }
@@ -133,11 +154,11 @@ impl Sites {
 impl SiteTable {
     fn compile(site: Site, before: Option<&Sites>) -> Result<Self, String> {
         let known = before.and_then(|sites| sites.by_id(&site.id));
-        let origins: HashMap<&str, Arc<Origin>> =
-            site.origins.iter().map(|origin| (origin.name.as_str(), Arc::new(origin.clone()))).collect();
+        let origins: Vec<_> = site.origins.iter().map(|origin| Arc::new(OriginTable::compile(origin, known))).collect();
+        let named = |name: &str| origins.iter().find(|origin| origin.name == name).map(Arc::clone);
         let mut behaviors = Vec::with_capacity(site.behaviors.len());
         for behavior in &site.behaviors {
-            let Some(origin) = origins.get(behavior.origin.as_str()) else {
+            let Some(origin) = named(&behavior.origin) else {
                 return Err(format!("{}: there is no origin {}", site.name, behavior.origin));
             };
             let counted = known.and_then(|table| table.by_pattern(&behavior.path_pattern));
@@ -145,12 +166,17 @@ impl SiteTable {
                 behavior: behavior.clone(),
                 policy: Policy::of(behavior).with_floors(&site.error_responses),
                 header_rules: HeaderRules::of(&behavior.response_headers),
-                origin: Arc::clone(origin),
+                origin,
                 counters: counted.map(|table| Arc::clone(&table.counters)).unwrap_or_default(),
             }));
         }
         let patterns = Patterns::new(site.behaviors.iter().map(|behavior| behavior.path_pattern.as_str()));
-        Ok(Self { behaviors, trusted: TrustedProxies::new(&site.trusted_proxies), patterns, site })
+        Ok(Self { origins, behaviors, trusted: TrustedProxies::new(&site.trusted_proxies), patterns, site })
+    }
+
+    /// What is known of an origin, if it is the same.
+    fn health(&self, origin: &Origin) -> Option<Arc<Health>> {
+        self.origins.iter().map(|table| &table.health).find(|health| health.is_of(origin)).map(Arc::clone)
     }
 
     fn by_pattern(&self, pattern: &str) -> Option<&Arc<BehaviorTable>> {
@@ -160,5 +186,12 @@ impl SiteTable {
     /// The first behavior that serves this path; the last one serves every path.
     pub fn behavior(&self, path: &NormalPath) -> Option<&Arc<BehaviorTable>> {
         self.behaviors.get(self.patterns.first(path)?)
+    }
+}
+
+impl OriginTable {
+    fn compile(origin: &Origin, before: Option<&Arc<SiteTable>>) -> Self {
+        let known = before.and_then(|site| site.health(origin));
+        Self { health: known.unwrap_or_else(|| Arc::new(Health::of(origin))), origin: origin.clone() }
     }
 }

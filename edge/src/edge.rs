@@ -11,6 +11,7 @@ use crate::coder::Coder;
 use crate::collapse::Collapse;
 use crate::forward::body::{OriginBody, RequestBody};
 use crate::forward::{Asking, ForwardError, Forwarder};
+use crate::health::Tries;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::s3;
@@ -78,13 +79,14 @@ impl Edge {
         let whole =
             matches!(*request.method(), Method::GET | Method::HEAD) && !request.headers().contains_key(header::RANGE);
         let (endpoints, mounts) = (endpoints.as_deref(), self.live.mounts());
-        let asking = Asking { site, origin, endpoints, mounts, request, interim: &ask.interim };
+        let tries = Tries { origin, site: &ask.route.site, live: &self.live, clock: &self.clock };
+        let asking = Asking { tries, endpoints, mounts, request, interim: &ask.interim };
         let answer = self.forwarder.forward(asking).await;
         let took = self.clock.now().monotonic.saturating_sub(began);
         ask.took_origin(took);
         self.metrics.origin_seconds.observe(took.as_secs_f64());
         let answer = match answer {
-            Ok(response) if origin.s3.is_some() => s3::in_own_words(ask, response, self.live.mounts()).await,
+            Ok(response) if origin.s3.is_some() => s3::in_own_words(ask, tries, response).await,
             answer => answer,
         };
         answer.and_then(|response| if whole { all_of_it(ask, response) } else { Ok(response) })

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use edge_cache::cors::Preflight;
 use edge_cache::reuse::StaleUse;
-use edge_cache::{CacheStatus, Lifetime, Moment, Reuse, explain, head, reuse, storing::may_stay, vary::Selecting};
-use edge_contract::{Choice, HostHeader};
+use edge_cache::{CacheStatus, Lifetime, Moment, Reuse, explain, head, key, reuse, storing::may_stay, vary::Selecting};
+use edge_contract::Choice;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, request};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
@@ -139,18 +139,18 @@ fn storing(ask: &Ask) -> Value {
 
 /// What tells its response from others: names, and of the request only what stands in its target.
 fn key(ask: &Ask) -> Value {
-    let key = &ask.route.behavior.behavior.key;
-    let cookies = match &key.cookies {
+    let rule = &ask.route.behavior.behavior.key;
+    let cookies = match &rule.cookies {
         Choice::All => json!("all"),
         Choice::None => json!([]),
         Choice::Include(names) => json!(names),
         Choice::Exclude(names) => json!({ "allBut": names }),
     };
-    let host = ask.route.behavior.origin.host_header == HostHeader::Viewer;
+    let host = key::keys_host(&ask.route.site.site, &ask.route.behavior.behavior);
     json!({
         "target": ask.key.target(),
         "host": host,
-        "headers": key.headers,
+        "headers": rule.headers,
         "cookies": cookies,
         "codings": ask.accepted.for_origin().to_str().unwrap_or_default(),
     })
@@ -186,7 +186,9 @@ fn forwarded(ask: &Ask) -> Value {
     let headers = ask.forwarded(None);
     let names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
     let target = ask.request(HeaderMap::new(), RequestBody::Empty).map(|request| request.uri().to_string()).ok();
-    json!({ "name": ask.route.behavior.origin.name, "target": target, "headers": names })
+    let origin = &ask.route.behavior.origin;
+    let breaker = if origin.health.is_open() { "open" } else { "closed" };
+    json!({ "name": origin.name, "breaker": breaker, "target": target, "headers": names })
 }
 
 fn stored(edge: &Edge, ask: &Ask, held: &Held) -> Value {

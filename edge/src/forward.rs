@@ -29,10 +29,11 @@ pub mod tls;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use edge_contract::{Origin, OriginTarget, Site};
+use edge_contract::{OriginTarget, Site};
 use http::{Request, Response};
 
 use crate::clock::Clock;
+use crate::health::Tries;
 use crate::interim::Interim;
 use crate::mounts::Mounts;
 use addresses::Addresses;
@@ -61,10 +62,8 @@ pub struct Forwarder {
 
 /// What is asked of whom.
 pub struct Asking<'a> {
-    /// Whose origin it is.
-    pub site: &'a Site,
-    /// The origin and its time-outs.
-    pub origin: &'a Origin,
+    /// The origin, its time-outs, and how often it may be tried.
+    pub tries: Tries<'a>,
     /// Where its pods are, when an operator says so.
     pub endpoints: Option<&'a [SocketAddr]>,
     /// What is mounted for it.
@@ -114,9 +113,10 @@ impl Forwarder {
         self.budgets.prune(now);
     }
 
-    /// Asks, at as many addresses as the origin's `attempts` allow.
+    /// Asks, at as many addresses as the origin's `attempts` and its breaker allow.
     pub async fn forward(&self, asking: Asking<'_>) -> Result<Response<OriginBody>, ForwardError> {
-        let Asking { site, origin, endpoints, mounts, request, interim } = asking;
+        let Asking { tries, endpoints, mounts, request, interim } = asking;
+        let (site, origin) = (&tries.site.site, tries.origin);
         let target = origin.target.as_ref().ok_or(ForwardError::NoTarget)?;
         // Whoever watches the Service would list a pod that is ready: its name leads to none either.
         if matches!((target, endpoints), (OriginTarget::Service { .. }, Some([]))) {
@@ -128,10 +128,11 @@ impl Forwarder {
         let mut addresses = Addresses::new(self, origin, wall, endpoints.unwrap_or_default());
         let again = Again::of(&request);
         let mut attempt = Attempt { forwarder: self, origin, secured, interim, again, request: Some(request) };
-        let mut failure: Option<ForwardError> = None;
+        let allowed = tries.allowed();
+        let mut failure = (allowed == 0).then_some(ForwardError::BreakerOpen);
         let mut number = 1;
-        while number <= origin.attempts && attempt.request.is_some() {
-            let next = addresses.next(number, failure.as_ref()).await?;
+        while number <= allowed && attempt.request.is_some() {
+            let next = addresses.next(number, failure.as_ref()).await.inspect_err(|error| tries.failed(error))?;
             if let Some(failure) = &failure
                 && !self.may_retry(failure, &next, (&site.id, &origin.name))
             {
@@ -139,9 +140,13 @@ impl Forwarder {
             }
             let (tried, answer) = attempt.at(&next).await;
             let error = match answer {
-                Ok(response) => return Ok(response),
+                Ok(response) => {
+                    tries.answered();
+                    return Ok(response);
+                }
                 Err(error) => error,
             };
+            tries.failed(&error);
             tracing::debug!(origin = %origin.name, ?tried, %error, number, "an origin's address failed");
             if error.met_someone() || !failure.as_ref().is_some_and(ForwardError::met_someone) {
                 failure = Some(error);

@@ -33,6 +33,7 @@ pub mod respond;
 pub mod awaited;
 pub mod config;
 pub mod control;
+pub mod health;
 pub mod live;
 pub mod mounted;
 pub mod mounts;

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::awaited::{self, Awaited};
 use crate::config::{SiteTable, Sites};
+use crate::health;
 use crate::mounts::{Mounts, Unusable};
 use crate::observed::Observing;
 use crate::purge::Purge;
@@ -153,6 +154,7 @@ impl Live {
         self.inner.mounts.hold(sites.references());
         self.inner.awaited.take(new, before.is_none());
         self.inner.sites.store(Some(Arc::new(sites)));
+        self.tell_origins();
         Ok(())
     }
 
@@ -267,6 +269,14 @@ impl Live {
     /// What only this edge can see.
     pub fn observing(&self) -> &Observing {
         &self.inner.observing
+    }
+
+    /// Something has become of an origin that its owner is to know.
+    pub fn tell_origins(&self) {
+        self.inner.observing.take_origins(|| {
+            let sites = self.sites();
+            sites.iter().flat_map(|sites| &sites.sites).flat_map(|site| health::troubled(site)).collect()
+        });
     }
 
     /// The phase, and every later one. `goodbye` is due when it is [`Phase::Drained`].

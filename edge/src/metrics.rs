@@ -180,6 +180,7 @@ impl Collector for LiveCollector {
         self.coded(&mut encoder)?;
         self.stale(&mut encoder)?;
         self.crowded(&mut encoder)?;
+        self.breakers(&mut encoder)?;
         let store = self.0.store();
         let purge = self.0.purge();
         gauge(&mut encoder, "store_bytes", "Bytes that stored responses hold", store.held() as u64)?;
@@ -252,6 +253,20 @@ impl LiveCollector {
         for (table, behavior) in sites.behaviors() {
             for ((_, what), counter) in CROWDINGS.iter().zip(&behavior.counters.crowded) {
                 labelled(&mut family, table, behavior, ("outcome", what), counter)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A line for each origin that is configured, so that an alert can be made of it before it ever opens.
+    fn breakers(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let help = "Whether an origin is not asked, but for one try a second, because nobody was there lately";
+        let mut family = encoder.encode_descriptor("origin_breaker_open", help, None, MetricType::Gauge)?;
+        let Some(sites) = self.0.sites() else { return Ok(()) };
+        for table in &sites.sites {
+            for origin in &table.origins {
+                let labels = [("site", table.site.name.as_str()), ("origin", origin.name.as_str())];
+                ConstGauge::new(i64::from(origin.health.is_open())).encode(family.encode_family(&labels)?)?;
             }
         }
         Ok(())

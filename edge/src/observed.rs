@@ -24,16 +24,18 @@ pub struct Observing(Arc<watch::Sender<Observed>>);
 impl Observing {
     /// Mounted things that are missing or of no use, in place of those before.
     pub fn take_references(&self, states: Vec<ReferenceState>) {
-        self.change(|observed| &mut observed.references, states);
+        self.change(|observed| &mut observed.references, || states);
     }
 
-    /// What became of each origin, in place of what was before.
-    pub fn take_origins(&self, states: Vec<OriginState>) {
-        self.change(|observed| &mut observed.origins, states);
+    /// What became of each origin, in place of what was before. They are looked at here, so that of two who tell the later one knows all
+    /// that the other did.
+    pub fn take_origins(&self, look: impl FnOnce() -> Vec<OriginState>) {
+        self.change(|observed| &mut observed.origins, look);
     }
 
-    fn change<T: PartialEq>(&self, part: impl FnOnce(&mut Observed) -> &mut T, now: T) {
+    fn change<T: PartialEq>(&self, part: impl FnOnce(&mut Observed) -> &mut T, look: impl FnOnce() -> T) {
         self.0.send_if_modified(|observed| {
+            let now = look();
             let part = part(observed);
             let news = *part != now;
             *part = now;
@@ -79,7 +81,7 @@ mod tests {
         assert!(is_news());
         let changes = observing.changes();
         observing.take_references(vec![lack.clone()]);
-        observing.take_origins(Vec::new());
+        observing.take_origins(Vec::new);
         assert!(!changes.has_changed().expect("is kept"));
         assert_eq!(observing.now(), Observed { references: vec![lack], origins: vec![] });
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edge_cache::s3::trouble::{self, Concerns, Fault, Trouble};
-use edge_contract::{Mounted, S3, S3Credentials};
+use edge_contract::{Mounted, Origin, S3, S3Credentials};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -20,6 +20,7 @@ use crate::ask::Ask;
 use crate::clock::Now;
 use crate::forward::ForwardError;
 use crate::forward::body::{OriginBody, RequestBody};
+use crate::health::Tries;
 use crate::mounts::Mounts;
 use credentials::Credentials;
 use sign::{Content, Signer};
@@ -55,23 +56,28 @@ pub fn sign(s3: &S3, request: &mut Request<RequestBody>, mounts: &Mounts, now: N
 /// told to their owner.
 pub async fn in_own_words(
     ask: &Ask,
+    tries: Tries<'_>,
     response: Response<OriginBody>,
-    mounts: &Mounts,
 ) -> Result<Response<OriginBody>, ForwardError> {
-    let status = response.status();
+    let (status, origin, mounts) = (response.status(), tries.origin, tries.live.mounts());
     let is_redirect = status.is_redirection() && status != StatusCode::NOT_MODIFIED;
     if !is_redirect && !status.is_client_error() && !status.is_server_error() {
-        take_back(ask, mounts);
+        tries.refuses(None);
+        take_back(origin, mounts);
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
-    let patience = Duration::from_millis(ask.route.behavior.origin.response_timeout_ms);
+    let patience = Duration::from_millis(origin.response_timeout_ms);
     let beginning = tokio::time::timeout(patience, beginning(body)).await.unwrap_or_default();
     let region = parts.headers.get(X_AMZ_BUCKET_REGION).and_then(|value| value.to_str().ok());
     let trouble = Trouble::read(status, region, &beginning);
-    log(ask, &trouble);
-    if let Some(file) = credentials_of(ask).and_then(|named| at_fault(named, &trouble)) {
-        mounts.report(file, trouble.message());
+    log(tries, &trouble);
+    match credentials_of(origin).and_then(|named| at_fault(named, &trouble)) {
+        Some(file) => mounts.report(file, trouble.message()),
+        None if trouble.concerns() == Concerns::Owner => tries.refuses(Some(trouble.message())),
+        // What it has to say of one object, it says of a bucket that is there.
+        None if trouble.concerns() == Concerns::Viewer && trouble.code.is_some() => tries.refuses(None),
+        None => {}
     }
     if is_redirect {
         return Err(ForwardError::Elsewhere);
@@ -87,13 +93,15 @@ pub async fn in_own_words(
     Ok(words)
 }
 
-fn credentials_of(ask: &Ask) -> Option<&S3Credentials> {
-    ask.route.behavior.origin.s3.as_ref()?.credentials.as_ref()
+fn credentials_of(origin: &Origin) -> Option<&S3Credentials> {
+    origin.s3.as_ref()?.credentials.as_ref()
 }
 
 /// Who answers has nothing against the credentials, whatever was said of them before.
-fn take_back(ask: &Ask, mounts: &Mounts) {
-    let Some(S3Credentials { access_key_id, secret_access_key, session_token }) = credentials_of(ask) else { return };
+fn take_back(origin: &Origin, mounts: &Mounts) {
+    let Some(S3Credentials { access_key_id, secret_access_key, session_token }) = credentials_of(origin) else {
+        return;
+    };
     if mounts.lacks_nothing() {
         return;
     }
@@ -134,8 +142,8 @@ async fn beginning(mut body: OriginBody) -> Vec<u8> {
 }
 
 /// What concerns one viewer's request alone is said only to those who look for it: viewers must not fill logs.
-fn log(ask: &Ask, trouble: &Trouble) {
-    let (site, origin) = (&ask.route.site.site.name, &ask.route.behavior.origin.name);
+fn log(tries: Tries<'_>, trouble: &Trouble) {
+    let (site, origin) = (&tries.site.site.name, &tries.origin.name);
     let (status, detail, message) = (trouble.status.as_u16(), trouble.detail(), trouble.message());
     if trouble.concerns() == Concerns::Viewer {
         tracing::debug!(site, origin, status, detail, message, "S3 refuses a request");

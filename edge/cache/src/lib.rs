@@ -20,6 +20,7 @@
 
 pub mod answer;
 pub mod arrival;
+pub mod breaker;
 pub mod cache_status;
 pub mod carrying;
 pub mod choice;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use edge_cache::answer::Distrust;
+use edge_cache::breaker::Tried;
 use edge_cache::s3::NoObject;
 use http::{HeaderValue, StatusCode};
 use thiserror::Error;
@@ -28,6 +29,9 @@ pub enum ForwardError {
     /// TLS cannot be spoken with it from here.
     #[error("TLS cannot be spoken with it")]
     Tls(#[source] TlsError),
+    /// It is not asked, because nobody was there lately.
+    #[error("the origin has not answered lately")]
+    BreakerOpen,
     /// It has no address.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
@@ -89,7 +93,7 @@ impl ForwardError {
     /// The status for a viewer when nothing stands in.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::NoTarget | Self::NoEndpoints | Self::Mounted(_) | Self::NoCredentials => {
+            Self::NoTarget | Self::BreakerOpen | Self::NoEndpoints | Self::Mounted(_) | Self::NoCredentials => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::NoObject(_) => StatusCode::NOT_FOUND,
@@ -105,6 +109,7 @@ impl ForwardError {
         match self {
             Self::NoTarget => "origin-missing",
             Self::Mounted(_) => "origin-secret",
+            Self::BreakerOpen => "origin-breaker-open",
             Self::Resolve(_) => "origin-unresolved",
             Self::Forbidden(_) => "origin-forbidden",
             Self::NoEndpoints => "origin-no-endpoints",
@@ -113,7 +118,7 @@ impl ForwardError {
             Self::Connect(ConnectError::Tls { .. }) | Self::Tls(_) => "origin-tls",
             Self::Connect(_) => "origin-connect",
             Self::HeadTimedOut(_) => "origin-timeout",
-            Self::Exchange(error) if error.is_parse() => "origin-not-http",
+            Self::Exchange(_) if self.is_not_http() => "origin-not-http",
             Self::Exchange(_) => "origin-reset",
             Self::Distrust(_) => "origin-framing",
             Self::UnaskedNotModified => "origin-304-unasked",
@@ -131,6 +136,28 @@ impl ForwardError {
     /// RFC 9110 §10.2.3: when asking again may be worth it.
     pub fn retry_after(&self) -> Option<HeaderValue> {
         matches!(self, Self::NoEndpoints).then_some(POD_STARTS)
+    }
+
+    /// What it says of whether another try is worth its time; nothing where the origin had no part in it. A name without an address and
+    /// a handshake that fails are no connection, like any other.
+    pub(crate) fn tried(&self) -> Option<Tried> {
+        match self {
+            Self::Connect(ConnectError::Nowhere) | Self::Resolve(ResolveError::NoName(_)) => None,
+            Self::Connect(_) | Self::Resolve(_) | Self::HeadTimedOut(_) => Some(Tried::Failed),
+            Self::Exchange(_) | Self::Distrust(_) => Some(Tried::Met),
+            _ => None,
+        }
+    }
+
+    /// Whether what came cannot be read as HTTP.
+    pub(crate) fn is_not_http(&self) -> bool {
+        matches!(self, Self::Exchange(error) if error.is_parse())
+    }
+
+    /// With what is behind it.
+    pub(crate) fn in_full(&self) -> String {
+        let behind = std::iter::successors(std::error::Error::source(self), |error| error.source());
+        behind.fold(self.to_string(), |said, error| format!("{said}: {error}"))
     }
 
     /// Whether it is the viewer who did not send what it was to send.
@@ -154,6 +181,7 @@ impl ForwardError {
             Self::Connect(error) => matches!(error, ConnectError::Certificate { .. } | ConnectError::Tls { .. }),
             Self::NoTarget
             | Self::NoEndpoints
+            | Self::BreakerOpen
             | Self::Mounted(_)
             | Self::Tls(_)
             | Self::Resolve(_)

@@ -11,6 +11,7 @@ mod alone;
 mod attempts;
 mod awaited;
 mod bodies;
+mod breaker;
 mod buckets;
 mod caching;
 mod collapsing;

@@ -1,0 +1,217 @@
+//! What became of the tries to ask one origin into whether it is asked now, and into what its owner is told of it.
+//!
+//! Flow: [`Tries`] accompanies one request → [`Health`], which all behaviors of the origin share → [`Live::tell_origins`] and the log, when
+//! something has changed.
+//! Guarantees: one of these for each origin, a few hundred bytes, for as long as its configuration names the same target; nothing that a
+//! viewer does makes it larger.
+
+use std::sync::Arc;
+
+use edge_cache::Moment;
+use edge_cache::breaker::{Breaker, Leave, Tried, Turn, WINDOW};
+use edge_contract::{Origin, OriginState, OriginTarget};
+use parking_lot::Mutex;
+
+use crate::clock::Clock;
+use crate::config::{OriginTable, SiteTable};
+use crate::forward::ForwardError;
+use crate::live::Live;
+
+/// What is known of one origin.
+#[derive(Debug)]
+pub struct Health {
+    /// Its name, which responses that it gave are stored with.
+    pub name: Arc<str>,
+    target: Option<OriginTarget>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    breaker: Breaker,
+    /// It has answered once: whatever it answers now, it does speak HTTP.
+    answered: bool,
+    /// Why the breaker is open.
+    unreachable: Option<String>,
+    /// What answers there has never spoken HTTP.
+    mute: Option<String>,
+    /// What it has against being asked at all.
+    refuses: Option<String>,
+}
+
+impl Health {
+    /// Nothing is known of it yet.
+    pub fn of(origin: &Origin) -> Self {
+        Self { name: origin.name.as_str().into(), target: origin.target.clone(), state: Mutex::default() }
+    }
+
+    /// Whether what is known is known of this one.
+    pub fn is_of(&self, origin: &Origin) -> bool {
+        *self.name == *origin.name && self.target == origin.target
+    }
+
+    /// Whether requests are refused, but for one a second.
+    pub fn is_open(&self) -> bool {
+        self.state.lock().breaker.is_open()
+    }
+
+    /// What is wrong, for its owner; nothing while it is healthy.
+    pub fn trouble(&self) -> Option<String> {
+        let state = self.state.lock();
+        state.unreachable.as_ref().or(state.mute.as_ref()).or(state.refuses.as_ref()).cloned()
+    }
+
+    fn answered(&self, now: Moment) -> Option<Turn> {
+        let mut state = self.state.lock();
+        (state.answered, state.mute, state.unreachable) = (true, None, None);
+        state.breaker.record(Tried::Answered, now)
+    }
+
+    fn failed(&self, error: &ForwardError, now: Moment) -> Option<Turn> {
+        let mut state = self.state.lock();
+        if error.is_not_http() && !state.answered {
+            let target = self.target.as_ref();
+            state.mute = target.map(|at| format!("{}:{} does not speak HTTP", at.host(), at.port()));
+        }
+        let turn = state.breaker.record(error.tried()?, now);
+        if let Some(Turn::Opened { failed, tries }) = turn {
+            let within = WINDOW.as_secs();
+            state.unreachable = Some(format!(
+                "{failed} of {tries} tries within {within} s came to nothing, the last because of this: {}",
+                error.in_full()
+            ));
+        }
+        turn
+    }
+}
+
+/// The tries that one request is worth, and whoever is to hear of them.
+#[derive(Clone, Copy)]
+pub struct Tries<'a> {
+    /// The origin.
+    pub origin: &'a OriginTable,
+    /// Whose it is.
+    pub site: &'a SiteTable,
+    /// Who is told.
+    pub live: &'a Live,
+    /// What time it is.
+    pub clock: &'a Clock,
+}
+
+impl Tries<'_> {
+    /// How often it may be tried: not at all while its breaker is open, but for one that finds out whether it is there again.
+    pub fn allowed(&self) -> u32 {
+        match self.health().state.lock().breaker.leave(self.now()) {
+            Leave::Freely => self.origin.attempts,
+            Leave::Once => 1,
+            Leave::Refused => 0,
+        }
+    }
+
+    /// A response head came.
+    pub fn answered(&self) {
+        self.noting(|health| health.answered(self.now()));
+    }
+
+    /// None did.
+    pub fn failed(&self, error: &ForwardError) {
+        self.noting(|health| health.failed(error, self.now()));
+    }
+
+    /// Whatever it is asked, it answers only this; nothing, once it answers.
+    pub fn refuses(&self, why: Option<String>) {
+        self.noting(|health| {
+            health.state.lock().refuses = why;
+            None
+        });
+    }
+
+    fn health(&self) -> &Health {
+        &self.origin.health
+    }
+
+    fn now(&self) -> Moment {
+        Moment(self.clock.now().monotonic)
+    }
+
+    fn noting(&self, note: impl FnOnce(&Health) -> Option<Turn>) {
+        let before = self.health().trouble();
+        let turn = note(self.health());
+        let trouble = self.health().trouble();
+        let (site, origin) = (&self.site.site.name, &self.origin.name);
+        match (turn, &trouble) {
+            (Some(Turn::Opened { .. }), _) => {
+                tracing::warn!(site, origin, trouble, "an origin is asked no more, but for one try a second");
+            }
+            (Some(Turn::Closed), _) => tracing::info!(site, origin, "an origin answers again"),
+            (None, Some(now)) if before != trouble => tracing::warn!(site, origin, trouble = now, "an origin is unfit"),
+            _ => {}
+        }
+        if before != trouble {
+            self.live.tell_origins();
+        }
+    }
+}
+
+/// The origins of a site of which something is to be told.
+pub fn troubled(site: &SiteTable) -> impl Iterator<Item = OriginState> {
+    site.origins.iter().filter_map(|origin| {
+        let (site, origin, message) = (site.site.id.clone(), origin.name.clone(), origin.health.trouble()?);
+        Some(OriginState { site, origin, healthy: false, message })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use edge_cache::breaker::TRIES;
+    use edge_contract::Scheme;
+
+    use super::*;
+
+    fn origin(port: u16) -> Origin {
+        let target = OriginTarget::Address { scheme: Scheme::Http, host: "db.test".into(), port };
+        Origin::plain("db", "db.test").at(target)
+    }
+
+    fn now() -> Moment {
+        Moment(Duration::from_secs(1))
+    }
+
+    fn timed_out() -> ForwardError {
+        ForwardError::HeadTimedOut(Duration::from_secs(30))
+    }
+
+    #[test]
+    fn an_origin_that_does_not_answer_says_of_what_it_died_until_it_answers() {
+        let health = Health::of(&origin(80));
+        for _ in 0..TRIES {
+            assert_eq!((health.is_open(), health.trouble()), (false, None));
+            health.failed(&timed_out(), now());
+        }
+        let told = "20 of 20 tries within 10 s came to nothing, the last because of this: no response head within 30s";
+        assert_eq!((health.is_open(), health.trouble().as_deref()), (true, Some(told)));
+        health.answered(now());
+        assert_eq!((health.is_open(), health.trouble()), (false, None));
+    }
+
+    #[test]
+    fn what_is_not_the_origins_doing_says_nothing_of_it() {
+        let health = Health::of(&origin(80));
+        for _ in 0..100 {
+            health.failed(&ForwardError::NoTarget, now());
+            health.failed(&ForwardError::NoCredentials, now());
+            health.failed(&ForwardError::UnaskedPartial, now());
+        }
+        assert_eq!((health.is_open(), health.trouble()), (false, None));
+    }
+
+    #[test]
+    fn what_is_known_is_known_of_one_target_whatever_else_is_edited() {
+        let health = Health::of(&origin(80));
+        assert!(health.is_of(&Origin { attempts: 1, base_path: "/v2".into(), ..origin(80) }));
+        assert!(!health.is_of(&origin(81)));
+        assert!(!health.is_of(&Origin { name: "other".into(), ..origin(80) }));
+    }
+}
