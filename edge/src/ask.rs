@@ -1,6 +1,7 @@
 //! A viewer's request that was let in into everything that later steps ask about it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,8 +12,10 @@ use edge_cache::head::Asked;
 use edge_cache::key::{self, Keyed};
 use edge_cache::validation::Conditional;
 use edge_cache::{CacheKey, Controls, NormalPath, Policy, arrival, query, reuse, s3};
+use edge_contract::Origin;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header, request};
 use http_body::Body;
+use parking_lot::Mutex;
 
 use crate::forward::ForwardError;
 use crate::forward::body::RequestBody;
@@ -42,6 +45,7 @@ pub struct Ask {
     keyed: Keyed,
     /// In microseconds.
     at_origin: AtomicU64,
+    source: Mutex<Option<Arc<str>>>,
 }
 
 impl Ask {
@@ -65,8 +69,8 @@ impl Ask {
         let controls = Controls::of(&viewer.headers, &route.behavior.policy);
         // What is said before an answer that nobody asked for is nobody's.
         let interim = Interim::closed();
-        let (key, at_origin) = (key.accepting(accepted), AtomicU64::default());
-        Self { viewer, asked, route, key, accepted, controls, address, interim, keyed, at_origin }
+        let (key, at_origin, source) = (key.accepting(accepted), AtomicU64::default(), Mutex::default());
+        Self { viewer, asked, route, key, accepted, controls, address, interim, keyed, at_origin, source }
     }
 
     /// The viewer's method.
@@ -79,14 +83,19 @@ impl Ask {
         &self.route.behavior.policy
     }
 
-    /// The fields that the origin is sent.
+    /// The fields that the origin is sent; of two, the one that is asked first.
     pub fn forwarded(&self, condition: Option<&Conditional>) -> HeaderMap {
-        self.outgoing().headers(self.carry(), condition)
+        self.forwarded_to(&self.route.behavior.origin, condition)
+    }
+
+    /// The fields that this one of its origins is sent.
+    pub fn forwarded_to(&self, origin: &Origin, condition: Option<&Conditional>) -> HeaderMap {
+        self.outgoing(origin).headers(self.carry(), condition)
     }
 
     /// Whether a viewer's `Authorization` is among them.
-    pub fn authorized(&self) -> bool {
-        self.outgoing().authorized(self.carry())
+    pub fn authorized_to(&self, origin: &Origin) -> bool {
+        self.outgoing(origin).authorized(self.carry())
     }
 
     /// Asks the reuse verdict of something that is stored, or of nothing.
@@ -95,9 +104,19 @@ impl Ask {
         decide(&reuse::Request { method: self.method(), forwarded: &forwarded, controls: self.controls })
     }
 
-    /// The request as the origin gets it.
-    pub fn request(&self, mut headers: HeaderMap, body: RequestBody) -> Result<Request<RequestBody>, ForwardError> {
-        let target = self.target()?;
+    /// The request as the origin gets it; of two, the one that is asked first.
+    pub fn request(&self, headers: HeaderMap, body: RequestBody) -> Result<Request<RequestBody>, ForwardError> {
+        self.request_to(&self.route.behavior.origin, headers, body)
+    }
+
+    /// The request as this one of its origins gets it.
+    pub fn request_to(
+        &self,
+        origin: &Origin,
+        mut headers: HeaderMap,
+        body: RequestBody,
+    ) -> Result<Request<RequestBody>, ForwardError> {
+        let target = self.target(origin)?;
         // RFC 9110 §10.1.1: none where nothing is going to wait for it.
         if body.expectation().is_none() {
             headers.remove(header::EXPECT);
@@ -116,8 +135,8 @@ impl Ask {
     }
 
     /// The path and query that the origin is asked for.
-    fn target(&self) -> Result<String, ForwardError> {
-        let (origin, behavior) = (&self.route.behavior.origin, &self.route.behavior.behavior);
+    fn target(&self, origin: &Origin) -> Result<String, ForwardError> {
+        let behavior = &self.route.behavior.behavior;
         let asked = self.asked.query.as_deref();
         if origin.s3.is_some() {
             let object = s3::object_path(&origin.base_path, &self.route.path)?;
@@ -130,6 +149,16 @@ impl Ask {
             Going { key: &behavior.key.query_strings, forward: &behavior.forward.query_strings, carry: self.carry() };
         let query = query::forwarded(asked, &going);
         Ok(forwarding::origin_target(origin, &self.route.path, query.as_deref()))
+    }
+
+    /// This one of its origins gave what it is answered with, or did not.
+    pub fn comes_from(&self, origin: &Arc<str>) {
+        *self.source.lock() = Some(Arc::clone(origin));
+    }
+
+    /// The origin that was asked, or that would be.
+    pub fn source(&self) -> Arc<str> {
+        self.source.lock().clone().unwrap_or_else(|| Arc::clone(&self.route.behavior.origin.health.name))
     }
 
     /// An origin was asked for it, and its head, or the word that there is none, came after this time.
@@ -146,14 +175,14 @@ impl Ask {
         Carry::of(&self.viewer, self.policy())
     }
 
-    fn outgoing(&self) -> Outgoing<'_> {
+    fn outgoing<'a>(&'a self, origin: &'a Origin) -> Outgoing<'a> {
         Outgoing {
             viewer: &self.viewer,
             authority: self.asked.authority.as_deref(),
             keyed: &self.keyed,
             behavior: &self.route.behavior.behavior,
             site: &self.route.site.site.id,
-            origin: &self.route.behavior.origin,
+            origin,
             accepted: self.accepted,
         }
     }

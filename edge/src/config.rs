@@ -69,6 +69,10 @@ pub struct BehaviorTable {
     pub header_rules: HeaderRules,
     /// Where its responses come from.
     pub origin: Arc<OriginTable>,
+    /// What is asked where that one gives none.
+    pub secondary: Option<Arc<OriginTable>>,
+    /// Statuses of the first that are as good as none.
+    pub failover_on: Vec<u16>,
     /// What has been counted for it, through all revisions.
     pub counters: Arc<BehaviorCounters>,
 }
@@ -158,7 +162,8 @@ impl SiteTable {
         let named = |name: &str| origins.iter().find(|origin| origin.name == name).map(Arc::clone);
         let mut behaviors = Vec::with_capacity(site.behaviors.len());
         for behavior in &site.behaviors {
-            let Some(origin) = named(&behavior.origin) else {
+            let group = site.origin_groups.iter().find(|group| group.name == behavior.origin);
+            let Some(origin) = named(group.map_or(&behavior.origin, |group| &group.primary)) else {
                 return Err(format!("{}: there is no origin {}", site.name, behavior.origin));
             };
             let counted = known.and_then(|table| table.by_pattern(&behavior.path_pattern));
@@ -167,6 +172,8 @@ impl SiteTable {
                 policy: Policy::of(behavior).with_floors(&site.error_responses),
                 header_rules: HeaderRules::of(&behavior.response_headers),
                 origin,
+                secondary: group.and_then(|group| named(&group.secondary)),
+                failover_on: group.map(|group| group.failover_on.clone()).unwrap_or_default(),
                 counters: counted.map(|table| Arc::clone(&table.counters)).unwrap_or_default(),
             }));
         }
@@ -186,6 +193,13 @@ impl SiteTable {
     /// The first behavior that serves this path; the last one serves every path.
     pub fn behavior(&self, path: &NormalPath) -> Option<&Arc<BehaviorTable>> {
         self.behaviors.get(self.patterns.first(path)?)
+    }
+}
+
+impl BehaviorTable {
+    /// Whether what an origin of this name gave came from the one that stands in for the other.
+    pub fn is_stand_in(&self, origin: &str) -> bool {
+        self.secondary.as_ref().is_some_and(|secondary| secondary.name == origin)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::ask::Ask;
 use crate::clock::Clock;
 use crate::coder::Coder;
 use crate::collapse::Collapse;
+use crate::config::OriginTable;
 use crate::forward::body::{OriginBody, RequestBody};
 use crate::forward::{Asking, ForwardError, Forwarder};
 use crate::health::Tries;
@@ -62,13 +63,14 @@ impl Edge {
         Some((Arc::clone(held), admits(held)))
     }
 
-    /// Asks the origin that serves a request.
+    /// Asks one of the origins that serve a request.
     pub async fn ask_origin(
         &self,
         ask: &Ask,
+        origin: &OriginTable,
         mut request: Request<RequestBody>,
     ) -> Result<Response<OriginBody>, ForwardError> {
-        let (site, origin) = (&ask.route.site.site, &ask.route.behavior.origin);
+        let site = &ask.route.site.site;
         secret_fields::set(request.headers_mut(), origin, self.live.mounts())?;
         let endpoints = self.live.endpoints(&site.id, &origin.name);
         if let Some(s3) = &origin.s3 {

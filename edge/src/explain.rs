@@ -17,6 +17,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use crate::ask::Ask;
+use crate::config::OriginTable;
 use crate::edge::Edge;
 use crate::forward::body::RequestBody;
 use crate::store::held::Held;
@@ -181,14 +182,31 @@ fn verdict(edge: &Edge, ask: &Ask) -> Value {
     json!({ "does": does, "clause": explain::clause(&verdict), "cacheStatus": CacheStatus::of(&verdict).to_string() })
 }
 
-/// What an origin would be asked, in names.
+/// What an origin would be asked, and the one that stands in for it.
 fn forwarded(ask: &Ask) -> Value {
-    let headers = ask.forwarded(None);
+    let behavior = &ask.route.behavior;
+    let mut said = asked_of(ask, &behavior.origin);
+    if let Some(secondary) = &behavior.secondary {
+        said.insert("secondary".into(), asked_of(ask, secondary).into());
+        said.insert("failoverOn".into(), json!(behavior.failover_on));
+    }
+    said.into()
+}
+
+/// In names.
+fn asked_of(ask: &Ask, origin: &OriginTable) -> Map<String, Value> {
+    let headers = ask.forwarded_to(origin, None);
     let names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
-    let target = ask.request(HeaderMap::new(), RequestBody::Empty).map(|request| request.uri().to_string()).ok();
-    let origin = &ask.route.behavior.origin;
+    let request = ask.request_to(origin, HeaderMap::new(), RequestBody::Empty);
+    let target = request.map(|request| request.uri().to_string()).ok();
     let breaker = if origin.health.is_open() { "open" } else { "closed" };
-    json!({ "name": origin.name, "breaker": breaker, "target": target, "headers": names })
+    let said = [
+        ("name", json!(origin.name)),
+        ("breaker", breaker.into()),
+        ("target", json!(target)),
+        ("headers", json!(names)),
+    ];
+    said.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn stored(edge: &Edge, ask: &Ask, held: &Held) -> Value {
@@ -207,6 +225,7 @@ fn stored(edge: &Edge, ask: &Ask, held: &Held) -> Value {
         "bytes": held.length(),
         "coding": held.coding().map(edge_cache::coding::Coding::token),
         "vary": vary,
+        "origin": held.origin.as_deref(),
         "etag": text(header::ETAG),
         "lastModified": text(header::LAST_MODIFIED),
         "age": stored.age.current(Moment(edge.clock.now().monotonic)).as_secs(),

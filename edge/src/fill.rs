@@ -19,7 +19,9 @@ use crate::ask::Ask;
 use crate::clock::Now;
 use crate::collapse::Lead;
 use crate::collapse::wanted::{NotKept, Outcome, Unshared};
+use crate::config::OriginTable;
 use crate::edge::Edge;
+use crate::failover::{self, Answered};
 use crate::forward::ForwardError;
 use crate::forward::body::{OriginBody, RequestBody};
 use crate::store::block::BLOCK_OVERHEAD;
@@ -44,8 +46,11 @@ pub struct Work {
 struct Answer {
     parts: response::Parts,
     body: OriginBody,
+    by: Arc<OriginTable>,
     forwarded: HeaderMap,
     received: Received,
+    /// What it was asked to validate.
+    offered: Vec<Arc<Held>>,
 }
 
 impl Work {
@@ -64,20 +69,19 @@ impl Work {
                 Err(error) => return self.lead.fail(error),
             };
             let status = answer.parts.status;
-            if status == StatusCode::NOT_MODIFIED && offered.is_empty() {
+            if status == StatusCode::NOT_MODIFIED && answer.offered.is_empty() {
                 return self.lead.fail(ForwardError::UnaskedNotModified);
             }
             if status == StatusCode::NOT_MODIFIED {
                 let exchange = self.exchange(&answer, label);
-                let offered = std::mem::take(&mut offered);
-                if let Some(freshened) =
-                    freshen::by_validation(&self.edge, &self.ask, &offered, &answer.parts, &exchange)
-                {
+                let (edge, ask) = (&self.edge, &self.ask);
+                if let Some(freshened) = freshen::by_validation(edge, ask, &answer.offered, &answer.parts, &exchange) {
                     fill.leave_fields(storing::for_one_viewer(&answer.parts.headers, self.ask.policy()));
                     return fill.conclude(Outcome::Freshened(freshened));
                 }
                 // Asked whole this time: its validator speaks of something else, or an order came meanwhile (rules 3 and 8).
                 label = self.edge.live.purge().label();
+                offered.clear();
                 continue;
             }
             if self.something_stands_in(status) {
@@ -105,21 +109,17 @@ impl Work {
     }
 
     async fn ask_origin(&self, offered: &[Arc<Held>]) -> Result<Answer, ForwardError> {
-        let Self { edge, ask, validates, .. } = self;
-        let condition = validates.as_ref().map(|(_, condition)| condition.clone()).filter(|_| !offered.is_empty());
-        let condition = condition.map(|first| first.with_tags_of(offered.iter().map(|held| &held.stored)));
-        let forwarded = ask.forwarded(condition.as_ref());
-        let request = ask.request(forwarded.clone(), RequestBody::Empty)?;
-        let asked = edge.clock.now();
-        let response = edge.ask_origin(ask, request).await?;
+        let Self { edge, ask, .. } = self;
+        let answered = failover::ask(edge, ask, RequestBody::Empty, offered).await?;
+        let Answered { response, by, forwarded, asked, offered } = answered;
         let (mut parts, body) = response.into_parts();
         held::detach(&mut parts);
-        Ok(Answer { parts, body, forwarded, received: received(asked, edge.clock.now()) })
+        Ok(Answer { parts, body, by, forwarded, received: received(asked, edge.clock.now()), offered })
     }
 
     fn exchange<'a>(&self, answer: &'a Answer, label: Label) -> Exchange<'a> {
-        let Answer { forwarded, received, .. } = answer;
-        let authorized = self.ask.authorized();
+        let Answer { by, forwarded, received, .. } = answer;
+        let authorized = self.ask.authorized_to(by);
         Exchange { method: &Method::GET, forwarded, authorized, received: *received, label }
     }
 
@@ -131,23 +131,24 @@ impl Work {
 
     async fn keep_or_pass(mut self, answer: Answer, label: Label) {
         let verdict = storing::decide(&self.exchange(&answer, label), &answer.parts, self.ask.policy());
-        let Answer { parts, body, forwarded, received } = answer;
+        let Answer { parts, body, by, forwarded, received, .. } = answer;
         match verdict {
             Storing::Skip(reason) => {
                 if !matches!(reason, Reason::Partial) && !parts.status.is_server_error() {
                     self.drop_older(&forwarded, |held| held.stored.received.asked > received.asked);
                 }
-                self.pass(parts, body, NotKept::Refused(reason));
+                self.pass(parts, body, &by, NotKept::Refused(reason));
             }
             Storing::Store(stored) => {
                 // Not what the field says: a 204 has no content whatever it says.
                 let length = http_body::Body::size_hint(&body).exact();
                 let Some((head_room, room)) = self.room_for(&stored, length) else {
-                    return self.pass(parts, body, NotKept::NoRoom);
+                    return self.pass(parts, body, &by, NotKept::NoRoom);
                 };
                 let recording = Arc::new(Recording::default());
                 let content = Content::Arriving { recording: Arc::clone(&recording), length };
-                let held = Arc::new(Held::new(*stored, content, Arc::new(head_room)));
+                let held = Held::new(*stored, content, Arc::new(head_room)).of_origin(Some(&by.health.name));
+                let held = Arc::new(held);
                 self.lead.fill().leave_fields(storing::for_one_viewer(&parts.headers, self.ask.policy()));
                 self.lead.fill().conclude(Outcome::Arriving(Arc::clone(&held)));
                 let recorded = self.record(&recording, body, Room { length, room }).await;
@@ -190,9 +191,9 @@ impl Work {
         Some((room.split(head)?, room))
     }
 
-    fn pass(mut self, parts: response::Parts, body: OriginBody, why: NotKept) {
+    fn pass(mut self, parts: response::Parts, body: OriginBody, by: &OriginTable, why: NotKept) {
         self.stop_sharing();
-        self.lead.fill().answer_leader(Unshared { parts, body, why });
+        self.lead.fill().answer_leader(Unshared { parts, body, by: Arc::clone(&by.health.name), why });
     }
 
     /// Nobody may join any more, and nobody waits for this key for a while.

@@ -1,7 +1,7 @@
 //! The caching edge proxy: viewer requests into responses, from its store or from an origin.
 //!
 //! Modules in the order in which a request meets them: [`listen`] → [`serve`] (head policy, [`route`], [`gate`], [`ask`]) → [`store`] →
-//! [`collapse`] → [`fill`] → [`forward`] → [`respond`], or [`pass`] in place of the store and fills. Beside that walk stand [`live`]
+//! [`collapse`] → [`fill`] → [`failover`] → [`forward`] → [`respond`], or [`pass`] in place of the store and fills. Beside that walk stand [`live`]
 //! with [`config`] and [`purge`], which the channel to the operator changes, and what runs the process.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
@@ -18,6 +18,7 @@ pub mod serve;
 // From the store, or from an origin through it.
 pub mod coder;
 pub mod collapse;
+pub mod failover;
 pub mod fill;
 pub mod forward;
 pub mod pass;

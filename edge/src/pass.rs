@@ -9,9 +9,10 @@ use http::{Method, Response, StatusCode};
 
 use crate::ask::Ask;
 use crate::edge::Edge;
+use crate::failover::{self, Answered, FAILOVER};
 use crate::fill::{freshen, received};
 use crate::forward::ForwardError;
-use crate::forward::body::{OriginBody, RequestBody};
+use crate::forward::body::RequestBody;
 use crate::metrics::CacheResult;
 use crate::respond::{self, Answer};
 use crate::viewer::body::ViewerRequestBody;
@@ -36,24 +37,21 @@ pub async fn pass(
     } else {
         exchange.await
     };
-    let (parts, body) = answered?.into_parts();
+    let Answered { response, by, .. } = answered?;
+    let (parts, body) = response.into_parts();
+    let status = if ask.route.behavior.is_stand_in(&by.name) { status.detailed(FAILOVER) } else { status };
     Ok(respond::passed(&parts, body, status, CacheResult::Pass))
 }
 
 /// Asks the origin, and lets the store know what its answer means before anyone else does.
-async fn exchange(
-    edge: Arc<Edge>,
-    ask: Arc<Ask>,
-    body: Option<ViewerRequestBody>,
-) -> Result<Response<OriginBody>, ForwardError> {
-    let forwarded = ask.forwarded(None);
+async fn exchange(edge: Arc<Edge>, ask: Arc<Ask>, body: Option<ViewerRequestBody>) -> Result<Answered, ForwardError> {
     let mut body = body.map_or(RequestBody::Empty, |body| RequestBody::viewer(body, UPLOAD_PATIENCE));
     if ask.asked.expects_continue {
         body.expect_continue();
     }
-    let request = ask.request(forwarded.clone(), body)?;
-    let (label, asked) = (edge.live.purge().label(), edge.clock.now());
-    let (parts, body) = edge.ask_origin(&ask, request).await?.into_parts();
+    let label = edge.live.purge().label();
+    let Answered { response, by, forwarded, asked, offered } = failover::ask(&edge, &ask, body, &[]).await?;
+    let (parts, body) = response.into_parts();
     // RFC 9111 §4.4
     for target in overwriting::targets(ask.method(), &ask.asked, &parts, &ask.route.site.site) {
         edge.live.purge().overwritten(&target);
@@ -62,11 +60,11 @@ async fn exchange(
         let exchange = Exchange {
             method: ask.method(),
             forwarded: &forwarded,
-            authorized: ask.authorized(),
+            authorized: ask.authorized_to(&by),
             received: received(asked, edge.clock.now()),
             label,
         };
-        freshen::by_head(&edge, &ask, &parts, &exchange);
+        freshen::by_head(&edge, &ask, &by.name, &parts, &exchange);
     }
-    Ok(Response::from_parts(parts, body))
+    Ok(Answered { response: Response::from_parts(parts, body), by, forwarded, asked, offered })
 }

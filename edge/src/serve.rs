@@ -131,7 +131,7 @@ fn hit(ask: &Ask, held: &Held, age: Duration, status: CacheStatus, result: Cache
 
 /// The origin gave no answer: what is stored stands in where it may, else the status says what went wrong.
 fn failed(edge: &Edge, ask: &Ask, error: &ForwardError, status: CacheStatus) -> Answer {
-    let (site, origin) = (&ask.route.site.site, &ask.route.behavior.origin.name);
+    let (site, origin) = (&ask.route.site.site, &*ask.source());
     // Where the owner wants no line of a request, its path stands in no other either.
     let path = site.logging.access.then_some(ask.route.path.as_str());
     let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();

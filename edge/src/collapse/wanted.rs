@@ -52,6 +52,8 @@ pub struct Unshared {
     pub parts: response::Parts,
     /// The body as it comes.
     pub body: OriginBody,
+    /// The name of the origin that sent it.
+    pub by: Arc<str>,
     /// Why it is not stored.
     pub why: NotKept,
 }

@@ -37,13 +37,16 @@ pub fn by_validation(
     freshened.into_iter().next()
 }
 
-/// RFC 9111 §4.3.5: what the same request would select is updated, or of no use any more.
-pub fn by_head(edge: &Edge, ask: &Ask, head: &response::Parts, exchange: &Exchange<'_>) {
+/// RFC 9111 §4.3.5: what the same request would select is updated, or of no use any more. `origin` is who says so: of what another gave,
+/// its validators say nothing.
+pub fn by_head(edge: &Edge, ask: &Ask, origin: &str, head: &response::Parts, exchange: &Exchange<'_>) {
     let store = edge.live.store();
     let Some(variants) = store.lookup(&ask.key) else { return };
     let meant = |held: &Held| {
         let stored = &held.stored;
-        stored.received.asked <= exchange.received.asked && stored.selecting.matches_fields(exchange.forwarded)
+        held.is_of(origin)
+            && stored.received.asked <= exchange.received.asked
+            && stored.selecting.matches_fields(exchange.forwarded)
     };
     for held in variants.iter().filter(|held| meant(held)) {
         if !freshening::confirms(&held.stored, head) {

@@ -176,7 +176,7 @@ impl ForwardError {
 
     /// Whether somebody was there. What went wrong then says more than that another of the addresses leads nowhere, as those of
     /// IPv6 often do.
-    pub(super) fn met_someone(&self) -> bool {
+    pub(crate) fn met_someone(&self) -> bool {
         match self {
             Self::Connect(error) => matches!(error, ConnectError::Certificate { .. } | ConnectError::Tls { .. }),
             Self::NoTarget

@@ -17,6 +17,7 @@ use crate::collapse::Joined;
 use crate::collapse::places::Crowded;
 use crate::collapse::wanted::{Fill, Interest, Outcome};
 use crate::edge::Edge;
+use crate::failover::FAILOVER;
 use crate::fill::freshen::Freshened;
 use crate::fill::{self, Work};
 use crate::metrics::{CacheResult, Crowding};
@@ -92,6 +93,7 @@ async fn run(edge: &Arc<Edge>, ask: &Arc<Ask>, work: Work, status: CacheStatus) 
     match outcome {
         Outcome::Arriving(held) => {
             let status = CacheStatus { forwarded_status: Some(held.stored.status), stored: true, ..status };
+            let status = from(ask, held.origin.as_ref(), status);
             let showing = Showing { age: held.stored.age.current(now), status, result: CacheResult::Miss };
             let own = interest.fill().take_fields();
             match respond::stored(ask, &held, &showing, Some(interest)) {
@@ -102,13 +104,14 @@ async fn run(edge: &Arc<Edge>, ask: &Arc<Ask>, work: Work, status: CacheStatus) 
         }
         Outcome::Freshened(Freshened { held, stays }) => {
             let age = held.stored.age.current(now);
-            let showing = Showing { age, status: status.validated(stays), result: CacheResult::Revalidated };
+            let status = from(ask, held.origin.as_ref(), status.validated(stays));
+            let showing = Showing { age, status, result: CacheResult::Revalidated };
             let own = interest.fill().take_fields();
             respond::stored(ask, &held, &showing, Some(interest)).map(|answer| answer.with(own)).ok_or(Anew::Alone)
         }
         Outcome::Unshared => {
             let unshared = interest.fill().take_answer().ok_or(Anew::Alone)?;
-            let status = CacheStatus { detail: Some(respond::not_kept(unshared.why)), ..status };
+            let status = from(ask, Some(&unshared.by), status.detailed(respond::not_kept(unshared.why)));
             Ok(respond::passed(&unshared.parts, unshared.body, status, CacheResult::Miss))
         }
         other => without_response(edge, ask, other, status),
@@ -158,8 +161,16 @@ fn follow(
             return Err(Anew::Alone);
         }
     };
-    let showing = Showing { age, status: status.collapsed(), result: CacheResult::Collapsed };
+    let status = from(ask, held.origin.as_ref(), status.collapsed());
+    let showing = Showing { age, status, result: CacheResult::Collapsed };
     respond::stored(ask, held, &showing, Some(interest)).ok_or(Anew::Alone)
+}
+
+/// Whose answer it is that came just now: the log says it of each, `Cache-Status` of one that stands in for another.
+fn from(ask: &Ask, origin: Option<&Arc<str>>, status: CacheStatus) -> CacheStatus {
+    let Some(origin) = origin else { return status };
+    ask.comes_from(origin);
+    if ask.route.behavior.is_stand_in(origin) { status.detailed(FAILOVER) } else { status }
 }
 
 /// No response came that this viewer could have.

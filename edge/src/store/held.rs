@@ -28,6 +28,8 @@ pub struct Held {
     pub head: HeaderMap,
     /// The body.
     pub content: Content,
+    /// The name of the origin whose response it is: nobody else knows its validators.
+    pub origin: Option<Arc<str>>,
     coding: Option<Coding>,
     codable: bool,
     coding_claimed: AtomicBool,
@@ -92,7 +94,19 @@ impl Held {
         range::advertise(&mut head, &stored, length);
         let codable = coding::is_codable(stored.status, &stored.headers, length);
         let coding_claimed = AtomicBool::new(!codable);
-        Self { stored, head, content, coding: None, codable, coding_claimed, checked: AtomicU64::new(0), hold }
+        let (origin, coding, checked) = (None, None, AtomicU64::new(0));
+        Self { stored, head, content, origin, coding, codable, coding_claimed, checked, hold }
+    }
+
+    /// The same as the response of this origin.
+    #[must_use]
+    pub fn of_origin(self, origin: Option<&Arc<str>>) -> Self {
+        Self { origin: origin.map(Arc::clone), ..self }
+    }
+
+    /// Whether it is the response of this origin.
+    pub fn is_of(&self, origin: &str) -> bool {
+        self.origin.as_deref() == Some(origin)
     }
 
     /// The same response with its body complete. It pays for its head together with this one, which readers may still hold.
@@ -103,7 +117,7 @@ impl Held {
         if stored.status != StatusCode::NO_CONTENT {
             stored.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(whole.length));
         }
-        Self::new(stored, Content::Whole(whole), Arc::clone(&self.hold))
+        Self::new(stored, Content::Whole(whole), Arc::clone(&self.hold)).of_origin(self.origin.as_ref())
     }
 
     /// When the purge ledger last admitted it.

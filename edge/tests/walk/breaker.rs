@@ -9,6 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
 use crate::edge::{Edge, config};
+use crate::failover::pair;
 use crate::origin::{Door, Origin, Then};
 
 /// Answers once the door is open; until then every request is left without a word.
@@ -134,6 +135,22 @@ async fn what_is_stored_stands_in_at_once_while_its_origin_is_left_alone() {
     let (stale, reads) = (edge.get("/stored").await, silent.reads());
     assert_eq!(stale.cache_status(), "kubefront; hit; ttl=-1; detail=stale-unreachable");
     assert_eq!(reads, 21, "nobody asked for it");
+}
+
+#[tokio::test]
+async fn one_of_two_that_never_answers_is_passed_over_at_once() {
+    let door = Door::closed();
+    let (app, spare) = (hanging(&door).await, Origin::numbered("").await);
+    let edge = Edge::start(impatient(pair(app.address, spare.address))).await;
+    exhaust(&edge, &app).await;
+    for number in 0..5 {
+        let reply = edge.get(&format!("/{number}")).await;
+        assert_eq!(reply.cache_status(), "kubefront; fwd=uri-miss; fwd-status=200; stored; detail=failover");
+    }
+    assert_eq!((app.reads(), spare.reads()), (20, 25));
+    door.open();
+    edge.skip(1);
+    assert_eq!(edge.get("/back").await.cache_status(), "kubefront; fwd=uri-miss; fwd-status=200; stored");
 }
 
 #[tokio::test]

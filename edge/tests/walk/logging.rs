@@ -7,6 +7,7 @@ use http::{Method, Request};
 use serde_json::Value;
 
 use crate::edge::{config, open, read, request};
+use crate::failover::pair;
 use crate::origin::{Origin, nobody};
 use crate::program::{Place, Program};
 
@@ -85,6 +86,17 @@ async fn a_line_says_why_nothing_came_from_an_origin() {
         (&failed["status"], &failed["detail"], &failed["fwd"]),
         (&502.into(), &"origin-connect".into(), &"uri-miss".into())
     );
+}
+
+#[tokio::test]
+async fn a_line_says_which_of_two_origins_answered() {
+    let spare = Origin::numbered("cache-control: max-age=60\r\n").await;
+    let mut config = pair(nobody().await, spare.address);
+    config.sites[0].logging = Logging { access: true, include_cookies: false };
+    let (mut program, viewers, _mounted) = serving(&config).await;
+    send(viewers, request(Method::GET, "/a")).await;
+    let line = line(&mut program).await;
+    assert_eq!((&line["origin"], &line["detail"]), (&"spare".into(), &"failover".into()), "{line}");
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ mod epochs;
 mod error_pages;
 mod expectations;
 mod explain;
+mod failover;
 mod failures;
 mod flow;
 mod freshening;

@@ -34,7 +34,7 @@ impl Held {
     #[must_use]
     pub fn coded(&self, coding: Coding, whole: Whole, hold: Arc<Hold>) -> Self {
         let length = whole.length;
-        let mut coded = Self::new(self.stored.clone(), Content::Whole(whole), hold);
+        let mut coded = Self::new(self.stored.clone(), Content::Whole(whole), hold).of_origin(self.origin.as_ref());
         // Only what viewers are shown: the origin knows its response by the strong tag and the length that it gave it.
         coding::to_coded(&mut coded.head, coding, length);
         Self { coding: Some(coding), codable: true, coding_claimed: AtomicBool::new(true), ..coded }
@@ -43,14 +43,14 @@ impl Held {
     /// The same body under the fields of a 304. None: it was coded, and now may not be.
     pub fn freshened(&self, stored: Stored, hold: Arc<Hold>) -> Option<Self> {
         let (Some(coding), Content::Whole(whole)) = (self.coding, &self.content) else {
-            return Some(Self::new(stored, self.content.clone(), hold));
+            return Some(Self::new(stored, self.content.clone(), hold).of_origin(self.origin.as_ref()));
         };
         // RFC 9110 §7.7: the fields that forbid it may have come just now.
         if !coding::is_codable(stored.status, &stored.headers, None) {
             return None;
         }
         let (whole, length) = (whole.clone(), whole.length);
-        let mut freshened = Self::new(stored, Content::Whole(whole), hold);
+        let mut freshened = Self::new(stored, Content::Whole(whole), hold).of_origin(self.origin.as_ref());
         coding::to_coded(&mut freshened.head, coding, length);
         Some(Self { coding: Some(coding), codable: true, coding_claimed: AtomicBool::new(true), ..freshened })
     }

@@ -1,0 +1,128 @@
+//! A request, and the one or two origins that serve it, into the answer that counts.
+//!
+//! Flow: the primary → where it gives no answer, or one that its group takes for none → the secondary → the better of both.
+//! The choice: whoever was asked last has the last word, unless it has none and the other has. So a status stands above no answer at all, and
+//! of two who give none, one that was there above one that nobody reached.
+//! Guarantees: only what is safe and has no body is asked twice (RFC 9110 §9.2.1): what may have been done once is not done again
+//! elsewhere. What validates a stored response is sent to nobody but the origin whose response it is: another's equal tag may name other
+//! bytes. A viewer waits at most for both of them, each as long as it may take by itself.
+//! Errors: [`ForwardError`] of the one that counts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_cache::validation::Conditional;
+use http::{HeaderMap, Method, Response, StatusCode};
+use http_body::Body;
+use http_body_util::BodyExt;
+
+use crate::ask::Ask;
+use crate::clock::Now;
+use crate::config::OriginTable;
+use crate::edge::Edge;
+use crate::forward::ForwardError;
+use crate::forward::body::{OriginBody, RequestBody};
+use crate::store::held::Held;
+
+/// What `Cache-Status` says of an answer that came from the secondary.
+pub const FAILOVER: &str = "failover";
+
+/// As much of an answer that is not wanted, and for so long, is read to keep its connection.
+const REST: usize = 64 * 1024;
+const REST_WITHIN: Duration = Duration::from_secs(1);
+
+/// What an origin answered.
+pub struct Answered {
+    /// The answer.
+    pub response: Response<OriginBody>,
+    /// Whose it is.
+    pub by: Arc<OriginTable>,
+    /// The fields that it was sent.
+    pub forwarded: HeaderMap,
+    /// When.
+    pub asked: Now,
+    /// What of that which was offered it was asked to validate.
+    pub offered: Vec<Arc<Held>>,
+}
+
+/// Asks whoever serves a request. Of what is `offered`, each validates what it gave itself.
+pub async fn ask(edge: &Edge, ask: &Ask, body: RequestBody, offered: &[Arc<Held>]) -> Result<Answered, ForwardError> {
+    let behavior = &ask.route.behavior;
+    let is_safe = matches!(*ask.method(), Method::GET | Method::HEAD | Method::OPTIONS) && body.is_end_stream();
+    let Some(secondary) = behavior.secondary.as_ref().filter(|_| is_safe) else {
+        return one(edge, ask, &behavior.origin, body, offered).await;
+    };
+    let first = one(edge, ask, &behavior.origin, RequestBody::Empty, offered).await;
+    if !is_none(&first, &behavior.failover_on) {
+        return first;
+    }
+    behavior.counters.count_failover();
+    let second = one(edge, ask, secondary, RequestBody::Empty, offered).await;
+    if has_last_word(&first, &second) {
+        if let Ok(unwanted) = first {
+            let_go(unwanted.response.into_body());
+        }
+        return second;
+    }
+    ask.comes_from(&behavior.origin.health.name);
+    first
+}
+
+/// Asks one of them.
+async fn one(
+    edge: &Edge,
+    ask: &Ask,
+    origin: &Arc<OriginTable>,
+    body: RequestBody,
+    offered: &[Arc<Held>],
+) -> Result<Answered, ForwardError> {
+    ask.comes_from(&origin.health.name);
+    let mut offered: Vec<_> = offered.iter().filter(|held| held.is_of(&origin.name)).cloned().collect();
+    let condition = offered.first().and_then(|first| Conditional::of(&first.stored));
+    if condition.as_ref().is_none_or(|condition| condition.if_none_match.is_none()) {
+        // A date speaks of one response only, and nothing at all of none.
+        offered.truncate(usize::from(condition.is_some()));
+    }
+    let condition = condition.map(|first| first.with_tags_of(offered.iter().map(|held| &held.stored)));
+    let forwarded = ask.forwarded_to(origin, condition.as_ref());
+    let request = ask.request_to(origin, forwarded.clone(), body)?;
+    let asked = edge.clock.now();
+    let response = edge.ask_origin(ask, origin, request).await?;
+    Ok(Answered { response, by: Arc::clone(origin), forwarded, asked, offered })
+}
+
+/// Whether the first of two gave nothing that counts.
+fn is_none(first: &Result<Answered, ForwardError>, failover_on: &[u16]) -> bool {
+    let counts_as_none = |status: StatusCode| failover_on.contains(&status.as_u16());
+    match first {
+        Ok(answered) => counts_as_none(answered.response.status()),
+        // The same for whoever would be asked.
+        Err(ForwardError::Target) => false,
+        // The edge's own answer in place of a bucket's.
+        Err(error @ ForwardError::NoObject(_)) => counts_as_none(error.status()),
+        Err(_) => true,
+    }
+}
+
+fn has_last_word(first: &Result<Answered, ForwardError>, second: &Result<Answered, ForwardError>) -> bool {
+    match (first, second) {
+        (_, Ok(_)) => true,
+        (Ok(_), Err(_)) => false,
+        (Err(first), Err(second)) => second.met_someone() || !first.met_someone(),
+    }
+}
+
+/// An origin in trouble is not to be connected to anew for each answer that nobody wants: what is left of a short one is read.
+fn let_go(mut body: OriginBody) {
+    if body.is_end_stream() {
+        return;
+    }
+    let rest = async move {
+        let mut read = 0;
+        while read < REST {
+            let Some(Ok(frame)) = body.frame().await else { return };
+            read += frame.data_ref().map_or(0, bytes::Bytes::len);
+        }
+    };
+    tokio::spawn(tokio::time::timeout(REST_WITHIN, rest));
+}
