@@ -20,7 +20,7 @@ NODES ?= 1
 CARGO_TEST = cargo test --workspace --locked
 WALKS = $(shell awk '/^\[/ {test = /^\[\[test/} /^name/ {name = $$3} test && /^required-features.*cluster/ {print "--test " name}' tests/Cargo.toml)
 
-.PHONY: help fmt lint test unit walks bench soak soak-cache soak-s3 s3 fuzz demo demo-down generate kubefront images programs cluster cluster-up cluster-down audit ci
+.PHONY: help fmt lint test unit walks bench bench-origins soak soak-cache soak-s3 s3 fuzz demo demo-down generate kubefront images programs cluster cluster-up cluster-down audit ci
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ walks: images ## The tests on a real cluster; uses one that is up, or starts and
 
 bench: images ## Measure what is promised on a real cluster and print a table: about ten minutes
 	.ci/with-cluster 1 cargo run --locked --package tests --features cluster --bin figures
+
+bench-origins: ## What viewers notice when the first of two origins dies under load: less than a minute
+	cargo run --release --locked --package edge --example failover
 
 soak: images ## Viewers while every part is away for long, then twenty sudden deaths of the operator: about fifteen minutes
 	.ci/with-cluster 1 cargo run --locked --package tests --features cluster --bin soak
