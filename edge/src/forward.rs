@@ -1,7 +1,7 @@
 //! A request that an origin should answer into the head of its answer and a body that streams, or why there is none.
 //!
 //! Flow: listed addresses, or those of a name ([`resolve`], [`names`], [`dns`]) → those that walls let through ([`guard`]) → in an order
-//! ([`balance`]) → a connection, kept or new ([`pool`], [`eyeballs`], [`connect`], [`tls`]) → the exchange → [`body`].
+//! ([`balance`]) → a connection, kept or new ([`pool`], [`eyeballs`], [`connect`], [`tls`]; [`sender`]) → the exchange → [`body`].
 //! Guarantees: a request is sent again only if nothing of it was sent, or if it is safe and has no body; and only as often as its origin
 //! can bear ([`retry_budget`]). A connection on which anything was out of order is never used again. A body that is shorter than
 //! announced ends in an error, never as if complete. What an origin answers is passed on: nobody follows it where it redirects to.
@@ -24,12 +24,13 @@ pub mod names;
 pub mod pool;
 pub mod resolve;
 pub mod retry_budget;
+pub mod sender;
 pub mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use edge_contract::{OriginTarget, Site};
+use edge_contract::{OriginTarget, Protocol, Scheme, Site};
 use http::{Request, Response};
 
 use crate::clock::Clock;
@@ -123,11 +124,13 @@ impl Forwarder {
             return Err(ForwardError::NoEndpoints);
         }
         let secured = self.tls.secure(target, &origin.tls, mounts)?;
+        let protocol = if target.scheme() == Scheme::H2c { Protocol::HTTP2 } else { Protocol::HTTP1 };
         self.budgets.request(&site.id, &origin.name, self.clock.now().monotonic);
         let wall = Wall { walls: &site.walls, target };
         let mut addresses = Addresses::new(self, origin, wall, endpoints.unwrap_or_default());
         let again = Again::of(&request);
-        let mut attempt = Attempt { forwarder: self, origin, secured, interim, again, request: Some(request) };
+        let mut attempt =
+            Attempt { forwarder: self, origin, secured, protocol, interim, again, request: Some(request) };
         let allowed = tries.allowed();
         let mut failure = (allowed == 0).then_some(ForwardError::BreakerOpen);
         let mut number = 1;

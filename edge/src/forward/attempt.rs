@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use edge_cache::answer;
-use edge_contract::Origin;
+use edge_contract::{Origin, Protocol};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header};
 
 use super::balance::{Failing, Outstanding};
 use super::body::{Lease, OriginBody, RequestBody};
-use super::connect::{ConnectError, Destination, Sender};
+use super::connect::{ConnectError, Destination};
 use super::guard::Allowed;
+use super::sender::Sender;
 use super::tls::Secured;
-use super::{ForwardError, Forwarder, connect, eyeballs, resolve};
+use super::{ForwardError, Forwarder, connect, eyeballs};
 use crate::interim::Interim;
 
 /// What may be sent again though some of it was sent: the head of a safe request without a body.
@@ -50,6 +51,7 @@ pub(super) struct Attempt<'a> {
     pub(super) forwarder: &'a Forwarder,
     pub(super) origin: &'a Origin,
     pub(super) secured: Option<Secured>,
+    pub(super) protocol: Protocol,
     pub(super) interim: &'a Interim,
     pub(super) again: Option<Again>,
     /// What is still to be sent; nothing once sending it again could do harm.
@@ -89,7 +91,7 @@ impl Attempt<'_> {
     fn kept(&self, addresses: &[Allowed]) -> Option<(Sender, Destination)> {
         let Forwarder { clock, pool, .. } = self.forwarder;
         addresses.iter().find_map(|address| {
-            let to = resolve::destination(*address, self.secured.as_ref());
+            let to = self.destination(*address);
             pool.take(&to, clock.now().monotonic).map(|kept| (kept, to))
         })
     }
@@ -102,12 +104,16 @@ impl Attempt<'_> {
             Ok(dialled) => (dialled, race.dialled),
             Err(error) => return (race.dialled, Err(error)),
         };
-        let to = resolve::destination(dialled.address, self.secured.as_ref());
+        let to = self.destination(dialled.address);
         let (opening, deadline) = (connect::over(dialled.stream, &to), dialled.deadline);
         let timed_out = ConnectError::TimedOut { address: to.address, after: limit };
         let opened = tokio::time::timeout_at(deadline, opening).await.unwrap_or(Err(timed_out));
         let opened = opened.inspect_err(|_| self.failed(to.address, Failing::Unreachable));
         (tried, opened.map(|sender| (sender, to)))
+    }
+
+    fn destination(&self, address: Allowed) -> Destination {
+        Destination { address: address.address(), secured: self.secured.clone(), protocol: self.protocol }
     }
 
     fn failed(&self, address: SocketAddr, how: Failing) {

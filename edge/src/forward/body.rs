@@ -15,9 +15,10 @@ use thiserror::Error;
 use tokio::time::Sleep;
 
 use super::balance::Outstanding;
-use super::connect::{Destination, Sender};
+use super::connect::Destination;
 use super::expectation::{Expectation, Waiting};
 use super::pool::Pool;
+use super::sender::Sender;
 use crate::clock::Clock;
 use crate::viewer::body::{ViewerRequestBody, ViewerRequestBodyError};
 

@@ -4,54 +4,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1};
-use hyper_util::rt::TokioIo;
+use edge_contract::Protocol;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::body::RequestBody;
 use super::heads::{Awaiting, Heads};
+use super::sender::Sender;
 use super::tls::Secured;
-
-/// Sends requests over one connection.
-#[derive(Debug)]
-pub struct Sender {
-    requests: http1::SendRequest<RequestBody>,
-    awaiting: Awaiting,
-}
-
-impl Sender {
-    /// Sends a request; the error has it back if nothing of it was sent.
-    pub async fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
-        self.awaiting.head();
-        self.requests.try_send_request(request).await
-    }
-
-    /// Waits until the next request can be sent, or never can.
-    pub async fn ready(&mut self) -> hyper::Result<()> {
-        self.requests.ready().await
-    }
-
-    /// Whether it can be sent now.
-    pub fn is_ready(&self) -> bool {
-        self.requests.is_ready()
-    }
-
-    /// Whether it never can.
-    pub fn is_closed(&self) -> bool {
-        self.requests.is_closed()
-    }
-}
 
 /// The largest response head, and the most of a body that is read at once.
 const READ_BUFFER: usize = 64 * 1024;
+/// HTTP/2: bytes of a body that are on their way before its viewer takes them. There is one response at a time.
+const WINDOW: u32 = 256 * 1024;
 
 /// Where a connection leads, and as whom the other side must prove itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -60,6 +28,8 @@ pub struct Destination {
     pub address: SocketAddr,
     /// Who has to answer, and how that is proved; plain TCP without.
     pub secured: Option<Secured>,
+    /// What is spoken there.
+    pub protocol: Protocol,
 }
 
 /// Why there is no connection.
@@ -119,10 +89,10 @@ pub async fn over(stream: TcpStream, to: &Destination) -> Result<Sender, Connect
     let address = to.address;
     // A request is written whole; waiting to fill a packet only delays it. Failing to say so costs nothing else.
     let _ = stream.set_nodelay(true);
-    let Some(Secured { name, config }) = &to.secured else { return handshake(stream, address).await };
+    let Some(Secured { name, config }) = &to.secured else { return handshake(stream, to).await };
     let tls = TlsConnector::from(Arc::clone(config));
     let stream = tls.connect(name.clone(), stream).await.map_err(|source| unverified(address, source))?;
-    handshake(stream, address).await
+    handshake(stream, to).await
 }
 
 /// TLS tells its own errors inside of those of its stream.
@@ -133,19 +103,41 @@ fn unverified(address: SocketAddr, source: std::io::Error) -> ConnectError {
     }
 }
 
-async fn handshake<S>(stream: S, address: SocketAddr) -> Result<Sender, ConnectError>
+async fn handshake<S>(stream: S, to: &Destination) -> Result<Sender, ConnectError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let awaiting = Awaiting::default();
-    let stream = TokioIo::new(Heads::of(stream, awaiting.clone()));
-    let handshake = http1::Builder::new().max_buf_size(READ_BUFFER).handshake(stream).await;
-    let (requests, connection) = handshake.map_err(|source| ConnectError::Handshake { address, source })?;
+    let address = to.address;
+    let failed = |source| ConnectError::Handshake { address, source };
+    match to.protocol {
+        Protocol::HTTP1 => {
+            let awaiting = Awaiting::default();
+            let stream = TokioIo::new(Heads::of(stream, awaiting.clone()));
+            let handshake = http1::Builder::new().max_buf_size(READ_BUFFER).handshake(stream).await;
+            let (requests, connection) = handshake.map_err(failed)?;
+            drive(connection, address);
+            Ok(Sender::Http1 { requests, awaiting })
+        }
+        Protocol::HTTP2 => {
+            let handshake = http2::Builder::new(TokioExecutor::new())
+                .max_header_list_size(u32::try_from(READ_BUFFER).unwrap_or(u32::MAX))
+                .initial_stream_window_size(WINDOW)
+                .initial_connection_window_size(WINDOW)
+                .handshake(TokioIo::new(stream))
+                .await;
+            let (requests, connection) = handshake.map_err(failed)?;
+            drive(connection, address);
+            Ok(Sender::Http2 { requests })
+        }
+    }
+}
+
+/// Runs a connection to its end.
+fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static, address: SocketAddr) {
     tokio::spawn(async move {
         // Whoever waits for a response or a body hears of the same failure there.
         if let Err(error) = connection.await {
             tracing::debug!(%address, %error, "connection to an origin ended");
         }
     });
-    Ok(Sender { requests, awaiting })
 }

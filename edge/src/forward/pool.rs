@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::connect::{Destination, Sender};
+use super::connect::Destination;
+use super::sender::Sender;
 
 /// The most idle connections kept to one destination, and in all.
 const PER_DESTINATION: usize = 64;

@@ -13,12 +13,9 @@ use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::watch;
 
-use super::connect::Destination;
 use super::counts::Counts;
 use super::dns::{Answer, Dns};
-use super::guard::Allowed;
 use super::names::{Names, Verdict};
-use super::tls::Secured;
 use crate::clock::Clock;
 
 /// RFC 8767 §5, the client response timer: who can be given an old answer waits for a new one no longer than this.
@@ -198,11 +195,6 @@ fn whole(host: &str) -> Option<String> {
     let is_number = is_hex || last.bytes().all(|byte| byte.is_ascii_digit());
     (bare.len() <= 253 && bare.split('.').all(is_label) && !is_number)
         .then(|| format!("{}.", bare.to_ascii_lowercase()))
-}
-
-/// One destination.
-pub fn destination(address: Allowed, secured: Option<&Secured>) -> Destination {
-    Destination { address: address.address(), secured: secured.cloned() }
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ mod flow;
 mod freshening;
 mod headers;
 mod hops;
+mod http2_origins;
 mod https;
 mod interim;
 mod letter;
