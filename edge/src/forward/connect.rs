@@ -10,10 +10,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 use super::heads::{Awaiting, Heads};
-use super::sender::Sender;
+use super::sender::{Requests, Sender};
 use super::tls::Secured;
 
 /// The largest response head, and the most of a body that is read at once.
@@ -115,8 +116,7 @@ where
             let stream = TokioIo::new(Heads::of(stream, awaiting.clone()));
             let handshake = http1::Builder::new().max_buf_size(READ_BUFFER).handshake(stream).await;
             let (requests, connection) = handshake.map_err(failed)?;
-            drive(connection, address);
-            Ok(Sender::Http1 { requests, awaiting })
+            Ok(Sender::over(drive(connection, address), Requests::Http1(requests, awaiting)))
         }
         Protocol::HTTP2 => {
             let handshake = http2::Builder::new(TokioExecutor::new())
@@ -126,18 +126,17 @@ where
                 .handshake(TokioIo::new(stream))
                 .await;
             let (requests, connection) = handshake.map_err(failed)?;
-            drive(connection, address);
-            Ok(Sender::Http2 { requests })
+            Ok(Sender::over(drive(connection, address), Requests::Http2(requests)))
         }
     }
 }
 
 /// Runs a connection to its end.
-fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static, address: SocketAddr) {
+fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static, address: SocketAddr) -> JoinHandle<()> {
     tokio::spawn(async move {
         // Whoever waits for a response or a body hears of the same failure there.
         if let Err(error) = connection.await {
             tracing::debug!(%address, %error, "connection to an origin ended");
         }
-    });
+    })
 }

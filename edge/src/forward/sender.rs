@@ -10,62 +10,74 @@ use http::{HeaderValue, Request, Response, Uri, Version, header};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 
+use tokio::task::JoinHandle;
+
 use super::body::RequestBody;
 use super::heads::Awaiting;
 
-/// Sends requests over one connection.
+/// Sends requests over one connection, which ends with this: an origin that is given up holds nothing of a viewer's any longer.
 #[derive(Debug)]
-pub enum Sender {
-    /// HTTP/1.1, whose response heads are followed.
-    Http1 {
-        /// The connection.
-        requests: http1::SendRequest<RequestBody>,
-        /// Whether a head is to come.
-        awaiting: Awaiting,
-    },
+pub struct Sender {
+    requests: Requests,
+    connection: JoinHandle<()>,
+}
+
+/// Where requests go in.
+#[derive(Debug)]
+pub enum Requests {
+    /// HTTP/1.1, whose response heads are followed: this says that one is to come.
+    Http1(http1::SendRequest<RequestBody>, Awaiting),
     /// HTTP/2.
-    Http2 {
-        /// The connection.
-        requests: http2::SendRequest<RequestBody>,
-    },
+    Http2(http2::SendRequest<RequestBody>),
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
 }
 
 impl Sender {
+    /// Sends them over a connection that this task runs.
+    pub fn over(connection: JoinHandle<()>, requests: Requests) -> Self {
+        Self { requests, connection }
+    }
+
     /// Sends a request; the error has it back if nothing of it was sent.
     pub async fn send(
         &mut self,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
-        match self {
-            Self::Http1 { requests, awaiting } => {
+        match &mut self.requests {
+            Requests::Http1(requests, awaiting) => {
                 awaiting.head();
                 requests.try_send_request(request).await
             }
-            Self::Http2 { requests } => requests.try_send_request(framed(request)).await,
+            Requests::Http2(requests) => requests.try_send_request(framed(request)).await,
         }
     }
 
     /// Waits until the next request can be sent, or never can.
     pub async fn ready(&mut self) -> hyper::Result<()> {
-        match self {
-            Self::Http1 { requests, .. } => requests.ready().await,
-            Self::Http2 { requests } => requests.ready().await,
+        match &mut self.requests {
+            Requests::Http1(requests, _) => requests.ready().await,
+            Requests::Http2(requests) => requests.ready().await,
         }
     }
 
     /// Whether it can be sent now.
     pub fn is_ready(&self) -> bool {
-        match self {
-            Self::Http1 { requests, .. } => requests.is_ready(),
-            Self::Http2 { requests } => requests.is_ready(),
+        match &self.requests {
+            Requests::Http1(requests, _) => requests.is_ready(),
+            Requests::Http2(requests) => requests.is_ready(),
         }
     }
 
     /// Whether it never can.
     pub fn is_closed(&self) -> bool {
-        match self {
-            Self::Http1 { requests, .. } => requests.is_closed(),
-            Self::Http2 { requests } => requests.is_closed(),
+        match &self.requests {
+            Requests::Http1(requests, _) => requests.is_closed(),
+            Requests::Http2(requests) => requests.is_closed(),
         }
     }
 }

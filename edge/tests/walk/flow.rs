@@ -69,7 +69,8 @@ async fn of_what_an_origin_does_not_take_a_viewer_sends_little() {
         tokio::select! {
             answer = &mut upload.response => break answer.expect("is an answer"),
             room = poll_fn(|cx| upload.sending.poll_capacity(cx)) => {
-                let room = room.expect("is open").expect("is sound");
+                // The edge wants no more of it.
+                let Some(Ok(room)) = room else { break (&mut upload.response).await.expect("is an answer") };
                 upload.sending.send_data(Bytes::from(vec![b'x'; room]), sent > MUCH).expect("is taken");
                 sent += room;
             }
@@ -77,6 +78,9 @@ async fn of_what_an_origin_does_not_take_a_viewer_sends_little() {
     };
     assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
     assert!(sent < BOUND, "{sent} bytes");
+    // RFC 9113 §8.1: the edge has answered, and asks for no more.
+    let reset = poll_fn(|cx| upload.sending.poll_reset(cx)).await.expect("is said");
+    assert_eq!(reset, h2::Reason::NO_ERROR);
     // What nobody read did not use up the connection's window.
     let mut next = viewer.ask(Method::POST, "/soon", &[("content-length", "4")], false).await;
     next.send("text", true);
