@@ -232,7 +232,12 @@ async fn an_origin_of_my_own_authority_is_verified_by_what_is_mounted() {
         let waiting = until(&distributions, "shop", "names what is not mounted", |found| is(found, "ResolvedRefs", "False"));
         let told = serde_json::to_string(&status(&waiting.await).conditions).expect("plain data");
         assert!(told.contains("spec.origins[api].tls."), "{told}");
-        assert!(ask(&client, &namespace, "/page").await.status.is_success(), "the other origin serves");
+        // Nobody has waited for the edges, nor for their Service to lead to them.
+        eventually("the other origin serves", || async {
+            let address = service_address(&client, &namespace, "shop-edge").await;
+            viewer::get(address, "shop-edge", "/page").await.is_ok_and(|seen| seen.status.is_success())
+        })
+        .await;
     })
     .await;
 }
