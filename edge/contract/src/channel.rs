@@ -12,6 +12,10 @@ pub enum FromOperator {
     Config(EdgeConfig),
     /// Where a Service's pods are now. Apart from the configuration: no revision, no answer.
     Endpoints(Endpoints),
+    /// Which edges stand before origins now. Apart from the configuration, as endpoints are.
+    Shields(Shields),
+    /// What this edge proves itself with to other edges of its Distribution; a newer one replaces it.
+    Certificate(EdgeCertificate),
     /// Drop what matches; answered by [`FromEdge::Acknowledged`].
     Order(PurgeOrder),
     /// The log ends here.
@@ -41,6 +45,9 @@ pub enum FromOperator {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         address: Option<String>,
     },
+    /// Something of a newer operator, that an edge which does not know it can do without.
+    #[serde(other)]
+    Unknown,
 }
 
 /// What an edge answers.
@@ -101,6 +108,9 @@ pub enum FromEdge {
         /// Which start of the container says so.
         boot_id: String,
     },
+    /// Something of a newer edge, that an operator which does not know it can do without.
+    #[serde(other)]
+    Unknown,
 }
 
 /// Who an edge is and what it holds.
@@ -184,6 +194,44 @@ pub struct Endpoints {
     pub addresses: Vec<String>,
 }
 
+/// The edges of a location that stands before origins of a Distribution.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shields {
+    /// The uid of the Distribution.
+    pub site: String,
+    /// The location's name.
+    pub location: String,
+    /// Rises with each change; only says which of two is newer on one stream.
+    pub version: u64,
+    /// Those that are ready. An edge that finds itself among them is one of them.
+    pub edges: Vec<ShieldEdge>,
+}
+
+/// An edge that others ask in place of an origin.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ShieldEdge {
+    /// The uid of its pod: its certificate says it ([`crate::edge_name`]), and keys are spread by it.
+    pub uid: String,
+    /// `IP:port` of its door for other edges, IPv6 in brackets.
+    pub address: String,
+}
+
+/// What an edge proves itself with to other edges: a certificate for [`crate::edge_name`] and [`crate::edges_name`], by the operator's
+/// own authority.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgeCertificate {
+    /// PEM.
+    pub certificate: String,
+    /// Its private key, PEM.
+    pub key: String,
+}
+
+impl std::fmt::Debug for EdgeCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EdgeCertificate").finish_non_exhaustive()
+    }
+}
+
 /// A mounted thing that is missing or unusable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReferenceState {
@@ -254,5 +302,18 @@ mod tests {
     fn a_line_of_a_newer_contract_that_only_adds_fields_is_read() {
         let line = br#"{"type":"pong","n":3,"later":true}"#;
         assert_eq!(decode_line::<FromEdge>(line).expect("decodes"), FromEdge::Pong { n: 3 });
+    }
+
+    #[test]
+    fn a_line_of_a_kind_that_is_not_known_is_no_reason_to_part() {
+        let line = br#"{"type":"later","what":{"ever":[1,2]}}"#;
+        assert_eq!(decode_line::<FromOperator>(line).expect("decodes"), FromOperator::Unknown);
+        assert_eq!(decode_line::<FromEdge>(line).expect("decodes"), FromEdge::Unknown);
+    }
+
+    #[test]
+    fn what_an_edge_proves_itself_with_is_printed_nowhere() {
+        let line = FromOperator::Certificate(EdgeCertificate { certificate: "public".into(), key: "marked".into() });
+        assert!(!format!("{line:?}").contains("marked"));
     }
 }

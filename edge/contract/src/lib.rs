@@ -3,7 +3,8 @@
 //! Flow: operator ⇢ [`FromOperator`] lines ⇢ edge ⇢ [`FromEdge`] lines ⇢ operator, one JSON object a line, over one HTTP/2
 //! stream. The [`EdgeConfig`] of a `config` line is also what the mounted `ConfigMap` holds.
 //! Guarantees: [`EdgeConfig::validate`] names every reason for which an edge would refuse a configuration, so the
-//! operator can ask before it sends. A line of a newer contract parses here as long as it only adds fields.
+//! operator can ask before it sends. A line of a newer contract parses here as long as it only adds fields; one of a kind that is not
+//! known here is left aside, so what must not be is sent only to whom a `hello` says that they know it.
 //! Assumptions: both sides speak [`CONTRACT`] or the one before it; the operator compiles for the lower of the two.
 //! Errors: a line that does not parse is a [`serde_json::Error`]; the stream that carried it is closed.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
@@ -23,8 +24,8 @@ pub use behavior::{
     ViewerControls,
 };
 pub use channel::{
-    Endpoints, FromEdge, FromOperator, Head, Hello, OriginState, PurgeOrder, ReferenceState, Scope, decode_line,
-    encode_line,
+    EdgeCertificate, Endpoints, FromEdge, FromOperator, Head, Hello, OriginState, PurgeOrder, ReferenceState, Scope,
+    ShieldEdge, Shields, decode_line, encode_line,
 };
 pub use config::{EdgeConfig, ErrorResponse, Header, Logging, Protocol, Site};
 pub use lines::{LineTooLong, Lines};
@@ -45,6 +46,19 @@ pub const CHANNEL_PATH: &str = "/v1/edge";
 
 /// The name in the operator's certificate, whatever address the edge dialled.
 pub const OPERATOR_NAME: &str = "operator.kubefront";
+
+/// The port of an edge on which other edges ask it, as they would ask an origin: TLS, with a certificate on both sides.
+pub const EDGES_PORT: u16 = 8444;
+
+/// The name in the certificate of one edge of a Distribution, by the uids of both.
+pub fn edge_name(site: &str, pod_uid: &str) -> String {
+    format!("{pod_uid}.{}", edges_name(site))
+}
+
+/// The name in the certificate of every edge of a Distribution.
+pub fn edges_name(site: &str) -> String {
+    format!("{site}.edges.kubefront")
+}
 
 /// The audience of the projected token by which an edge proves which pod it is.
 pub const TOKEN_AUDIENCE: &str = "operator.kubefront";

@@ -33,6 +33,9 @@ pub struct Origin {
     /// Set where it is asked in the way of S3: paths are keys, requests are signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub s3: Option<S3>,
+    /// The location through whose edges all edges ask it; without it, each asks by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shield: Option<String>,
 }
 
 impl Origin {
@@ -50,6 +53,7 @@ impl Origin {
             attempts: 3,
             tls: OriginTls::default(),
             s3: None,
+            shield: None,
         }
     }
 

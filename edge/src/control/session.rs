@@ -187,6 +187,7 @@ impl Session {
             }
             FromOperator::Trust { version, bundle } => self.take_trust(version, &bundle),
             FromOperator::NotLeader { address } => Leave::NotLeader { address }.into(),
+            FromOperator::Shields(_) | FromOperator::Certificate(_) | FromOperator::Unknown => Reply::default(),
         }
     }
 

@@ -130,7 +130,7 @@ impl EdgeSeen {
         self.heard_at = now;
         match line {
             FromEdge::Hello(_) => return Heard::Unexpected,
-            FromEdge::Pong { .. } => return Heard::Nothing,
+            FromEdge::Pong { .. } | FromEdge::Unknown => return Heard::Nothing,
             FromEdge::ConfigAccepted { epoch, revision } => {
                 self.accepted = Some((epoch, revision));
                 self.rejected = None;
