@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use edge_cache::choice::Going;
+use edge_cache::choice::{Carry, Going};
 use edge_cache::coding::Accepted;
-use edge_cache::forwarding::{self, Carry, Outgoing};
+use edge_cache::forwarding::{self, Outgoing};
 use edge_cache::head::Asked;
 use edge_cache::key::{self, Keyed};
 use edge_cache::validation::Conditional;

@@ -4,11 +4,11 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request};
+use http::{HeaderName, HeaderValue, Version, header, request};
 
 use crate::{
     cookies,
-    forwarding::is_of_one_connection,
+    hops::remove_nominated,
     proxies::{TrustedProxies, X_FORWARDED_FOR},
 };
 
@@ -33,18 +33,6 @@ pub fn settle(request: &mut request::Parts, peer: IpAddr, trusted: &TrustedProxi
     headers.remove(X_FORWARDED_FOR);
     headers.extend(HeaderValue::try_from(origination.told).map(|told| (X_FORWARDED_FOR, told)));
     origination.viewer
-}
-
-/// The fields that the head itself says are for this connection only. Those that always are stay for whoever acts on them here.
-pub fn remove_nominated(headers: &mut HeaderMap) {
-    let mut nominated: Vec<HeaderName> = Vec::new();
-    for line in headers.get_all(header::CONNECTION) {
-        let options = line.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-        nominated.extend(options.filter_map(|option| HeaderName::from_bytes(option).ok()));
-    }
-    for name in nominated.iter().filter(|name| !is_of_one_connection(name)) {
-        headers.remove(name);
-    }
 }
 
 #[cfg(test)]

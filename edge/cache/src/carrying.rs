@@ -4,9 +4,9 @@ use edge_contract::{Behavior, Forwarded};
 use http::{HeaderMap, HeaderName, header, request};
 
 use crate::{
-    choice::{Going, forwards},
+    choice::{Carry, Going, forwards},
     cookies,
-    forwarding::{CDN_LOOP, Carry, end_to_end},
+    hops::{CDN_LOOP, end_to_end},
     proxies::X_FORWARDED_FOR,
 };
 

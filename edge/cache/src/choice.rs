@@ -1,8 +1,26 @@
 //! Rules and a name into whether what bears it is keyed, and whether it goes along to an origin.
 
 use edge_contract::{Choice, Forwarded};
+use http::request;
 
-use crate::forwarding::Carry;
+use crate::Policy;
+
+/// What mode `Auto` stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carry {
+    /// Nothing but what is keyed: what is not must not shape a response that others get.
+    KeyedOnly,
+    /// All end-to-end fields: nothing of the answer is shared.
+    Everything,
+}
+
+impl Carry {
+    /// A request whose answer may be stored or shared carries what is keyed; every other one carries everything.
+    pub fn of(request: &request::Parts, policy: &Policy) -> Self {
+        let cached = policy.caches() && matches!(request.method.as_str(), "GET" | "HEAD");
+        if cached { Self::KeyedOnly } else { Self::Everything }
+    }
+}
 
 /// Whether a rule of the key takes this name. Case counts.
 pub fn keeps(rule: &Choice, name: &[u8]) -> bool {

@@ -51,7 +51,7 @@ mod tests {
     use edge_contract::Forwarded;
 
     use super::*;
-    use crate::{forwarding::Carry, testing::fields};
+    use crate::{choice::Carry, testing::fields};
 
     #[track_caller]
     fn check(lines: &[&str], rule: &Choice, expect: Option<&str>) {

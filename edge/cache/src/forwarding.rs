@@ -1,12 +1,14 @@
 //! A viewer's request into the one an origin is sent, and an origin's response fields into those a viewer gets.
 
-use edge_contract::{Behavior, HostHeader, OF_ONE_CONNECTION, Origin, OriginHeaderValue};
+use edge_contract::{Behavior, HostHeader, Origin, OriginHeaderValue};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request};
 
 use crate::{
-    NormalPath, Policy, arrival, carrying,
+    NormalPath, carrying,
+    choice::Carry,
     coding::Accepted,
     directives::CDN_CACHE_CONTROL,
+    hops::{CDN_LOOP, end_to_end},
     key::{self, Keyed},
     max_forwards,
     proxies::X_FORWARDED_FOR,
@@ -14,31 +16,13 @@ use crate::{
     validation::Conditional,
 };
 
-/// RFC 8586.
-pub const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
-
 /// The field by which origins label responses with tags; it is for the edge alone.
 pub const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
-
-/// Whether a field ends here without being named by `Connection`. `Trailer` says what comes behind the body, and that goes along.
-pub fn is_of_one_connection(name: &HeaderName) -> bool {
-    *name != header::TRAILER && OF_ONE_CONNECTION.contains(&name.as_str())
-}
-
-/// The end-to-end fields, in either direction.
-pub fn end_to_end(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = headers.clone();
-    arrival::remove_nominated(&mut kept);
-    for name in OF_ONE_CONNECTION.into_iter().filter(|name| *name != header::TRAILER) {
-        kept.remove(name);
-    }
-    kept
-}
 
 /// A request on its way to an origin.
 #[derive(Clone, Copy)]
 pub struct Outgoing<'a> {
-    /// The viewer's request, after [`arrival::settle`].
+    /// The viewer's request, after [`crate::arrival::settle`].
     pub viewer: &'a request::Parts,
     /// The viewer's host with its port ([`crate::head::Asked::authority`]): sent, and then keyed, under `HostHeader::Viewer`.
     pub authority: Option<&'a str>,
@@ -52,23 +36,6 @@ pub struct Outgoing<'a> {
     pub origin: &'a Origin,
     /// Which codings its answer may have where it is shared.
     pub accepted: Accepted,
-}
-
-/// What mode `Auto` stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Carry {
-    /// Nothing but what is keyed: what is not must not shape a response that others get.
-    KeyedOnly,
-    /// All end-to-end fields: nothing of the answer is shared.
-    Everything,
-}
-
-impl Carry {
-    /// A request whose answer may be stored or shared carries what is keyed; every other one carries everything.
-    pub fn of(request: &request::Parts, policy: &Policy) -> Self {
-        let cached = policy.caches() && matches!(request.method.as_str(), "GET" | "HEAD");
-        if cached { Self::KeyedOnly } else { Self::Everything }
-    }
 }
 
 impl Outgoing<'_> {
@@ -453,27 +420,6 @@ mod tests {
         check("GET", 0, Carry::Everything);
         check("POST", 1, Carry::Everything);
         check("OPTIONS", 1, Carry::Everything);
-    }
-
-    #[test]
-    fn fields_of_one_connection_go_no_further() {
-        let lines = [
-            "connection: close, X-Hop",
-            "connection: x-other",
-            "x-hop: 1",
-            "x-other: 2",
-            "keep-alive: 1",
-            "te: trailers",
-            "transfer-encoding: chunked",
-            "upgrade: h2c",
-            "proxy-connection: x",
-            "proxy-authorization: x",
-            "proxy-authenticate: x",
-            "proxy-authentication-info: x",
-            "x-kept: 3",
-            "trailer: x-sum",
-        ];
-        assert_eq!(end_to_end(&fields(&lines)), fields(&["x-kept: 3", "trailer: x-sum"]));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, StatusCode, header, response};
 use edge_contract::SetCookie;
 
 use crate::{
-    Policy, Stored, date::Date, forwarding, storing::Exchange, terms::date_of, validation::EntityTag, vary::Selecting,
+    Policy, Stored, date::Date, hops, storing::Exchange, terms::date_of, validation::EntityTag, vary::Selecting,
 };
 
 /// RFC 9111 §4.3.4: the places of those that a 304 freshens, among all that were offered for validation. None: it speaks of
@@ -53,7 +53,7 @@ pub fn update(stored: &Stored, newer: &response::Parts, exchange: &Exchange<'_>,
     let mut fields = stored.headers.clone();
     // A response without a date of its own is dated by its receipt, not by what it freshens.
     fields.remove(header::DATE);
-    let news = forwarding::end_to_end(&newer.headers);
+    let news = hops::end_to_end(&newer.headers);
     let news: Vec<(&HeaderName, _)> = news.iter().filter(|(name, _)| is_updated(name, policy)).collect();
     for (name, _) in &news {
         fields.remove(*name);

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header, request}
 use crate::{
     NormalPath,
     answer::{self, Coding, Length},
-    forwarding::CDN_LOOP,
+    hops::CDN_LOOP,
     path::PathError,
 };
 

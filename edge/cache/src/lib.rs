@@ -2,15 +2,10 @@
 //!
 //! Flow: [`head`] and [`path`] make a viewer's request fit to be looked at, [`arrival`] takes out what must not count, [`key`] names
 //! what it asks for, [`invalidation`] says whether a stored response may still be used, [`reuse`] what to do with it, [`forwarding`] what
-//! an origin is sent, [`answer`] whether its response can be trusted, [`trailers`] what may stand behind a body, [`storing`] whether it
-//! is kept, [`validation`] what a 304 does, [`range`] and [`partial`] which bytes of it are sent, [`overwriting`] what a write makes void,
-//! [`error_pages`], [`coding`], [`response_headers`] and [`cors`] how it is shown, [`cache_status`] how all of it is told.
-//! Flow: [`head`] and [`path`] make a viewer's request fit to be looked at, [`arrival`] takes out what must not count, [`key`] names what
-//! it asks for, [`invalidation`] says whether a stored response may still be used, [`reuse`] what to do with it, [`forwarding`] what an
-//! origin is sent, [`answer`] whether its response can be trusted, [`storing`] whether it is kept, [`validation`] what a 304 does, [`overwriting`] what a write makes void,
-//! [`s3`] what a bucket is asked, [`cache_status`] how all of it is told.
-//! response can be trusted, [`trailers`] what may stand behind a body, [`storing`] whether it is kept, [`validation`] what a 304 does,
-//! [`overwriting`] what a write makes void, [`cache_status`] how all of it is told.
+//! an origin is sent, [`s3`] what a bucket is asked, [`answer`] whether a response can be trusted, [`trailers`] what may stand behind a
+//! body, [`storing`] whether it is kept, [`validation`] what a 304 does, [`range`] and [`partial`] which bytes of it are sent,
+//! [`overwriting`] what a write makes void, [`error_pages`], [`coding`], [`response_headers`] and [`cors`] how it is shown,
+//! [`cache_status`] how all of it is told.
 //! Guarantees: synchronous, no clock, no store, no socket, no panic on any input; the same arguments give the same verdict.
 //! Assumptions: `now` is a [`Moment`] of one process; header fields are those that `http` accepts.
 //! Errors: what an edge must refuse is a value with a status and a reason ([`Refusal`]); nothing else fails.
@@ -36,6 +31,7 @@ pub mod forwarding;
 pub mod freshening;
 pub mod freshness;
 pub mod head;
+pub mod hops;
 pub mod invalidation;
 pub mod key;
 pub mod max_forwards;

@@ -61,7 +61,7 @@ mod tests {
     use edge_contract::Forwarded;
 
     use super::*;
-    use crate::forwarding::Carry;
+    use crate::choice::Carry;
 
     #[track_caller]
     fn check(query: Option<&str>, rule: &Choice, expect: Option<&str>) {

@@ -4,8 +4,9 @@ use edge_contract::Ttl;
 use http::{HeaderMap, HeaderValue, StatusCode, header, response};
 
 use crate::{
-    Label, Lifetime, Policy, forwarding,
+    Label, Lifetime, Policy,
     freshness::{self, Age, Received},
+    hops,
     terms::{Forbids, Terms, has_date, withheld},
     vary::Selecting,
 };
@@ -48,7 +49,7 @@ impl Stored {
         label: Label,
     ) -> Self {
         let terms = Terms::of(status, headers, received.date);
-        let mut kept = forwarding::end_to_end(headers);
+        let mut kept = hops::end_to_end(headers);
         kept.remove(header::AGE);
         for name in withheld(headers) {
             kept.remove(name);

@@ -4,7 +4,8 @@ use http::{HeaderMap, HeaderName, header};
 
 use crate::cache_status::CACHE_STATUS;
 use crate::directives::CDN_CACHE_CONTROL;
-use crate::forwarding::{self, CDN_LOOP, SURROGATE_KEY};
+use crate::forwarding::SURROGATE_KEY;
+use crate::hops::{self, CDN_LOOP};
 
 /// RFC 9110 §6.5.1: what frames and routes a message, modifies a request, proves who sends it, controls caches, or says how to read the
 /// content was decided upon when the head came. Behind the body it could only mislead whoever merges it.
@@ -48,7 +49,7 @@ const NOT_BEHIND_A_BODY: [HeaderName; 35] = [
 
 /// What of them goes on.
 pub fn passing(trailers: &HeaderMap) -> HeaderMap {
-    let mut passing = forwarding::end_to_end(trailers);
+    let mut passing = hops::end_to_end(trailers);
     for name in NOT_BEHIND_A_BODY {
         passing.remove(name);
     }

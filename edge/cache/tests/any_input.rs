@@ -8,10 +8,10 @@ use std::{
 use edge_cache::{
     Controls, Ledger, Moment, Policy, Received, arrival,
     cache_status::CacheStatus,
-    choice::Going,
+    choice::{Carry, Going},
     coding::Accepted,
     date::Date,
-    forwarding::{Carry, Outgoing, origin_target, to_viewer},
+    forwarding::{Outgoing, origin_target, to_viewer},
     freshening, head,
     invalidation::{NormalScopes, Stamp},
     key, overwriting, partial,

@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use edge_cache::{
     CacheKey, Policy, arrival,
-    choice::Going,
+    choice::{Carry, Going},
     coding::Accepted,
-    forwarding::{Carry, Outgoing, origin_target},
+    forwarding::{Outgoing, origin_target},
     head, key,
     proxies::TrustedProxies,
     query,

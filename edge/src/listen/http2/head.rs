@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use edge_cache::arrival;
+use edge_cache::hops;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body::Body;
 
@@ -68,7 +68,7 @@ fn drop_content(response: &mut Response<Source>) {
 }
 
 fn without_connection_specific(headers: &mut HeaderMap) {
-    arrival::remove_nominated(headers);
+    hops::remove_nominated(headers);
     for name in CONNECTION_SPECIFIC {
         headers.remove(name);
     }
