@@ -1,7 +1,7 @@
 //! Any bytes as the head of a request: what is let in means one thing, and means the same once it is written in normal form.
 #![no_main]
 
-use edge_cache::head::{self, Asked};
+use edge_cache::head::{self, Asked, Refusal};
 use http::{HeaderName, HeaderValue, Method, Request, Version, header, request};
 use libfuzzer_sys::fuzz_target;
 
@@ -51,6 +51,10 @@ fuzz_target!(|bytes: &[u8]| {
     if let Some(authority) = &asked.authority {
         normal.headers.insert(header::HOST, HeaderValue::try_from(authority).expect("a host is a value"));
     }
-    let again = head::examine(&normal).unwrap_or_else(|refusal| panic!("the normal form is refused: {refusal}"));
-    assert_eq!(again, asked);
+    match head::examine(&normal) {
+        Ok(again) => assert_eq!(again, asked),
+        // A host that only the target named is one field more.
+        Err(Refusal::HeadTooLarge) if !parts.headers.contains_key(header::HOST) => {}
+        Err(refusal) => panic!("the normal form is refused: {refusal}"),
+    }
 });
