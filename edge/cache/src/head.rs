@@ -12,7 +12,7 @@ use crate::{
     path::PathError,
 };
 
-/// The longest target: 8 KiB.
+/// The longest target, as it came and in normal form: 8 KiB.
 const TARGET_LIMIT: usize = 8 * 1024;
 /// The largest head, names, values and separators counted: 20 KiB.
 const HEAD_LIMIT: usize = 20 * 1024;
@@ -124,7 +124,8 @@ pub fn examine(request: &request::Parts) -> Result<Asked, Refusal> {
     if request.uri.scheme_str().is_some_and(|scheme| !matches!(scheme, "http" | "https")) {
         return Err(Refusal::TargetForm);
     }
-    check_size(request)?;
+    let target_length = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    check_size(request, target_length)?;
     check_framing(request)?;
     let authority = authority_of(request)?;
     let expects_continue = expectation(request)?;
@@ -137,6 +138,10 @@ pub fn examine(request: &request::Parts) -> Result<Asked, Refusal> {
         PathError::NotAbsolute => Refusal::TargetForm,
         other => Refusal::Path(other),
     })?;
+    // What is keyed and sent on is the normal form, which may be three times as long.
+    if let Some(longer) = path.as_str().len().checked_sub(raw_path.len()).filter(|longer| *longer > 0) {
+        check_size(request, target_length + longer)?;
+    }
     Ok(Asked { host, authority, path, query: target.query().map(ToOwned::to_owned), expects_continue })
 }
 
@@ -183,8 +188,7 @@ fn loops(headers: &HeaderMap, site: &str) -> bool {
         })
 }
 
-fn check_size(request: &request::Parts) -> Result<(), Refusal> {
-    let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
+fn check_size(request: &request::Parts, target: usize) -> Result<(), Refusal> {
     if target > TARGET_LIMIT {
         return Err(Refusal::TargetTooLong);
     }
@@ -413,6 +417,11 @@ mod tests {
         assert_eq!(examined(h1, &path(8_193), std::slice::from_ref(&host)), Err(Refusal::TargetTooLong));
         let field = |length: usize| format!("x: {}", "a".repeat(length));
         assert_eq!(examined(h1, "/", &[host.clone(), field(20_000)]), Ok(()));
+        // In normal form each of them is three bytes.
+        let braces = |count: usize| format!("/{}", "}".repeat(count));
+        assert!(examined(h1, &braces(2_730), std::slice::from_ref(&host)).is_ok());
+        assert_eq!(examined(h1, &braces(2_731), std::slice::from_ref(&host)), Err(Refusal::TargetTooLong));
+        assert_eq!(examined(h1, &braces(2_700), &[host.clone(), field(13_000)]), Err(Refusal::HeadTooLarge));
         assert_eq!(examined(h1, "/", &[host.clone(), field(20_480)]), Err(Refusal::HeadTooLarge));
         let many = |name: &str, count: usize| -> Vec<String> {
             (1..count).map(|n| format!("{name}: {n}")).chain([host.clone()]).collect()
