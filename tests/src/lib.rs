@@ -16,6 +16,8 @@ pub mod product;
 #[cfg(feature = "cluster")]
 pub mod replicas;
 #[cfg(feature = "cluster")]
+pub mod rolls;
+#[cfg(feature = "cluster")]
 pub mod viewer;
 #[cfg(feature = "cluster")]
 pub mod viewers;

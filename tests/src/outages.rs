@@ -133,19 +133,21 @@ async fn restart_origin(client: &Client, namespace: &str) {
 }
 
 /// One part of the story, told with what it cost viewers.
-struct Told {
-    what: &'static str,
+pub struct Told {
+    what: String,
     began: std::time::Instant,
     asked: u64,
     failed: usize,
 }
 
 impl Told {
-    fn begin(what: &'static str, viewers: &Viewers) -> Self {
-        Self { what, began: clock::now(), asked: viewers.asked(), failed: viewers.failed() }
+    /// It begins now.
+    pub fn begin(what: &str, viewers: &Viewers) -> Self {
+        Self { what: what.to_owned(), began: clock::now(), asked: viewers.asked(), failed: viewers.failed() }
     }
 
-    fn end(self, viewers: &Viewers) {
+    /// It ends now, and is printed.
+    pub fn end(self, viewers: &Viewers) {
         let (asked, failed) = (viewers.asked() - self.asked, viewers.failed() - self.failed);
         println!("{}: {:.1?}, {asked} requests, {failed} failed", self.what, self.began.elapsed());
     }

@@ -14,8 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::{cluster::eventually, viewer};
 
-/// Viewers that ask until they are stopped, each over a connection of its own: half of them for a page that is stored, half
-/// for pages that nobody asked for before.
+/// Viewers that ask until they are stopped, each over a connection of its own.
 pub struct Viewers {
     tally: Arc<Tally>,
     asking: JoinHandle<()>,
@@ -29,10 +28,18 @@ struct Tally {
 }
 
 impl Viewers {
-    /// Begins, at this many requests a second, whether or not those before are answered.
+    /// Half of them ask for a page that is stored, half for pages that nobody asked for before.
     pub fn at(address: SocketAddr, a_second: u32) -> Self {
+        let stored_or_new = |number: u64| {
+            if number.is_multiple_of(2) { "/stored".to_owned() } else { format!("/new/{number}") }
+        };
+        Self::of(address, a_second, stored_or_new)
+    }
+
+    /// Begins, at this many requests a second, whether or not those before are answered; each has a number, and by it its path.
+    pub fn of(address: SocketAddr, a_second: u32, path: fn(u64) -> String) -> Self {
         let tally = Arc::new(Tally::default());
-        let asking = tokio::spawn(ask(address, a_second, tally.clone()));
+        let asking = tokio::spawn(ask(address, a_second, path, tally.clone()));
         Self { tally, asking }
     }
 
@@ -72,13 +79,13 @@ impl Viewers {
     }
 }
 
-async fn ask(address: SocketAddr, a_second: u32, tally: Arc<Tally>) {
+async fn ask(address: SocketAddr, a_second: u32, path: fn(u64) -> String, tally: Arc<Tally>) {
     let mut due = tokio::time::interval(Duration::from_secs(1) / a_second);
     let mut running = JoinSet::new();
     while !tally.stopped.load(Ordering::Relaxed) {
         due.tick().await;
         let number = tally.asked.fetch_add(1, Ordering::Relaxed);
-        let path = if number.is_multiple_of(2) { "/stored".to_owned() } else { format!("/new/{number}") };
+        let path = path(number);
         let tally = tally.clone();
         running.spawn(async move {
             let fault = match viewer::get(address, "shop-edge", &path).await {

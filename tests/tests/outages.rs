@@ -8,6 +8,7 @@ use tests::{
     outages::{self, Pace},
     product::{distribution, installed, is, origin, ready, until_ready},
     replicas,
+    rolls::{self, Farewell},
 };
 
 /// There is one operator, so one test at a time does something to it.
@@ -19,6 +20,18 @@ async fn viewers_notice_nothing_while_parts_are_away() {
     installed().await;
     let pace = Pace { a_second: 100, edits: 3, absence: 5 };
     in_namespace("away", async |client, namespace| outages::are_not_noticed(&client, &namespace, pace).await).await;
+}
+
+#[tokio::test]
+async fn viewers_notice_nothing_while_the_pods_of_an_origin_are_replaced() {
+    let _alone = OPERATOR.lock().await;
+    installed().await;
+    for farewell in [Farewell::Lingering, Farewell::Abrupt] {
+        in_namespace("roll", async |client, namespace| {
+            rolls::are_not_noticed(&client, &namespace, farewell, (1, 200)).await;
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Turns long outages and many sudden deaths into one verdict: viewers notice nothing, and the same objects come out. `make soak`.
+//! Turns long outages, rolls of an origin and many sudden deaths into one verdict: viewers notice nothing, and the same objects come
+//! out. `make soak`.
 
 use clap::Parser;
 use tests::{
@@ -6,6 +7,7 @@ use tests::{
     deaths,
     outages::{self, Pace},
     product::installed,
+    rolls::{self, Farewell},
 };
 
 /// Lets viewers ask while parts are away, then kills the leading operator at random moments. Needs root on the machine of the
@@ -21,6 +23,9 @@ struct Arguments {
     /// For how many seconds there is no operator.
     #[arg(long, default_value_t = 60)]
     absence: u64,
+    /// How often an origin's pods are replaced, once by those that linger and once by those that end at once.
+    #[arg(long, default_value_t = 3)]
+    rolls: u32,
     /// How often the leader is killed.
     #[arg(long, default_value_t = 20)]
     kills: u32,
@@ -31,10 +36,16 @@ struct Arguments {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let Arguments { requests, edits, absence, kills, seed } = Arguments::parse();
+    let Arguments { requests, edits, absence, rolls, kills, seed } = Arguments::parse();
     installed().await;
     let pace = Pace { a_second: requests, edits, absence };
     in_namespace("outages", async |client, namespace| outages::are_not_noticed(&client, &namespace, pace).await).await;
+    for farewell in [Farewell::Lingering, Farewell::Abrupt] {
+        in_namespace("rolls", async |client, namespace| {
+            rolls::are_not_noticed(&client, &namespace, farewell, (rolls, requests)).await;
+        })
+        .await;
+    }
     in_namespace("deaths", async |client, namespace| deaths::change_nothing(&client, &namespace, kills, seed).await)
         .await;
 }
