@@ -317,3 +317,6 @@ async fn while_leading<'a, E>(
         result = reconcile(context) => result,
     }
 }
+
+#[cfg(test)]
+mod tests;
