@@ -201,7 +201,7 @@ mod tests {
         let health = Health::of(&origin(80));
         for _ in 0..100 {
             health.failed(&ForwardError::NoTarget, now());
-            health.failed(&ForwardError::NoCredentials, now());
+            health.failed(&ForwardError::NoEndpoints, now());
             health.failed(&ForwardError::UnaskedPartial, now());
         }
         assert_eq!((health.is_open(), health.trouble()), (false, None));

@@ -83,11 +83,16 @@ impl Mounts {
         known.unwrap_or_else(|| read(&self.inner.folder.join(file.path())))
     }
 
+    /// What a file holds, where its line may stand in a header field.
+    pub fn line(&self, file: &Mounted) -> Result<Secret, MountError> {
+        let secret = self.read(file)?;
+        fault::of_line(secret.line()).map_or(Ok(secret), Err)
+    }
+
     /// What a file holds as the value of a header field, of which nothing prints.
     pub fn field_value(&self, file: &Mounted) -> Result<HeaderValue, Unusable> {
-        let secret = self.read(file).map_err(|error| Unusable::of(file, error))?;
-        let legal = fault::of_line(secret.line()).is_none().then(|| HeaderValue::from_bytes(secret.line()).ok());
-        let mut value = legal.flatten().ok_or_else(|| Unusable::of(file, MountError::NoFieldValue))?;
+        let legal = |secret: Secret| HeaderValue::from_bytes(secret.line()).map_err(|_| MountError::NoFieldValue);
+        let mut value = self.line(file).and_then(legal).map_err(|error| Unusable::of(file, error))?;
         value.set_sensitive(true);
         Ok(value)
     }

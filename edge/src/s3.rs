@@ -21,7 +21,7 @@ use crate::clock::Now;
 use crate::forward::ForwardError;
 use crate::forward::body::{OriginBody, RequestBody};
 use crate::health::Tries;
-use crate::mounts::Mounts;
+use crate::mounts::{MountError, Mounts, Unusable};
 use credentials::Credentials;
 use sign::{Content, Signer};
 
@@ -43,13 +43,14 @@ const KEPT: [HeaderName; 12] = [
     header::VARY,
 ];
 
-/// Signs a request, if its origin has credentials.
+/// Signs a request, if its origin has credentials. A bucket whose credentials are of no use is not asked without them.
 pub fn sign(s3: &S3, request: &mut Request<RequestBody>, mounts: &Mounts, now: Now) -> Result<(), ForwardError> {
     let Some(named) = &s3.credentials else { return Ok(()) };
-    let credentials = Credentials::of(named, |file| mounts.read(file).ok()).ok_or(ForwardError::NoCredentials)?;
+    let credentials = Credentials::of(named, |file| mounts.line(file))?;
     let content = if request.body().is_end_stream() { Content::Empty } else { Content::Streaming };
     let signer = Signer { credentials: &credentials, region: &s3.region, date: now.date() };
-    signer.sign(request, content).map_err(|_| ForwardError::NoCredentials)
+    // Lines may stand in fields, and so may regions: nothing else of a signature is anybody's choice.
+    signer.sign(request, content).map_err(|_| Unusable::of(&named.access_key_id, MountError::NoFieldValue).into())
 }
 
 /// What S3 refuses, with its status and without its words; whatever else it answers as it is. What it has against the credentials is

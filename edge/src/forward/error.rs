@@ -62,9 +62,6 @@ pub enum ForwardError {
     /// The path names no object of a bucket.
     #[error(transparent)]
     NoObject(#[from] NoObject),
-    /// The key that the bucket is asked with is not there.
-    #[error("the credentials are not there")]
-    NoCredentials,
     /// S3 sends us to another endpoint, which is not the one that was configured.
     #[error("the bucket is at another endpoint")]
     Elsewhere,
@@ -93,7 +90,7 @@ impl ForwardError {
     /// The status for a viewer when nothing stands in.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::NoTarget | Self::BreakerOpen | Self::NoEndpoints | Self::Mounted(_) | Self::NoCredentials => {
+            Self::NoTarget | Self::BreakerOpen | Self::NoEndpoints | Self::Mounted(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::NoObject(_) => StatusCode::NOT_FOUND,
@@ -125,7 +122,6 @@ impl ForwardError {
             Self::UnaskedPartial => "origin-206-unasked",
             Self::NoObject(NoObject::NoKey) => "s3-no-key",
             Self::NoObject(NoObject::EscapedSlash) => "s3-escaped-slash",
-            Self::NoCredentials => "s3-no-credentials",
             Self::Elsewhere => "s3-wrong-region",
             Self::Target => "target",
             Self::RequestBody(_) => "request-body",
@@ -187,7 +183,6 @@ impl ForwardError {
             | Self::Resolve(_)
             | Self::Forbidden(_)
             | Self::NoObject(_)
-            | Self::NoCredentials
             | Self::Target => false,
             _ => true,
         }

@@ -60,8 +60,8 @@ impl Unusable {
 
 /// What keeps a line from being sent in a header field (RFC 9110 §5.5).
 pub(super) fn of_line(line: &[u8]) -> Option<MountError> {
-    match line {
+    match line.trim_ascii() {
         [] => Some(MountError::Empty),
-        line => (!is_field_value(line)).then_some(MountError::NoFieldValue),
+        _ => (!is_field_value(line)).then_some(MountError::NoFieldValue),
     }
 }

@@ -124,8 +124,9 @@ fn what_may_be_missing_is_no_fault_but_an_empty_file_is() {
 #[test]
 fn a_field_value_is_one_line_that_is_never_printed() {
     let mut volume = Volume::new();
-    volume.turn(&[("token", b"t0ken one\n"), ("lines", b"a\nb"), ("blank", b"\n"), ("latin", b"caf\xe9")]);
+    volume.turn(&[("token", b"t0ken one\n"), ("lines", b"a\nb"), ("blank", b" \n"), ("latin", b"caf\xe9")]);
     let mounts = volume.naming(&["token", "lines", "blank", "latin"]);
+    assert!(!format!("{mounts:?}").contains("t0ken"), "{mounts:?}");
     let value = mounts.field_value(&file("token")).expect("is one");
     assert_eq!((value.as_bytes(), format!("{value:?}").as_str()), (&b"t0ken one"[..], "Sensitive"));
     let why = "is of no use: it is not one line of visible ASCII characters";

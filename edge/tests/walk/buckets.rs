@@ -186,9 +186,17 @@ async fn no_viewer_is_sent_to_the_bucket_itself() {
 async fn without_its_key_a_bucket_is_not_asked_until_the_key_is_there() {
     let (origin, secrets) = (Origin::numbered("").await, Secrets::new(&KEY[..1]));
     let edge = edge(&secrets, bucket(&origin)).await;
-    let reply = edge.get("/a").await;
-    assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(reply.cache_status().ends_with("detail=s3-no-credentials"), "{}", reply.cache_status());
+    for unfit in [None, Some(""), Some(" \n"), Some("two\nlines")] {
+        if let Some(content) = unfit {
+            secrets.write(&[("key", content)]);
+        }
+        edge.live().mounts().look();
+        let reply = edge.get("/a").await;
+        assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{unfit:?}");
+        assert!(reply.cache_status().ends_with("detail=origin-secret"), "{unfit:?}: {}", reply.cache_status());
+        let told = edge.live().observing().now().references;
+        assert_eq!(told.iter().map(|state| state.field.as_str()).collect::<Vec<_>>(), ["spec.origins[app].s3"]);
+    }
     assert_eq!(origin.reads(), 0);
     secrets.write(&KEY);
     edge.live().mounts().look();
