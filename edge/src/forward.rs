@@ -119,15 +119,18 @@ impl Forwarder {
         let Asking { tries, endpoints, mounts, request, interim } = asking;
         let (site, origin) = (&tries.site.site, tries.origin);
         let target = origin.target.as_ref().ok_or(ForwardError::NoTarget)?;
-        // Whoever watches the Service would list a pod that is ready: its name leads to none either.
-        if matches!((target, endpoints), (OriginTarget::Service { .. }, Some([]))) {
-            return Err(ForwardError::NoEndpoints);
-        }
+        let listed = match (target, endpoints) {
+            // Whoever watches the Service would list a pod that is ready: its name leads to none either.
+            (OriginTarget::Service { .. }, Some([])) => return Err(ForwardError::NoEndpoints),
+            (OriginTarget::Service { .. }, Some(listed)) => listed,
+            // What else is listed are the pods of a Service that this origin was before.
+            _ => &[],
+        };
         let secured = self.tls.secure(target, &origin.tls, mounts)?;
         let protocol = if target.scheme() == Scheme::H2c { Protocol::HTTP2 } else { Protocol::HTTP1 };
         self.budgets.request(&site.id, &origin.name, self.clock.now().monotonic);
         let wall = Wall { walls: &site.walls, target };
-        let mut addresses = Addresses::new(self, origin, wall, endpoints.unwrap_or_default());
+        let mut addresses = Addresses::new(self, origin, wall, listed);
         let again = Again::of(&request);
         let mut attempt =
             Attempt { forwarder: self, origin, secured, protocol, interim, again, request: Some(request) };

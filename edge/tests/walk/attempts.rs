@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::edge::{Edge, config, request, until, with_text};
 use crate::origin::{Origin, Then, nobody};
+use crate::rolling::service;
 
 #[tokio::test]
 async fn a_get_whose_connection_is_reset_is_asked_again_and_a_post_is_not() {
@@ -72,10 +73,7 @@ async fn connections_to_an_origin_are_kept() {
 #[tokio::test]
 async fn endpoints_are_used_in_turn_and_one_that_is_gone_fails_nobody() {
     let (one, other) = (Origin::numbered("").await, Origin::numbered("").await);
-    let mut config = config(nobody().await);
-    config.sites[0].origins[0].target =
-        Some(OriginTarget::Service { dns_name: "app.invalid".into(), port: 80, scheme: Scheme::Http });
-    let edge = Edge::start(config).await;
+    let edge = Edge::start(service().await).await;
     edge.endpoints(&[one.address, nobody().await, other.address]);
     for n in 0..12 {
         assert_eq!(edge.get(&format!("/{n}")).await.status, StatusCode::OK);
@@ -151,7 +149,7 @@ async fn an_upload_goes_whole_to_the_next_address_as_long_as_nothing_of_it_was_s
         exchange.respond("200 OK", "", std::str::from_utf8(&body).expect("is text")).await
     })
     .await;
-    let edge = Edge::start(config(nobody().await)).await;
+    let edge = Edge::start(service().await).await;
     edge.endpoints(&[nobody().await, origin.address]);
     for _ in 0..4 {
         let reply = edge.send(with_text(Method::POST, "/a", "text")).await;
@@ -191,6 +189,9 @@ async fn an_address_that_takes_no_connection_in_time_is_a_gateway_timeout_or_giv
     assert_eq!(reply.status, StatusCode::GATEWAY_TIMEOUT);
     assert!(reply.cache_status().ends_with("detail=origin-connect-timeout"), "{}", reply.cache_status());
     let origin = Origin::numbered("").await;
+    let mut config = service().await;
+    config.sites[0].origins[0].connect_timeout_ms = 50;
+    let edge = Edge::start(config).await;
     edge.endpoints(&[full, origin.address]);
     for n in 0..4 {
         assert_eq!(edge.get(&format!("/{n}")).await.status, StatusCode::OK);

@@ -11,7 +11,7 @@ use crate::names::count;
 use crate::origin::{Door, Origin, Then, nobody};
 
 /// One site whose origin is a Service that DNS does not know.
-async fn service() -> EdgeConfig {
+pub async fn service() -> EdgeConfig {
     let mut config = config(nobody().await);
     config.sites[0].origins[0].target =
         Some(OriginTarget::Service { dns_name: "app.invalid".into(), port: 80, scheme: Scheme::Http });
@@ -32,6 +32,21 @@ async fn all_are_served(mut viewers: JoinSet<StatusCode>) {
     while let Some(status) = viewers.join_next().await {
         assert_eq!(status.expect("ends"), StatusCode::OK);
     }
+}
+
+#[tokio::test]
+async fn an_origin_that_was_a_service_is_not_looked_for_at_its_pods() {
+    let (pod, elsewhere) = (Origin::numbered("").await, Origin::numbered("").await);
+    let edge = Edge::start(service().await).await;
+    edge.endpoints(&[pod.address]);
+    assert_eq!(edge.get("/a").await.status, StatusCode::OK);
+    let mut edited = config(elsewhere.address);
+    edited.revision = 2;
+    edge.live().take_config(edited).expect("is sound");
+    for path in ["/b", "/c"] {
+        assert_eq!(edge.get(path).await.status, StatusCode::OK);
+    }
+    assert_eq!((pod.reads(), elsewhere.reads()), (1, 2));
 }
 
 #[tokio::test]
