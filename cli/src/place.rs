@@ -228,10 +228,11 @@ pub enum Assume {
 fn shown(target: &OriginTarget) -> String {
     match target {
         OriginTarget::Service { dns_name, port, .. } => format!("{dns_name}:{port}"),
-        OriginTarget::Address { scheme, host, port, .. } => {
-            let address = Address { host: host.clone(), port: *port };
-            let scheme = if *scheme == Scheme::Https { "https" } else { "http" };
-            format!("{scheme}://{address}")
+        OriginTarget::Address { .. } | OriginTarget::Addresses { .. } => {
+            let scheme = if target.scheme() == Scheme::Https { "https" } else { "http" };
+            let address = |host: &String| Address { host: host.clone(), port: target.port() };
+            let urls: Vec<String> = target.hosts().iter().map(|host| format!("{scheme}://{}", address(host))).collect();
+            urls.join(", ")
         }
     }
 }

@@ -89,27 +89,43 @@ pub enum OriginTarget {
         /// The port to connect to.
         port: u16,
     },
+    /// Several host names or IP addresses of one server, as a load balancer may have: any of them will do.
+    #[serde(rename_all = "camelCase")]
+    Addresses {
+        /// How connections are opened.
+        scheme: Scheme,
+        /// Names for DNS or IP literals without brackets: one at least.
+        hosts: Vec<String>,
+        /// The port to connect to.
+        port: u16,
+    },
 }
 
 impl OriginTarget {
     /// What is spoken with it.
     pub fn scheme(&self) -> Scheme {
         match self {
-            Self::Service { scheme, .. } | Self::Address { scheme, .. } => *scheme,
+            Self::Service { scheme, .. } | Self::Address { scheme, .. } | Self::Addresses { scheme, .. } => *scheme,
         }
     }
 
-    /// The name or address that its addresses are looked up by.
-    pub fn host(&self) -> &str {
+    /// The names or addresses that its addresses are looked up by.
+    pub fn hosts(&self) -> &[String] {
         match self {
-            Self::Service { dns_name: host, .. } | Self::Address { host, .. } => host,
+            Self::Service { dns_name: host, .. } | Self::Address { host, .. } => std::slice::from_ref(host),
+            Self::Addresses { hosts, .. } => hosts,
         }
+    }
+
+    /// The first of its names and addresses, by which it is verified and spoken of.
+    pub fn host(&self) -> &str {
+        self.hosts().first().map_or("", String::as_str)
     }
 
     /// The port to connect to, where no endpoint says another.
     pub fn port(&self) -> u16 {
         match self {
-            Self::Service { port, .. } | Self::Address { port, .. } => *port,
+            Self::Service { port, .. } | Self::Address { port, .. } | Self::Addresses { port, .. } => *port,
         }
     }
 }

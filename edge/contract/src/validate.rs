@@ -88,6 +88,9 @@ impl Site {
 fn origin_faults(origin: &Origin) -> Vec<String> {
     let name = &origin.name;
     let mut faults = Vec::new();
+    if origin.target.as_ref().is_some_and(|target| target.hosts().is_empty()) {
+        faults.push(format!("origin {name}: of several addresses there is none"));
+    }
     if origin.attempts == 0 {
         faults.push(format!("origin {name}: attempts is 0"));
     }
@@ -166,7 +169,7 @@ pub fn is_field_value(value: impl AsRef<[u8]>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Epoch, Mounted, MountedKind, OriginHeader, S3};
+    use crate::{Epoch, Mounted, MountedKind, OriginHeader, OriginTarget, S3, Scheme};
 
     fn config() -> EdgeConfig {
         let site = Site {
@@ -231,6 +234,11 @@ mod tests {
         check(
             |c| c.sites[0].origins[0].headers = vec![OriginHeader { name: "x-key".into(), value: out_of_it }],
             "default/shop: spec.origins[app]: \"..\" with key \"token\" is nothing to mount",
+        );
+        let nowhere = OriginTarget::Addresses { scheme: Scheme::Http, hosts: Vec::new(), port: 80 };
+        check(
+            |c| c.sites[0].origins[0].target = Some(nowhere),
+            "default/shop: origin app: of several addresses there is none",
         );
         let s3 = |region: &str| Some(S3 { region: region.into(), credentials: None });
         check(|c| c.sites[0].origins[0].s3 = s3("eu west"), "default/shop: origin app: \"eu west\" is no region");

@@ -48,7 +48,7 @@ impl<'a> Addresses<'a> {
         let last_chance = number > 1 && number == self.origin.attempts;
         let unreachable = failure.is_some_and(|failure| !failure.met_someone());
         if self.resolved && self.untried == 0 && unreachable {
-            self.forwarder.resolver.doubt(self.wall.target.host());
+            self.wall.target.hosts().iter().for_each(|host| self.forwarder.resolver.doubt(host));
             self.resolved = false;
         }
         if !self.resolved && (self.untried == 0 || last_chance) {
@@ -69,7 +69,7 @@ impl<'a> Addresses<'a> {
         let now = self.forwarder.clock.now().monotonic;
         let left = match self.wall.target {
             OriginTarget::Service { .. } => 0,
-            OriginTarget::Address { .. } => self.origin.attempts.saturating_sub(number) as usize,
+            _ => self.origin.attempts.saturating_sub(number) as usize,
         };
         let balance = &self.forwarder.balance;
         let others = self.turns.iter().take(self.untried).skip(1).take(left).copied();
@@ -93,7 +93,7 @@ impl<'a> Addresses<'a> {
                 let ordered = self.forwarder.balance.order(allowed, now);
                 let ordered = match self.wall.target {
                     OriginTarget::Service { .. } => ordered,
-                    OriginTarget::Address { .. } => interleave(ordered, |one| one.address().is_ipv6()),
+                    _ => interleave(ordered, |one| one.address().is_ipv6()),
                 };
                 self.untried = ordered.len();
                 self.turns = ordered.into();
@@ -101,8 +101,22 @@ impl<'a> Addresses<'a> {
         }
     }
 
+    /// The addresses of all its hosts; an error only where none of them has any.
     async fn resolve(&self) -> Result<Vec<SocketAddr>, ResolveError> {
-        let (target, limit) = (self.wall.target, Duration::from_millis(self.origin.connect_timeout_ms));
-        self.forwarder.resolver.look_up(target.host(), target.port(), limit).await
+        let (target, clock) = (self.wall.target, &self.forwarder.clock);
+        let until = clock.now().monotonic + Duration::from_millis(self.origin.connect_timeout_ms);
+        let (mut found, mut failed) = (Vec::new(), None);
+        for host in target.hosts() {
+            // Of several, one that DNS is silent about takes the time of those behind it; but their lookups begin, and go on.
+            let limit = until.saturating_sub(clock.now().monotonic);
+            match self.forwarder.resolver.look_up(host, target.port(), limit).await {
+                Ok(addresses) => found.extend(addresses),
+                Err(error) => failed = Some(error),
+            }
+        }
+        match failed {
+            Some(error) if found.is_empty() => Err(error),
+            _ => Ok(found),
+        }
     }
 }

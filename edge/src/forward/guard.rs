@@ -41,7 +41,7 @@ impl Wall<'_> {
     pub fn judge(self, address: SocketAddr) -> Result<Allowed, &'static str> {
         let refused = match self.target {
             OriginTarget::Service { .. } => self.walls.forbid(address),
-            OriginTarget::Address { .. } => self.walls.forbid_outside(address),
+            OriginTarget::Address { .. } | OriginTarget::Addresses { .. } => self.walls.forbid_outside(address),
         };
         refused.map_or(Ok(Allowed(address)), Err)
     }

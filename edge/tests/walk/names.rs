@@ -34,6 +34,22 @@ pub async fn count(edge: &Edge, series: &str) -> Option<u64> {
 }
 
 #[tokio::test]
+async fn of_several_hosts_each_is_asked_and_one_that_leads_nowhere_fails_nobody() {
+    let origin = Origin::numbered("").await;
+    let dns = Dns::start(Says::Addresses(vec![LOOPBACK], 30)).await;
+    let mut config = named(origin.address.port());
+    // At the first nobody is, and the second is no name that DNS could be asked for.
+    let hosts = ["127.0.0.2", "127.1", "app.test"].map(str::to_owned).to_vec();
+    let target = OriginTarget::Addresses { scheme: Scheme::Http, hosts, port: origin.address.port() };
+    config.sites[0].origins[0].target = Some(target);
+    let edge = asking(&dns, config).await;
+    for n in 0..10 {
+        assert_eq!(edge.get(&format!("/{n}")).await.status, StatusCode::OK);
+    }
+    assert_eq!((origin.reads(), dns.asked()), (10, 2));
+}
+
+#[tokio::test]
 async fn dns_is_asked_again_when_its_answer_is_over() {
     let origin = Origin::numbered("").await;
     let dns = Dns::start(Says::Addresses(vec![LOOPBACK], 30)).await;

@@ -1,5 +1,6 @@
-//! A reference to an Ingress into the address of its load balancer and the Host it expects.
+//! A reference to an Ingress into the addresses of its load balancer and the Host it expects.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use crds::condition::Reason;
@@ -43,28 +44,52 @@ struct Asked {
 }
 
 fn address(ingress: &Ingress, asked: Asked, field: &str, observed: &Observed) -> Result<ResolvedOrigin, Finding> {
-    let name = ingress.name_any();
-    let status = ingress.status.as_ref().and_then(|status| status.load_balancer.as_ref()?.ingress.as_deref());
-    let Some(host) = status.unwrap_or_default().iter().find_map(host) else {
-        let message = format!(
-            "Ingress {name} has no address yet; its ingress controller writes one to status.loadBalancer, see `kubectl get ingress {name}`"
-        );
-        return Err(Finding::in_cluster(format!("{field}.name"), Reason::AddressPending, message));
-    };
+    let (name, field) = (ingress.name_any(), format!("{field}.name"));
     let Asked { host: asked, is_tls } = asked;
     let (scheme, port) = if is_tls { (Scheme::Https, 443) } else { (Scheme::Http, 80) };
-    if let Some(what) = refused(host, port, observed) {
-        let message = format!("the address {host} of Ingress {name} is {what}, which no origin may have");
-        return Err(Finding::in_cluster(format!("{field}.name"), Reason::RefNotPermitted, message));
+    let (mut hosts, mut why_none) = (Vec::new(), None);
+    for host in hosts_of(ingress) {
+        match refused(&host, port, observed) {
+            Some(what) => why_none = Some((host, what)),
+            None => hosts.push(host),
+        }
     }
-    let server_name = asked.clone().filter(|asked| is_tls && asked != host);
-    let authority = asked.unwrap_or_else(|| bracketed(host));
-    let target = OriginTarget::Address { scheme, host: host.to_owned(), port };
+    let Some(first) = hosts.first().cloned() else {
+        let (reason, message) = match why_none {
+            Some((host, what)) => {
+                let message = format!("the address {host} of Ingress {name} is {what}, which no origin may have");
+                (Reason::RefNotPermitted, message)
+            }
+            None => (Reason::AddressPending, pending(&name)),
+        };
+        return Err(Finding::in_cluster(field, reason, message));
+    };
+    let server_name = asked.clone().filter(|asked| is_tls && *asked != first);
+    let authority = asked.unwrap_or_else(|| bracketed(&first));
+    let target = if hosts.len() == 1 {
+        OriginTarget::Address { scheme, host: first, port }
+    } else {
+        OriginTarget::Addresses { scheme, hosts, port }
+    };
     Ok(ResolvedOrigin { target: Some(target), authority, server_name, ..ResolvedOrigin::default() })
 }
 
-fn host(balancer: &IngressLoadBalancerIngress) -> Option<&str> {
-    balancer.ip.as_deref().or(balancer.hostname.as_deref()).filter(|host| !host.is_empty())
+fn pending(name: &str) -> String {
+    format!(
+        "Ingress {name} has no address yet; its ingress controller writes one to status.loadBalancer, see `kubectl get ingress {name}`"
+    )
+}
+
+/// All its addresses, each once; or, where it has none, all its names: DNS may be silent about those.
+fn hosts_of(ingress: &Ingress) -> Vec<String> {
+    let status = ingress.status.as_ref().and_then(|status| status.load_balancer.as_ref()?.ingress.as_deref());
+    let all = |host: fn(&IngressLoadBalancerIngress) -> Option<&String>| {
+        let mut seen = BTreeSet::new();
+        let hosts = status.unwrap_or_default().iter().filter_map(host).filter(|host| !host.is_empty());
+        hosts.filter(|host| seen.insert(*host)).cloned().collect::<Vec<_>>()
+    };
+    let ips = all(|balancer| balancer.ip.as_ref());
+    if ips.is_empty() { all(|balancer| balancer.hostname.as_ref()) } else { ips }
 }
 
 /// The host that was given, else that of the first rule that has one.
