@@ -14,6 +14,8 @@ pub mod outages;
 #[cfg(feature = "cluster")]
 pub mod product;
 #[cfg(feature = "cluster")]
+pub mod readable;
+#[cfg(feature = "cluster")]
 pub mod replicas;
 #[cfg(feature = "cluster")]
 pub mod rolls;

@@ -65,19 +65,24 @@ pub async fn kill_leader(client: &Client) {
     let name = leader(&lease).unwrap_or_default();
     // Whoever held it may have died a moment ago: then the operator is without a leader anyway.
     let Some(pod) = pods.get_opt(&name).await.expect("reads") else { return };
-    for process in processes_of(&pod.uid().unwrap_or_default()) {
-        run("kill", &["-KILL", &process]).await;
-    }
+    kill(&pod, "kubefront-oper").await;
     let _ = pods.delete(&name, &DeleteParams::default().grace_period(0)).await;
 }
 
-/// The operator's processes in a pod. Pods of this machine's cluster are in its process table.
-fn processes_of(pod_uid: &str) -> Vec<String> {
+/// SIGKILL to the processes of a pod whose name begins so. Needs root on the cluster's machine.
+pub async fn kill(pod: &Pod, program: &str) {
+    for process in processes_of(&pod.uid().unwrap_or_default(), program) {
+        run("kill", &["-KILL", &process]).await;
+    }
+}
+
+/// Pods of this machine's cluster are in its process table.
+fn processes_of(pod_uid: &str, program: &str) -> Vec<String> {
     let processes =
         fs::read_dir("/proc").expect("Linux").filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let of_pod = |process: &String| {
         let read = |file: &str| fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
-        read("comm").starts_with("kubefront-oper") && read("cgroup").contains(pod_uid)
+        read("comm").starts_with(program) && read("cgroup").contains(pod_uid)
     };
     processes.filter(of_pod).collect()
 }
