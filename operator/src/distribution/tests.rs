@@ -1,10 +1,15 @@
-//! The driver against an API in memory: what it writes, what it leaves alone, and what it does when the API refuses.
+//! The driver against an API in memory: what it writes, numbers and tells of.
+
+mod leaders;
+mod mounts;
+mod ownership;
+mod refusals;
 
 use std::time::Duration;
 
 use crds::Distribution;
 use crds::condition::ConditionType;
-use edge_contract::{CONTRACT, FromEdge, Hello, ReferenceState};
+use edge_contract::{CONTRACT, Hello};
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
 use serde::de::DeserializeOwned;
@@ -13,11 +18,9 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::edges::Pretended;
-use crate::fake_api::{FakeApi, Fault};
+use crate::fake_api::FakeApi;
 use crate::leader::Leadership;
-use crate::runner::{DEADLINE, chain};
 use crate::server_side_apply::Child;
-use crate::setback::Setback;
 use crate::table::Table;
 
 /// One process in front of an API, and the Distribution `default/shop`.
@@ -218,17 +221,6 @@ async fn a_new_distribution_makes_exactly_its_children_and_numbers_its_configura
 }
 
 #[tokio::test]
-async fn nothing_that_exists_is_ever_created_over() {
-    let site = Site::new();
-    site.run().await.expect("creates");
-    for call in CREATION.iter().filter(|call| call.starts_with("PATCH")) {
-        let meta = &site.api.body(call)["metadata"];
-        assert_eq!(meta["resourceVersion"], "1", "{call}: only where there is none");
-        assert!(meta["uid"].is_null(), "{call}");
-    }
-}
-
-#[tokio::test]
 async fn a_distribution_at_rest_is_left_alone() {
     let (site, _edges) = Site::at_rest().await;
     assert!(site.condition(ConditionType::Ready).starts_with("True"), "{}", site.condition(ConditionType::Ready));
@@ -256,124 +248,6 @@ async fn a_live_edit_takes_the_next_number_and_touches_no_pod() {
 }
 
 #[tokio::test]
-async fn what_an_edge_lacks_is_in_the_status_until_it_has_it_and_is_written_once() {
-    let (site, _edges) = Site::at_rest().await;
-    let report = |what: &[&str]| {
-        let reference = |what: &&str| ReferenceState { field: "spec.origins[app]".into(), message: (*what).to_owned() };
-        FromEdge::Observed { references: what.iter().map(reference).collect(), origins: vec![] }
-    };
-    // In the place of the two that are there already.
-    let edges: Vec<_> = ["one", "two"].map(|name| site.stream(name)).into_iter().flatten().collect();
-    for edge in &edges {
-        edge.say(report(&["no Secret ca"]));
-        site.run().await.expect("reports");
-    }
-    assert!(
-        site.condition(ConditionType::ResolvedRefs).starts_with("False/RefUnusable: spec.origins[app]: no Secret ca"),
-        "{}",
-        site.condition(ConditionType::ResolvedRefs)
-    );
-    let writes = site.api.writes();
-    let statuses = writes.iter().filter(|call| *call == "PUT distributions/shop/status").count();
-    assert_eq!(statuses, 1, "that another edge says the same is no news: {writes:?}");
-    edges[0].say(report(&[]));
-    site.run().await.expect("reports");
-    assert!(site.condition(ConditionType::ResolvedRefs).starts_with("False"), "the other still lacks it");
-    edges[1].say(report(&[]));
-    site.run().await.expect("reports");
-    assert!(site.condition(ConditionType::Ready).starts_with("True"), "{}", site.condition(ConditionType::Ready));
-}
-
-#[tokio::test]
-async fn what_is_mounted_anew_is_awaited_by_edges_that_start_until_all_pods_have_it() {
-    let (site, _edges) = Site::at_rest().await;
-    let mut edited = spec();
-    edited["origins"][0]["headers"] = json!([{"name": "x-key", "secretKeyRef": {"name": "shop", "key": "token"}}]);
-    site.apply(&edited);
-    site.run().await.expect("edits");
-    assert_eq!(site.awaited(), json!(["secret/shop/token"]));
-    let deployment = site.api.object("deployments/shop--default").expect("exists");
-    assert!(deployment.to_string().contains("secret/shop/token"), "{deployment}");
-
-    site.deployments_roll();
-    site.api.calls();
-    site.run().await.expect("looks");
-    assert_eq!(site.awaited(), json!(["secret/shop/token"]));
-    assert!(!site.api.writes().contains(&"PATCH configmaps/shop-edge".to_owned()));
-
-    site.deployments_are_through();
-    site.run().await.expect("takes it back");
-    assert_eq!(site.awaited(), Value::Null);
-    assert_eq!(site.status()["configRevision"], 2, "edges that run are told nothing");
-    site.api.calls();
-    site.run().await.expect("looks");
-    assert_eq!(site.api.writes(), Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn a_first_generation_awaits_nothing() {
-    let site = Site::new();
-    let mut asking = spec();
-    asking["origins"][0]["headers"] = json!([{"name": "x-key", "secretKeyRef": {"name": "shop", "key": "token"}}]);
-    site.apply(&asking);
-    site.run().await.expect("creates");
-    assert_eq!(site.awaited(), Value::Null);
-}
-
-#[tokio::test]
-async fn a_generation_that_cannot_be_taken_leaves_everything_as_it_is() {
-    let (site, _edges) = Site::at_rest().await;
-    let mut broken = spec();
-    broken["origins"][0]["service"]["name"] = json!("missing");
-    site.apply(&broken);
-    site.run().await.expect("refuses");
-    let writes = site.api.writes();
-    assert!(writes.iter().all(|call| call == "PUT distributions/shop/status" || call == "POST events"), "{writes:?}");
-    assert_eq!(site.status()["configRevision"], 1);
-    assert_eq!(site.status()["programmedGeneration"], 1);
-    assert!(site.condition(ConditionType::ResolvedRefs).starts_with("False/NotFound"));
-
-    site.there_is_a_service("missing");
-    assert_eq!(site.context.interests.of(&crate::table::Group::Service("default".into(), "missing".into())), [key()]);
-    site.run().await.expect("takes it");
-    assert_eq!(site.status()["configRevision"], 2);
-    assert!(site.condition(ConditionType::ResolvedRefs).starts_with("True"));
-}
-
-#[tokio::test]
-async fn a_number_is_not_used_when_somebody_else_wrote_meanwhile() {
-    let site = Site::new();
-    site.api.fail("PUT distributions/shop/status", Fault::Once(409));
-    let error = site.run().await.expect_err("conflicts");
-    assert!(matches!(error, Error::Accept(_)), "{error:?}");
-    assert_eq!(site.api.writes(), ["PUT distributions/shop/status"], "nothing bears a number that was not taken");
-
-    // Another leader took it: what it wrote is what counts.
-    let mut object = site.api.object("distributions/shop").expect("exists");
-    object["status"] =
-        json!({"configRevision": 7, "invalidation": {"epoch": 5, "sequence": 0, "floor": 0, "flush": 0}});
-    see(&site.context.stores.distributions, &site.api.put("distributions", object));
-    site.run().await.expect("creates");
-    assert_eq!(site.status()["configRevision"], 8);
-    assert_eq!(site.status()["invalidation"]["epoch"], 5);
-}
-
-#[tokio::test]
-async fn a_configuration_that_cannot_be_written_keeps_its_number_and_no_pod_is_made() {
-    let site = Site::new();
-    site.api.fail("PATCH configmaps/shop-edge", Fault::Always(403));
-    for _ in 0..3 {
-        site.run().await.expect_err("is refused");
-        assert!(!site.api.writes().contains(&"PATCH deployments/shop--default".to_owned()));
-    }
-    assert_eq!(site.status()["configRevision"], 1, "numbers are not spent on retries");
-    site.api.mend();
-    site.run().await.expect("creates");
-    assert!(site.api.writes().contains(&"PATCH deployments/shop--default".to_owned()));
-    assert_eq!(site.status()["configRevision"], 1);
-}
-
-#[tokio::test]
 async fn an_origin_that_loses_its_last_endpoint_is_told_once_and_leaves_ready_alone() {
     let (site, _edges) = Site::at_rest().await;
     site.there_is_an_endpoint("app", false);
@@ -387,27 +261,6 @@ async fn an_origin_that_loses_its_last_endpoint_is_told_once_and_leaves_ready_al
     site.there_is_an_endpoint("app", true);
     site.run().await.expect("tells");
     assert!(site.condition(ConditionType::OriginsHealthy).starts_with("True"));
-}
-
-#[tokio::test]
-async fn an_object_that_may_not_be_written_is_named_and_holds_up_no_other() {
-    let site = Site::new();
-    site.api.fail("PATCH networkpolicies/shop-edge", Fault::Always(403));
-    let error = site.run().await.expect_err("is refused");
-    let told = chain(&error);
-    assert!(told.contains("could not apply NetworkPolicy default/shop-edge"), "{told}");
-    assert_eq!(site.api.writes(), CREATION, "everything was tried");
-    let reconciling = site.condition(ConditionType::Reconciling);
-    assert!(
-        reconciling.starts_with("True/WriteFailed: could not apply NetworkPolicy default/shop-edge"),
-        "{reconciling}"
-    );
-
-    site.run().await.expect_err("still is");
-    assert_eq!(site.api.writes(), ["PATCH networkpolicies/shop-edge"], "a failure that is known is not reported again");
-    site.api.mend();
-    site.run().await.expect("creates");
-    assert!(!site.condition(ConditionType::Reconciling).contains("WriteFailed"));
 }
 
 #[tokio::test]
@@ -441,122 +294,6 @@ async fn a_new_release_waits_for_other_distributions_and_an_edit_does_not() {
 }
 
 #[tokio::test]
-async fn that_a_look_was_out_of_date_is_nothing_to_tell_of() {
-    let (site, _edges) = Site::at_rest().await;
-    let mut service = site.api.object("services/shop-edge").expect("exists");
-    service["spec"]["ports"][0]["port"] = json!(8080);
-    see(&site.context.stores.services, &site.api.put("services", service));
-    site.api.fail("PATCH services/shop-edge", Fault::Once(409));
-    let error = site.run().await.expect_err("conflicts");
-    assert_eq!(Setback::of(&error), Setback::Overtaken);
-    assert_eq!(site.api.writes(), ["PATCH services/shop-edge"], "no word of it in the status");
-    site.run().await.expect("repairs");
-}
-
-#[tokio::test]
-async fn a_failure_is_told_though_a_conflict_came_first() {
-    let site = Site::new();
-    site.api.fail("PATCH networkpolicies/shop-edge", Fault::Always(409));
-    site.api.fail("PATCH services/shop-edge", Fault::Always(403));
-    let error = site.run().await.expect_err("is refused");
-    assert_eq!(Setback::of(&error), Setback::Failure);
-    let reconciling = site.condition(ConditionType::Reconciling);
-    assert!(reconciling.starts_with("True/WriteFailed: could not apply Service default/shop-edge"), "{reconciling}");
-}
-
-#[tokio::test]
-async fn in_a_namespace_that_ends_nothing_is_made_again() {
-    let (site, _edges) = Site::at_rest().await;
-    for (child, resource) in [("shop-edge", "networkpolicies"), ("shop-edge", "serviceaccounts")] {
-        site.api.remove(&format!("{resource}/{child}"));
-        site.api.fail(&format!("PATCH {resource}/{child}"), Fault::NamespaceEnds);
-    }
-    let site = site.restarted(Duration::from_mins(5));
-    site.api.calls();
-    let error = site.run().await.expect_err("is refused");
-    assert_eq!(Setback::of(&error), Setback::NamespaceEnds);
-    assert_eq!(site.api.writes()[0], "PATCH serviceaccounts/shop-edge");
-    assert!(!site.api.writes().contains(&"PATCH networkpolicies/shop-edge".to_owned()), "the first refusal is enough");
-    let reconciling = site.condition(ConditionType::Reconciling);
-    assert!(reconciling.starts_with("True/WriteFailed: the namespace is being removed"), "{reconciling}");
-    site.run().await.expect_err("still is");
-    assert_eq!(site.api.writes(), ["PATCH serviceaccounts/shop-edge"], "and it is said once");
-}
-
-#[tokio::test]
-async fn a_location_that_goes_takes_exactly_its_children_with_it() {
-    let (site, _edges) = Site::at_rest().await;
-    let mut moved = spec();
-    moved["locations"] = json!([{"name": "eu"}]);
-    site.apply(&moved);
-    site.run().await.expect("moves");
-    let deletions: Vec<_> = site.api.writes().into_iter().filter(|call| call.starts_with("DELETE")).collect();
-    let of_it = ["deployments", "poddisruptionbudgets", "services"].map(|kind| format!("DELETE {kind}/shop--default"));
-    assert_eq!(deletions, of_it);
-    assert!(site.api.object("deployments/shop--eu").is_some());
-}
-
-#[tokio::test]
-async fn nothing_is_removed_while_something_could_not_be_written() {
-    let (site, _edges) = Site::at_rest().await;
-    let mut moved = spec();
-    moved["locations"] = json!([{"name": "eu"}]);
-    site.apply(&moved);
-    site.api.fail("PATCH deployments/shop--eu", Fault::Always(500));
-    site.run().await.expect_err("fails");
-    assert!(!site.api.writes().iter().any(|call| call.starts_with("DELETE")));
-}
-
-#[tokio::test]
-async fn an_object_of_somebody_else_is_not_touched() {
-    let site = Site::new();
-    site.api.put("poddisruptionbudgets", json!({"metadata": {"namespace": "default", "name": "shop--default"}}));
-    let wake = site.run().await.expect("leaves it");
-    assert!(!site.api.writes().contains(&"PATCH poddisruptionbudgets/shop--default".to_owned()));
-    assert!(site.condition(ConditionType::Accepted).starts_with("False/NameTaken"));
-    assert!(wake.at.is_some(), "no watch tells when it goes");
-}
-
-#[tokio::test]
-async fn what_appears_between_a_look_and_a_write_is_not_taken_over() {
-    let site = Site::new();
-    let observed =
-        observe::observe(&site.context, site.context.stores.distributions.find("default", "shop").expect("there"));
-    let observed = observed.await.expect("looks");
-    let resolution = resolve::resolve(&observed);
-    let plan = plan::plan(&observed, resolution.resolved.as_ref().expect("serves"), &plan::Turn::Ours);
-    let accepted = accept::accept(&site.context, &observed, &plan.configuration).await.expect("takes a number");
-    let foreign = site.api.put("networkpolicies", json!({"metadata": {"namespace": "default", "name": "shop-edge"}}));
-    let applied = apply::apply(&site.context, &observed, &accepted, plan).await;
-    assert_eq!(applied.failures.len(), 1, "{:?}", applied.failures);
-    assert_eq!(site.api.object("networkpolicies/shop-edge"), Some(foreign));
-}
-
-#[tokio::test]
-async fn a_child_that_is_gone_or_changed_is_put_right() {
-    let (site, _edges) = Site::at_rest().await;
-    let mut service = site.api.object("services/shop-edge").expect("exists");
-    service["spec"]["ports"][0]["port"] = json!(8080);
-    see(&site.context.stores.services, &site.api.put("services", service));
-    site.run().await.expect("repairs");
-    assert_eq!(site.api.writes(), ["PATCH services/shop-edge"]);
-}
-
-#[tokio::test]
-async fn a_distribution_that_is_being_deleted_or_is_gone_makes_no_calls() {
-    let (site, _edges) = Site::at_rest().await;
-    let mut object = site.api.object("distributions/shop").expect("exists");
-    object["metadata"]["deletionTimestamp"] = json!("2026-11-22T01:00:00Z");
-    let object = site.api.put("distributions", object);
-    see(&site.context.stores.distributions, &object);
-    assert_eq!(site.run().await.expect("rests"), Wake::ON_CHANGE);
-    let gone: DeserializeGuard<Distribution> = serde_json::from_value(object).expect("a Distribution");
-    site.context.stores.distributions.feed(None).take(Event::Delete(gone));
-    assert_eq!(site.run().await.expect("rests"), Wake::ON_CHANGE);
-    assert_eq!(site.api.calls(), Vec::<String>::new());
-}
-
-#[tokio::test]
 async fn a_distribution_that_cannot_be_read_serves_on() {
     let (site, _edges) = Site::at_rest().await;
     let mut object = site.api.object("distributions/shop").expect("exists");
@@ -566,56 +303,6 @@ async fn a_distribution_that_cannot_be_read_serves_on() {
     site.run().await.expect("rests");
     assert_eq!(site.api.calls(), Vec::<String>::new());
     assert_eq!(site.context.edges.snapshot(&key()).len(), 2, "its edges keep their streams");
-}
-
-#[tokio::test]
-async fn a_new_leader_turns_nothing_false_because_edges_have_not_called_yet() {
-    let (site, edges) = Site::at_rest().await;
-    drop(edges);
-    let site = site.restarted(Duration::from_secs(1));
-    let wake = site.run().await.expect("looks");
-    assert_eq!(site.api.calls(), Vec::<String>::new());
-    assert_eq!(wake.why, "edges had time to call");
-
-    let site = site.restarted(Duration::from_secs(31));
-    site.run().await.expect("looks");
-    assert!(site.condition(ConditionType::Programmed).starts_with("False/WaitingForEdges"));
-    assert_eq!(site.status()["edges"]["summary"], "0/2");
-}
-
-#[tokio::test]
-async fn a_restarted_operator_serves_the_generation_that_was_taken_and_not_the_broken_one() {
-    let (site, _edges) = Site::at_rest().await;
-    let mut broken = spec();
-    broken["origins"][0]["service"]["name"] = json!("missing");
-    site.apply(&broken);
-    site.run().await.expect("refuses");
-    let site = site.restarted(Duration::from_mins(5));
-    site.api.calls();
-    site.run().await.expect("looks");
-    assert!(site.api.writes().iter().all(|call| !call.starts_with("PATCH")));
-    assert_eq!(site.status()["configRevision"], 1);
-}
-
-#[tokio::test]
-async fn counters_that_were_lost_begin_a_new_epoch() {
-    let (site, _edges) = Site::at_rest().await;
-    let (before, _) = site.number();
-    let mut object = site.api.object("distributions/shop").expect("exists");
-    object["status"] = Value::Null;
-    see(&site.context.stores.distributions, &site.api.put("distributions", object));
-    site.run().await.expect("repairs");
-    let (now, _) = site.number();
-    assert_ne!(before, now);
-    assert_eq!(site.status()["invalidation"]["floor"], 1, "whatever edges hold of the old life is dropped");
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_api_that_does_not_answer_ends_at_the_deadline() {
-    let site = Site::new();
-    site.api.fail("PUT distributions/shop/status", Fault::Silence);
-    assert!(tokio::time::timeout(DEADLINE, site.run()).await.is_err());
-    assert_eq!(site.api.writes(), ["PUT distributions/shop/status"]);
 }
 
 #[tokio::test]
