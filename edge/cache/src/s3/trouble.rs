@@ -41,60 +41,51 @@ pub struct Trouble {
     pub region: Option<String>,
 }
 
-/// A code, the word for it in `Cache-Status`, whom it concerns, and what it says.
-type Row = (&'static str, &'static str, Concerns, &'static str);
+/// A code, the word for it in `Cache-Status`, and what it says.
+type Row = (&'static str, &'static str, &'static str);
 
-const ROWS: [Row; 23] = [
-    ("NoSuchKey", "s3-no-such-key", Concerns::Viewer, "there is no such object"),
-    ("NoSuchVersion", "s3-no-such-key", Concerns::Viewer, "there is no such version of the object"),
-    ("MethodNotAllowed", "s3-method", Concerns::Viewer, "S3 does not do this with an object"),
-    ("PreconditionFailed", "s3-precondition", Concerns::Viewer, "a condition of the request does not hold"),
-    ("InvalidRange", "s3-range", Concerns::Viewer, "the object has no such range"),
+/// By whom they concern.
+const ROWS: [(Concerns, &[Row]); 3] = [
     (
-        "MissingContentLength",
-        "s3-length-required",
         Concerns::Viewer,
-        "S3 takes no upload whose length is not said before it",
-    ),
-    ("KeyTooLongError", "s3-key-too-long", Concerns::Viewer, "a key holds at most 1,024 bytes"),
-    ("InvalidURI", "s3-key", Concerns::Viewer, "a key is UTF-8"),
-    (
-        "AccessDenied",
-        "s3-access-denied",
-        Concerns::Viewer,
-        "the key may not do this; or there is no such object, which S3 says only to keys that may s3:ListBucket",
+        &[
+            ("NoSuchKey", "s3-no-such-key", "there is no such object"),
+            ("NoSuchVersion", "s3-no-such-key", "there is no such version of the object"),
+            ("MethodNotAllowed", "s3-method", "S3 does not do this with an object"),
+            ("PreconditionFailed", "s3-precondition", "a condition of the request does not hold"),
+            ("InvalidRange", "s3-range", "the object has no such range"),
+            ("MissingContentLength", "s3-length-required", "S3 takes no upload whose length is not said before it"),
+            ("KeyTooLongError", "s3-key-too-long", "a key holds at most 1,024 bytes"),
+            ("InvalidURI", "s3-key", "a key is UTF-8"),
+            ("AccessDenied", "s3-access-denied", ACCESS_DENIED),
+            ("InvalidObjectState", "s3-archived", "the object is archived and must be restored before it can be read"),
+        ],
     ),
     (
-        "InvalidObjectState",
-        "s3-archived",
-        Concerns::Viewer,
-        "the object is archived and must be restored before it can be read",
-    ),
-    ("NoSuchBucket", "s3-no-such-bucket", Concerns::Owner, "there is no such bucket at this endpoint"),
-    ("NotSignedUp", "s3-unknown-access-key", Concerns::Owner, "the account of the access key has no S3"),
-    ("InvalidAccessKeyId", "s3-unknown-access-key", Concerns::Owner, "S3 does not know the access key id"),
-    (
-        "SignatureDoesNotMatch",
-        "s3-wrong-secret",
         Concerns::Owner,
-        "the secret access key is not the one of this access key id",
+        &[
+            ("NoSuchBucket", "s3-no-such-bucket", "there is no such bucket at this endpoint"),
+            ("NotSignedUp", "s3-unknown-access-key", "the account of the access key has no S3"),
+            ("InvalidAccessKeyId", "s3-unknown-access-key", "S3 does not know the access key id"),
+            ("SignatureDoesNotMatch", "s3-wrong-secret", "the secret access key is not the one of this access key id"),
+            ("ExpiredToken", "s3-expired-token", "the session token has expired"),
+            ("TokenRefreshRequired", "s3-expired-token", "the session token has to be renewed"),
+            ("InvalidToken", "s3-invalid-token", "the session token is missing, or not the one of this key"),
+            ("RequestTimeTooSkewed", "s3-clock", TOO_SKEWED),
+            ("AuthorizationHeaderMalformed", WRONG_REGION, "requests are signed for another region"),
+            ("PermanentRedirect", WRONG_REGION, "the bucket is to be asked at another endpoint"),
+            ("TemporaryRedirect", WRONG_REGION, "the bucket is to be asked at another endpoint for now"),
+        ],
     ),
-    ("ExpiredToken", "s3-expired-token", Concerns::Owner, "the session token has expired"),
-    ("TokenRefreshRequired", "s3-expired-token", Concerns::Owner, "the session token has to be renewed"),
-    ("InvalidToken", "s3-invalid-token", Concerns::Owner, "the session token is missing, or not the one of this key"),
     (
-        "RequestTimeTooSkewed",
-        "s3-clock",
-        Concerns::Owner,
-        "the clocks of this edge and of S3 are more than fifteen minutes apart",
+        Concerns::Store,
+        &[("SlowDown", "s3-busy", "S3 asks for fewer requests"), ("InternalError", "s3-failed", "S3 failed")],
     ),
-    ("AuthorizationHeaderMalformed", WRONG_REGION, Concerns::Owner, "requests are signed for another region"),
-    ("PermanentRedirect", WRONG_REGION, Concerns::Owner, "the bucket is to be asked at another endpoint"),
-    ("TemporaryRedirect", WRONG_REGION, Concerns::Owner, "the bucket is to be asked at another endpoint for now"),
-    ("SlowDown", "s3-busy", Concerns::Store, "S3 asks for fewer requests"),
-    ("InternalError", "s3-failed", Concerns::Store, "S3 failed"),
 ];
 
+const ACCESS_DENIED: &str =
+    "the key may not do this; or there is no such object, which S3 says only to keys that may s3:ListBucket";
+const TOO_SKEWED: &str = "the clocks of this edge and of S3 are more than fifteen minutes apart";
 const WRONG_REGION: &str = "s3-wrong-region";
 
 impl Trouble {
@@ -107,12 +98,12 @@ impl Trouble {
 
     /// The word for `Cache-Status` and logs.
     pub fn detail(&self) -> &'static str {
-        self.row().1
+        self.row().1.1
     }
 
     /// Whom it concerns.
     pub fn concerns(&self) -> Concerns {
-        self.row().2
+        self.row().0
     }
 
     /// Which of the credentials is to be mended, if it is one of them.
@@ -127,8 +118,8 @@ impl Trouble {
 
     /// What is wrong, in a sentence.
     pub fn message(&self) -> String {
-        let (_, detail, _, message) = self.row();
-        let code = self.code.as_deref().filter(|code| !ROWS.iter().any(|row| row.0 == *code));
+        let (_, (_, detail, message)) = self.row();
+        let code = self.code.as_deref().filter(|code| known(code).is_none());
         match (&self.region, code) {
             (Some(region), _) if detail == WRONG_REGION => format!("{message}: the bucket is in {region}"),
             (_, Some(code)) => format!("{message}: {code}"),
@@ -136,17 +127,20 @@ impl Trouble {
         }
     }
 
-    fn row(&self) -> Row {
-        let known = self.code.as_deref().and_then(|code| ROWS.into_iter().find(|row| row.0 == code));
+    fn row(&self) -> (Concerns, Row) {
         // HEAD has no body to name a code in.
-        known.unwrap_or(match self.status.as_u16() {
-            300..400 => ("", WRONG_REGION, Concerns::Owner, "the bucket is to be asked at another endpoint"),
-            403 => ("", "s3-access-denied", Concerns::Viewer, "S3 forbids it"),
-            404 => ("", "s3-no-such-key", Concerns::Viewer, "there is no such object"),
-            400..500 => ("", "s3-refused", Concerns::Viewer, "S3 refuses it"),
-            _ => ("", "s3-failed", Concerns::Store, "S3 failed"),
+        self.code.as_deref().and_then(known).unwrap_or(match self.status.as_u16() {
+            300..400 => (Concerns::Owner, ("", WRONG_REGION, "the bucket is to be asked at another endpoint")),
+            403 => (Concerns::Viewer, ("", "s3-access-denied", "S3 forbids it")),
+            404 => (Concerns::Viewer, ("", "s3-no-such-key", "there is no such object")),
+            400..500 => (Concerns::Viewer, ("", "s3-refused", "S3 refuses it")),
+            _ => (Concerns::Store, ("", "s3-failed", "S3 failed")),
         })
     }
+}
+
+fn known(code: &str) -> Option<(Concerns, Row)> {
+    ROWS.iter().find_map(|(concerns, rows)| Some((*concerns, *rows.iter().find(|row| row.0 == code)?)))
 }
 
 /// What stands between the first `<name>` and the `<` behind it.
@@ -166,6 +160,8 @@ fn is_word(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -181,37 +177,36 @@ mod tests {
         Trouble::read(StatusCode::from_u16(status).expect("is one"), header, body.as_bytes())
     }
 
-    #[track_caller]
-    fn check(status: u16, code: &str, expect: (&str, Concerns)) -> String {
-        let found = trouble(status, None, &body(code, ""));
-        assert_eq!((found.detail(), found.concerns()), expect, "{code}");
-        found.message()
-    }
-
     #[test]
     fn each_thing_that_can_be_wrong_has_a_word_and_a_sentence_of_its_own() {
         use Concerns::{Owner, Store, Viewer};
-        let messages = [
-            check(404, "NoSuchKey", ("s3-no-such-key", Viewer)),
-            check(404, "NoSuchBucket", ("s3-no-such-bucket", Owner)),
-            check(403, "AccessDenied", ("s3-access-denied", Viewer)),
-            check(403, "InvalidAccessKeyId", ("s3-unknown-access-key", Owner)),
-            check(403, "SignatureDoesNotMatch", ("s3-wrong-secret", Owner)),
-            check(400, "ExpiredToken", ("s3-expired-token", Owner)),
-            check(400, "InvalidToken", ("s3-invalid-token", Owner)),
-            check(403, "RequestTimeTooSkewed", ("s3-clock", Owner)),
-            check(400, "AuthorizationHeaderMalformed", ("s3-wrong-region", Owner)),
-            check(301, "PermanentRedirect", ("s3-wrong-region", Owner)),
-            check(503, "SlowDown", ("s3-busy", Store)),
+        let table = [
+            (404, "NoSuchKey", "s3-no-such-key", Viewer),
+            (404, "NoSuchBucket", "s3-no-such-bucket", Owner),
+            (403, "AccessDenied", "s3-access-denied", Viewer),
+            (403, "InvalidAccessKeyId", "s3-unknown-access-key", Owner),
+            (403, "SignatureDoesNotMatch", "s3-wrong-secret", Owner),
+            (400, "ExpiredToken", "s3-expired-token", Owner),
+            (400, "InvalidToken", "s3-invalid-token", Owner),
+            (403, "RequestTimeTooSkewed", "s3-clock", Owner),
+            (400, "AuthorizationHeaderMalformed", "s3-wrong-region", Owner),
+            (301, "PermanentRedirect", "s3-wrong-region", Owner),
+            (503, "SlowDown", "s3-busy", Store),
         ];
-        let different: std::collections::HashSet<&String> = messages.iter().collect();
-        assert_eq!(different.len(), messages.len());
+        let mut messages = HashSet::new();
+        for (status, code, detail, concerns) in table {
+            let found = trouble(status, None, &body(code, ""));
+            assert_eq!((found.detail(), found.concerns()), (detail, concerns), "{code}");
+            assert!(messages.insert(found.message()), "{code}");
+        }
     }
 
     #[test]
     fn no_code_stands_twice() {
-        let codes: std::collections::HashSet<&str> = ROWS.iter().map(|row| row.0).collect();
-        assert_eq!(codes.len(), ROWS.len());
+        let mut codes = HashSet::new();
+        for (code, ..) in ROWS.iter().flat_map(|(_, rows)| *rows) {
+            assert!(codes.insert(code), "{code}");
+        }
     }
 
     #[test]
