@@ -259,7 +259,7 @@ async fn a_line_that_is_too_long_ends_the_stream() {
 #[tokio::test(start_paused = true)]
 async fn a_line_that_cannot_be_read_ends_the_stream() {
     let (site, mut edge) = attached().await;
-    edge.say_bytes(b"{\"type\":\"sing\"}\n".to_vec()).await;
+    edge.say_bytes(b"{\"type\":\"pong\"}\n".to_vec()).await;
     site.until(|site| !site.seen("one").connected).await;
     edge.rest().await;
 }
