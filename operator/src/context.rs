@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::clock;
 use crate::cluster::Cluster;
 use crate::distribution::accept::Taken;
-use crate::distribution::apply::ToldEndpoints;
+use crate::distribution::apply::{ToldEndpoints, ToldShields};
 use crate::distribution::turns::Turns;
 use crate::edges::Edges;
 use crate::events::Events;
@@ -48,6 +48,8 @@ pub struct Context {
     pub taken: Taken,
     /// The endpoints that edges were told last.
     pub told: ToldEndpoints,
+    /// The edges before origins that edges were told of last.
+    pub told_shields: ToldShields,
     /// Who replaces its pods for the operator's own sake.
     pub turns: Turns,
     /// The certificates that edges verify this operator by, as PEM.

@@ -76,6 +76,7 @@ fn forget(context: &Context, key: &DistributionKey) {
     if context.stores.distributions.unreadable(&key.namespace, &key.name).is_none() {
         context.interests.note(key, std::collections::BTreeSet::new());
         context.told.forget(key);
+        context.told_shields.forget(key);
         context.taken.forget(key);
         context.edges.forget(key);
     }

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use identity::{Identity, Reviewer};
 use next::{Config, Desired, Given, Trust};
-pub use next::{Conflict, ForEdges, Position, PurgeLog};
+pub use next::{Conflict, ForEdges, Position, PurgeLog, Tiers};
 use seen::position;
 pub use seen::{EdgeSeen, Goodbye, Rejected, Report};
 pub use serve::{Channel, serve};
@@ -134,6 +134,15 @@ impl Edges {
         self.want(distribution, |desired| {
             let news = desired.endpoints != endpoints;
             desired.endpoints = endpoints;
+            news
+        });
+    }
+
+    /// Every edge of this Distribution should know these edges that stand before origins.
+    pub fn serve_tiers(&self, distribution: &DistributionKey, tiers: Tiers) {
+        self.want(distribution, |desired| {
+            let news = desired.tiers != tiers;
+            desired.tiers = tiers;
             news
         });
     }

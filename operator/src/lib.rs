@@ -24,6 +24,7 @@ pub mod leader;
 pub mod metrics;
 pub mod names;
 pub mod objects;
+pub mod pods;
 pub mod quantity;
 pub mod reference_grant;
 pub mod reports;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::authority::{Authority, AuthorityError};
 use crate::context::{Context, Stores};
 use crate::distribution::accept::Taken;
-use crate::distribution::apply::ToldEndpoints;
+use crate::distribution::apply::{ToldEndpoints, ToldShields};
 use crate::distribution::turns::Turns;
 use crate::edges::{self, Channel, Edges, Reviewer};
 use crate::events::Events;
@@ -97,6 +97,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         orders: Memories::default(),
         taken: Taken::default(),
         told: ToldEndpoints::default(),
+        told_shields: ToldShields::default(),
         turns: Turns::new(settings.edge_rollout_max_concurrent),
         ca_bundle: authority.bundle(),
         cluster: ArcSwap::from_pointee(cluster),

@@ -24,6 +24,7 @@ impl Context {
             orders: Memories::default(),
             taken: Taken::default(),
             told: ToldEndpoints::default(),
+            told_shields: ToldShields::default(),
             turns: Turns::new(settings().edge_rollout_max_concurrent),
             ca_bundle: watch::channel("CERTIFICATE".into()).1,
             cluster: ArcSwap::from_pointee(cluster::testing::cluster()),

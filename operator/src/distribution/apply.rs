@@ -6,12 +6,15 @@
 //! Errors: are gathered, so that one object which an admission plugin refuses does not hold up the others. In a namespace that
 //! ends nothing more is tried after the first refusal.
 
+mod told_shields;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use edge_contract::Endpoints;
 use kube::ResourceExt;
 use parking_lot::Mutex;
+pub use told_shields::ToldShields;
 
 use crate::child::ChildKind;
 use crate::context::Context;
@@ -57,6 +60,7 @@ pub async fn apply(context: &Context, observed: &Observed, accepted: &Accepted, 
         deployments,
         held_back,
         endpoints,
+        shields,
         prune,
     } = plan;
     let (stores, live) = (&context.stores, &observed.children);
@@ -77,7 +81,9 @@ pub async fn apply(context: &Context, observed: &Observed, accepted: &Accepted, 
     if is_configured {
         context.edges.serve_config(key, Arc::new(configuration.numbered(epoch, revision)));
     }
-    context.edges.serve_endpoints(key, context.told.number(key, &configuration.resolved.uid, endpoints));
+    let site = &configuration.resolved.uid;
+    context.edges.serve_endpoints(key, context.told.number(key, site, endpoints));
+    context.edges.serve_tiers(key, context.told_shields.number(key, site, shields));
     if writes.failures.is_empty() {
         for child in &prune {
             writes.remove(live, child).await;

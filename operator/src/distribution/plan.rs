@@ -1,4 +1,5 @@
-//! A resolved generation into what is to be done: objects to apply, objects to remove, sites and endpoints to send.
+//! A resolved generation into what is to be done: objects to apply, objects to remove, sites, endpoints and shields to
+//! send.
 //!
 //! Guarantees: the same look at the same world makes the same plan, so specific that carrying it out makes no choices. Only
 //! objects that the Distribution controls are ever removed, and none while no generation can serve.
@@ -8,10 +9,11 @@ mod new_mounts;
 mod print;
 mod prune;
 mod roll;
+mod shields;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use edge_contract::{EdgeConfig, Epoch, Site};
+use edge_contract::{EdgeConfig, Epoch, ShieldEdge, Site};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -51,6 +53,8 @@ pub struct Plan {
     pub held_back: Vec<HeldBack>,
     /// Where pods are to be asked, by origin, for every origin that is a Service.
     pub endpoints: BTreeMap<String, OriginEndpoints>,
+    /// Which edges stand before origins, by location, for every location that an origin names.
+    pub shields: BTreeMap<String, Vec<ShieldEdge>>,
     /// Children that no plan has any more.
     pub prune: Vec<Prune>,
 }
@@ -84,6 +88,7 @@ pub fn plan(observed: &Observed, resolved: &Resolved, turn: &Turn) -> Plan {
     let sites = vec![compile::site(resolved)];
     let planned = deployments(observed, resolved, &sites);
     let live = &observed.children.deployments;
+    let shields = shields::of_sites(&sites, &observed.pods);
     let configuration = Configuration {
         new_mounts: new_mounts::new_mounts(
             &sites,
@@ -110,6 +115,7 @@ pub fn plan(observed: &Observed, resolved: &Resolved, turn: &Turn) -> Plan {
         deployments,
         held_back,
         endpoints: endpoints::of_services(observed, resolved),
+        shields,
         prune: prune::unplanned(observed, resolved),
     }
 }

@@ -27,6 +27,7 @@ use crate::edges::EdgeSeen;
 use crate::invalidation::content_version;
 use crate::leader::Leadership;
 use crate::names::{self, DistributionKey, LOCATION_LABEL};
+use crate::pods::is_ready;
 use crate::reports::Reports;
 use crate::runner::chain;
 use crate::setback::Setback;
@@ -163,11 +164,6 @@ fn edges<'a>(pods: &'a [Arc<Pod>], seen: &'a [EdgeSeen]) -> Vec<Edge<'a>> {
     let unseen = seen.iter().filter(|seen| !pods.iter().any(|pod| pod.metadata.uid.as_ref() == Some(&seen.uid)));
     let of_streams = unseen.map(|seen| Edge { location: "", ready: false, live: seen.connected, seen: Some(seen) });
     of_pods.chain(of_streams).collect()
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 impl Edge<'_> {

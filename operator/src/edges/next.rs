@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use edge_contract::{Endpoints, Epoch, Head, PurgeOrder, SequenceNumber};
+use edge_contract::{Endpoints, Epoch, Head, PurgeOrder, SequenceNumber, Shields};
 use tokio::time::Instant;
 
 /// The purge log of a Distribution as the API holds it.
@@ -78,6 +78,15 @@ pub struct ForEdges {
     pub nearest: BTreeMap<String, Vec<String>>,
 }
 
+/// Which edges of a Distribution others ask in place of an origin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tiers {
+    /// The Distribution's uid, while any do: then each edge is given a certificate for it.
+    pub site: Option<String>,
+    /// The lists by location: an empty one also where a location did once.
+    pub shields: Vec<Shields>,
+}
+
 /// What every edge of a Distribution should have.
 #[derive(Clone, Debug, Default)]
 pub struct Desired {
@@ -85,6 +94,8 @@ pub struct Desired {
     pub config: Option<Config>,
     /// The endpoints of every origin that is a Service.
     pub endpoints: Vec<ForEdges>,
+    /// Which edges stand before origins.
+    pub tiers: Tiers,
     /// The purge log, once it was read.
     pub log: Option<Arc<PurgeLog>>,
 }
@@ -101,6 +112,7 @@ pub struct Given {
     config: Option<(Epoch, u64)>,
     trust: u64,
     endpoints: BTreeMap<(String, String), u64>,
+    shields: BTreeMap<(String, String), u64>,
     /// The last order or head sent on this stream.
     sent: Option<(Epoch, SequenceNumber)>,
     head: Option<Head>,
@@ -119,6 +131,8 @@ pub enum Owed {
     Config(Config),
     /// An origin's endpoints.
     Endpoints(ForEdges),
+    /// The edges of a location that stands before origins.
+    Shields(Shields),
 }
 
 impl ForEdges {
@@ -144,7 +158,8 @@ impl Conflict {
 impl Given {
     /// What an edge has when its stream begins.
     pub fn at_hello(boot_id: String, hello_at: Instant, hello: Option<Position>, config: Option<(Epoch, u64)>) -> Self {
-        Self { boot_id, hello_at, hello, config, trust: 0, endpoints: BTreeMap::new(), sent: None, head: None }
+        let (endpoints, shields) = (BTreeMap::new(), BTreeMap::new());
+        Self { boot_id, hello_at, hello, config, trust: 0, endpoints, shields, sent: None, head: None }
     }
 
     /// Records that a line was sent.
@@ -159,6 +174,9 @@ impl Given {
             Owed::Config(config) => self.config = Some(config.revision),
             Owed::Endpoints(ForEdges { all, .. }) => {
                 self.endpoints.insert((all.site.clone(), all.origin.clone()), all.version);
+            }
+            Owed::Shields(Shields { site, location, version, .. }) => {
+                self.shields.insert((site.clone(), location.clone()), *version);
             }
         }
     }
@@ -219,6 +237,7 @@ pub fn owed(desired: &Desired, trust: Option<&Arc<Trust>>, given: &Given) -> Opt
         .or_else(|| owed_of_log(desired.log.as_ref()?, given))
         .or_else(|| owed_config(desired.config.as_ref()?, given))
         .or_else(|| owed_endpoints(&desired.endpoints, given))
+        .or_else(|| owed_shields(&desired.tiers.shields, given))
 }
 
 fn owed_of_log(log: &PurgeLog, given: &Given) -> Option<Owed> {
@@ -253,6 +272,11 @@ fn owed_endpoints(endpoints: &[ForEdges], given: &Given) -> Option<Owed> {
         given.endpoints.get(&(all.site.clone(), all.origin.clone())) != Some(&all.version)
     };
     endpoints.iter().find(lacks).cloned().map(Owed::Endpoints)
+}
+
+fn owed_shields(shields: &[Shields], given: &Given) -> Option<Owed> {
+    let lacks = |list: &&Shields| given.shields.get(&(list.site.clone(), list.location.clone())) != Some(&list.version);
+    shields.iter().find(lacks).cloned().map(Owed::Shields)
 }
 
 #[cfg(test)]

@@ -136,6 +136,7 @@ fn encode(owed: Owed, pod_uid: &str) -> Result<Bytes, serde_json::Error> {
         Owed::Order(order) => line(&FromOperator::Order(order.as_ref().clone())),
         Owed::Head(head) => line(&FromOperator::Head(head)),
         Owed::Endpoints(endpoints) => line(&FromOperator::Endpoints(endpoints.of(pod_uid))),
+        Owed::Shields(shields) => line(&FromOperator::Shields(shields)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use edge_contract::Scope;
+use edge_contract::{Scope, ShieldEdge};
 
 use super::*;
 use crate::clock;
@@ -53,6 +53,7 @@ fn all_owed(desired: &Desired, trust: Option<&Arc<Trust>>, given: &mut Given) ->
             Owed::Head(head) => format!("head {}", head.sequence),
             Owed::Config(config) => format!("config {}", config.revision.1),
             Owed::Endpoints(ForEdges { all, .. }) => format!("endpoints {} {}", all.origin, all.version),
+            Owed::Shields(list) => format!("shields {} {}", list.location, list.version),
         });
         assert!(lines.len() < 100, "the same line is owed for ever: {lines:?}");
     }
@@ -195,4 +196,17 @@ fn the_urgent_goes_first_and_nothing_twice() {
     assert_eq!(all_owed(&desired, Some(&trust), &mut given), all);
     desired.endpoints = vec![endpoints("a", 1), endpoints("b", 2)];
     assert_eq!(all_owed(&desired, Some(&trust), &mut given), ["endpoints b 2"]);
+}
+
+#[test]
+fn a_list_of_edges_before_origins_is_told_once_and_again_when_it_changes() {
+    let list = |version, uids: &[&str]| {
+        let edge = |uid: &&str| ShieldEdge { uid: (*uid).into(), address: "10.0.0.1:8444".into() };
+        Shields { site: "uid".into(), location: "eu".into(), version, edges: uids.iter().map(edge).collect() }
+    };
+    let desired = |shields| Desired { tiers: Tiers { site: None, shields }, ..Desired::default() };
+    let mut given = self::given(None);
+    assert_eq!(all_owed(&desired(vec![list(1, &["a"])]), None, &mut given), ["shields eu 1"]);
+    assert_eq!(all_owed(&desired(vec![list(1, &["a"])]), None, &mut given), [""; 0]);
+    assert_eq!(all_owed(&desired(vec![list(2, &[])]), None, &mut given), ["shields eu 2"], "nobody is there any more");
 }

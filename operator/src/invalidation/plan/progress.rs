@@ -12,6 +12,7 @@ use crate::invalidation::memory::{Memory, Place, Watched};
 use crate::invalidation::observe::Observed;
 use crate::invalidation::status::Progress;
 use crate::invalidation::witness::Suspect;
+use crate::pods::is_ready;
 
 /// The edges and pods of one look, by pod uid.
 pub struct Sights<'a> {
@@ -90,10 +91,4 @@ impl<'a> Sights<'a> {
         let watched = self.pods.contains_key(uid);
         Suspect { uid: uid.into(), pod: pod.into(), node: node.into(), accepted: None, watched, greeted }
     }
-}
-
-/// Whether its kubelet says that it is ready: only for what people are told.
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
-    conditions.is_some_and(|all| all.iter().any(|one| one.type_ == "Ready" && one.status == "True"))
 }
