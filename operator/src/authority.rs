@@ -1,13 +1,16 @@
-//! The operator's own certificate authority: one Secret into what edges trust, and into the certificate this replica shows.
+//! The operator's own certificate authority: one Secret into what edges trust, into the certificate this replica shows, and into
+//! those that edges show one another.
 //!
 //! Flow: [`Authority::open`] reads or makes the Secret → [`Authority::bundle`] goes to edges by `ConfigMap` and stream,
-//! [`Authority::server_config`] to the channel's listener → [`Authority::keep`] does what falls due.
+//! [`Authority::server_config`] to the channel's listener, [`Authority::issuer`] to the streams → [`Authority::keep`] does what
+//! falls due.
 //! Guarantees: the key never leaves the Secret and this process. An authority joins the bundle before it signs what is shown:
 //! until every edge has said that it trusts it, or for a day, so no edge meets a certificate that it had no time to learn to
-//! trust. Replicas that write at once are harmless: creation is create-if-absent, every change has the resourceVersion it was
+//! trust, whoever shows it; and it stays in the bundle after that. Replicas that write at once are harmless: creation is create-if-absent, every change has the resourceVersion it was
 //! read at.
 //! Assumptions: the wall clock is right to the hour. Nothing else is decided by it.
 
+mod edges;
 mod issue;
 mod keeping;
 
@@ -29,7 +32,8 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::runner::chain;
-use keeping::{Due, Kept};
+pub use edges::{EdgeIssuer, Issued};
+use keeping::{Due, Kept, Pair};
 
 /// The name of the Secret, in the operator's namespace.
 pub const SECRET: &str = "kubefront-operator-ca";
@@ -67,6 +71,8 @@ pub struct Authority {
     secrets: Api<Secret>,
     leaf: Arc<Leaf>,
     bundle: watch::Sender<Arc<str>>,
+    /// What signs for edges.
+    current: watch::Sender<Arc<Pair>>,
 }
 
 impl fmt::Debug for Authority {
@@ -92,12 +98,18 @@ impl Authority {
         let now = clock::wall();
         let (_, kept) = read_or_make(&secrets, now).await?;
         let leaf = Arc::new(Leaf(ArcSwap::from(issue::leaf(&kept.current, now)?)));
-        Ok(Self { secrets, leaf, bundle: watch::Sender::new(kept.bundle().into()) })
+        let bundle = watch::Sender::new(kept.bundle().into());
+        Ok(Self { secrets, leaf, bundle, current: watch::Sender::new(Arc::new(kept.current)) })
     }
 
     /// What edges verify the operator by, as PEM; it changes when an authority joins or leaves.
     pub fn bundle(&self) -> watch::Receiver<Arc<str>> {
         self.bundle.subscribe()
+    }
+
+    /// For the streams of edges: their certificates.
+    pub fn issuer(&self) -> EdgeIssuer {
+        EdgeIssuer::new(self.current.subscribe())
     }
 
     /// For the channel's listener: TLS, HTTP/2, the certificate of the moment.
@@ -142,6 +154,14 @@ impl Authority {
         }
         let bundle: Arc<str> = kept.bundle().into();
         self.bundle.send_if_modified(|known| std::mem::replace(known, bundle.clone()) != bundle);
+        // Behind the bundle, which has it already.
+        self.current.send_if_modified(|known| {
+            let news = **known != kept.current;
+            if news {
+                *known = Arc::new(kept.current.clone());
+            }
+            news
+        });
         if !changed && !keeping::leaf_renewal(shown, now).is_zero() {
             return Ok(shown);
         }

@@ -7,6 +7,7 @@
 //! Assumptions: the controllers say what is wanted again in every term, and admit a start only as `PurgeLog::admitted` says.
 //! Errors: none. A stream that fails is closed, and its edge calls again.
 
+mod certify;
 mod hear;
 mod identity;
 mod next;
@@ -16,7 +17,7 @@ mod stream;
 mod trust;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use edge_contract::{EdgeConfig, FromOperator, Hello, LINE_LIMIT, encode_line};
 use futures::Stream;
@@ -33,6 +34,7 @@ pub use seen::{EdgeSeen, Goodbye, Rejected, Report};
 pub use serve::{Channel, serve};
 use stream::{Attached, Seat};
 
+use crate::authority::EdgeIssuer;
 use crate::clock;
 use crate::leader::Leadership;
 use crate::names::DistributionKey;
@@ -50,6 +52,7 @@ struct Shared {
     leadership: watch::Receiver<Leadership>,
     term: Mutex<Term>,
     changed: broadcast::Sender<DistributionKey>,
+    issuer: OnceLock<EdgeIssuer>,
 }
 
 /// One leadership of this process, or the time between two.
@@ -91,7 +94,15 @@ impl Edges {
     /// No edges yet.
     pub fn new(leadership: watch::Receiver<Leadership>) -> Self {
         let term = Mutex::new(Term::default());
-        Self { shared: Arc::new(Shared { leadership, term, changed: broadcast::Sender::new(CHANGES) }) }
+        let (changed, issuer) = (broadcast::Sender::new(CHANGES), OnceLock::new());
+        Self { shared: Arc::new(Shared { leadership, term, changed, issuer }) }
+    }
+
+    /// Edges get their certificates from this issuer; from none before, and from no other after it.
+    pub fn certify_by(&self, issuer: EdgeIssuer) {
+        if self.shared.issuer.set(issuer).is_err() {
+            tracing::error!("edges have an issuer already");
+        }
     }
 
     /// Closes all streams as soon as leadership ends; to be run beside everything else.
@@ -138,7 +149,7 @@ impl Edges {
         });
     }
 
-    /// Every edge of this Distribution should know these edges that stand before origins.
+    /// Every edge of this Distribution should know these edges that stand before origins, and be one that they answer.
     pub fn serve_tiers(&self, distribution: &DistributionKey, tiers: Tiers) {
         self.want(distribution, |desired| {
             let news = desired.tiers != tiers;

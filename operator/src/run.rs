@@ -88,6 +88,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
 
     let (elector, leadership) = Elector::new(client.clone(), candidacy(&settings));
     let edges = Edges::new(leadership.clone());
+    edges.certify_by(authority.issuer());
     let channel = Channel::new(edges.clone(), Reviewer::new(client.clone()), tls);
     let cluster = surroundings::look(&client, &settings).await;
     let context = Arc::new(Context {

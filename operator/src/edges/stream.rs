@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::Edges;
+use super::certify::Certified;
 use super::next::{Given, Owed, owed};
 use super::seen::Heard;
 use crate::clock;
@@ -29,6 +30,7 @@ pub(super) struct Seat {
 pub(super) struct Attached {
     pub(super) seat: Seat,
     given: Given,
+    certified: Certified,
     wanted: watch::Receiver<()>,
     ping_at: Instant,
     pings: u64,
@@ -72,7 +74,8 @@ impl Seat {
 
 impl Attached {
     pub(super) fn new(seat: Seat, given: Given, wanted: watch::Receiver<()>) -> Self {
-        Self { seat, given, wanted, ping_at: clock::monotonic(), pings: 0 }
+        let certified = Certified::default();
+        Self { seat, given, certified, wanted, ping_at: clock::monotonic(), pings: 0 }
     }
 
     /// The next line, as soon as there is one to send; nothing when the stream is to end.
@@ -102,13 +105,18 @@ impl Attached {
 
     /// The next line that this stream lacks.
     pub(super) fn lacking(&mut self) -> Option<Result<Bytes, serde_json::Error>> {
-        let owed = {
+        let (owed, site) = {
             let term = self.seat.edges.term();
             let room = term.rooms.get(&self.seat.distribution)?;
-            owed(&room.desired, term.trust.as_ref(), &self.given)?
+            (owed(&room.desired, term.trust.as_ref(), &self.given), room.desired.tiers.site.clone())
         };
-        self.given.note(&owed);
-        Some(encode(owed, &self.seat.uid))
+        if let Some(owed) = owed {
+            self.given.note(&owed);
+            return Some(encode(owed, &self.seat.uid));
+        }
+        let issuer = self.seat.edges.shared.issuer.get()?;
+        let certificate = self.certified.lacking(issuer, &site?, &self.seat.uid)?;
+        Some(line(&FromOperator::Certificate(certificate)))
     }
 
     fn ping(&mut self) -> Result<Bytes, serde_json::Error> {

@@ -2,6 +2,7 @@
 
 mod caller;
 mod site;
+mod tiers;
 
 use std::sync::Arc;
 use std::time::Duration;

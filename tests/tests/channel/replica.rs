@@ -52,6 +52,7 @@ impl Replica {
         let address = listener.local_addr().expect("is bound");
         let (leadership, watched) = watch::channel(leadership);
         let edges = Edges::new(watched);
+        edges.certify_by(authority.issuer());
         tokio::spawn(edges.clone().follow_leadership());
         let tls = authority.server_config().expect("TLS");
         let channel = Channel::new(edges.clone(), Reviewer::new(api.client()), tls);

@@ -51,6 +51,7 @@ impl Site {
         let authority = Authority::open(client.clone(), "kubefront").await.expect("an authority");
         let (leadership, watch) = watch::channel(leadership);
         let edges = Edges::new(watch);
+        edges.certify_by(authority.issuer());
         tokio::spawn(edges.clone().follow_leadership());
         let tls = authority.server_config().expect("TLS");
         let channel = Channel::new(edges.clone(), Reviewer::new(client), tls);
