@@ -33,6 +33,10 @@ const ADMIN: &str = "admin";
 /// Where edges say how they are.
 const ADMIN_PORT: i32 = 9090;
 
+/// The name of the port on which edges answer other edges of their Distribution. Every pod has it, whether one stands before an origin or
+/// not: that may change at any time, and no pod is touched for it.
+const EDGES: &str = "edges";
+
 /// Name, labels and owner of an object that exists once.
 fn metadata(resolved: &Resolved, name: String, location: Option<&str>) -> ObjectMeta {
     ObjectMeta {

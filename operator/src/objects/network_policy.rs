@@ -1,10 +1,11 @@
-//! A resolved generation into the `NetworkPolicy` of its edges: viewers and scrapers in; operator, DNS and origins out.
+//! A resolved generation into the `NetworkPolicy` of its edges: viewers and scrapers in; operator, DNS and origins out; each other.
 //!
-//! An edge that were taken over could reach its origins and nothing else: above all no metadata service of a cloud, and, where
+//! An edge that were taken over could reach its origins, and edges that ask for a certificate, and nothing else: above all no metadata service of a cloud, and, where
 //! all origins are Services with pods, no address outside the cluster.
 
 use std::collections::BTreeMap;
 
+use edge_contract::EDGES_PORT;
 use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
     NetworkPolicySpec,
@@ -12,7 +13,7 @@ use k8s_openapi::api::networking::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{ADMIN, HTTP, metadata, selector};
+use super::{ADMIN, EDGES, HTTP, metadata, selector};
 use crate::cluster::Cluster;
 use crate::distribution::resolve::{Resolved, ResolvedService};
 use crate::names;
@@ -27,7 +28,7 @@ pub fn build(resolved: &Resolved, cluster: &Cluster) -> NetworkPolicy {
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(selector(resolved, None)),
             policy_types: Some(vec!["Ingress".into(), "Egress".into()]),
-            ingress: Some(vec![viewers(), scrapers()]),
+            ingress: Some(vec![viewers(), scrapers(), siblings_in(resolved)]),
             egress: Some(out(resolved, cluster)),
         }),
     }
@@ -46,8 +47,27 @@ fn scrapers() -> NetworkPolicyIngressRule {
     }
 }
 
+/// From edges of this Distribution, and always: networks take their time, and an origin may get a shield at any moment.
+fn siblings_in(resolved: &Resolved) -> NetworkPolicyIngressRule {
+    NetworkPolicyIngressRule {
+        from: Some(vec![siblings(resolved)]),
+        ports: Some(vec![port("TCP", IntOrString::String(EDGES.into()))]),
+    }
+}
+
+fn siblings_out(resolved: &Resolved) -> NetworkPolicyEgressRule {
+    NetworkPolicyEgressRule {
+        to: Some(vec![siblings(resolved)]),
+        ports: Some(vec![port("TCP", IntOrString::Int(EDGES_PORT.into()))]),
+    }
+}
+
+fn siblings(resolved: &Resolved) -> NetworkPolicyPeer {
+    NetworkPolicyPeer { pod_selector: Some(selector(resolved, None)), ..NetworkPolicyPeer::default() }
+}
+
 fn out(resolved: &Resolved, cluster: &Cluster) -> Vec<NetworkPolicyEgressRule> {
-    let mut rules = vec![operator(cluster), dns()];
+    let mut rules = vec![operator(cluster), dns(), siblings_out(resolved)];
     let services = resolved.origins.values().filter_map(|origin| origin.service.as_ref());
     for rule in services.filter(|service| !service.selector.is_empty()).map(|service| pods_of(service, resolved)) {
         // Two origins may be the same Service.

@@ -1,6 +1,6 @@
 //! A location into the container that is an edge: its arguments, ports, probes and limits.
 
-use edge_contract::MOUNTS;
+use edge_contract::{EDGES_PORT, MOUNTS};
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, ObjectFieldSelector, Probe,
     SecurityContext, Volume, VolumeMount,
@@ -11,7 +11,7 @@ use super::{CONFIGURATION_VOLUME, DRAIN_ACCEPT, DRAIN_LIMIT, TOKEN, TOKEN_VOLUME
 use crate::cluster::Cluster;
 use crate::distribution::resolve::ResolvedLocation;
 use crate::objects::config_map::{AUTHORITIES, CONFIGURATION};
-use crate::objects::{ADMIN, ADMIN_PORT, HTTP, HTTP_PORT};
+use crate::objects::{ADMIN, ADMIN_PORT, EDGES, HTTP, HTTP_PORT};
 
 /// Where the configuration and the certificates are mounted.
 const CONFIGURATION_PATH: &str = "/etc/kubefront";
@@ -37,7 +37,7 @@ pub(super) fn edge(location: &ResolvedLocation, cluster: &Cluster, mounts: Optio
         image_pull_policy: cluster.edge.pull_policy.clone(),
         args: Some(arguments(location, cluster)),
         env: Some(vec![field("POD_NAME", "metadata.name"), field("POD_UID", "metadata.uid")]),
-        ports: Some(vec![port(HTTP, HTTP_PORT), port(ADMIN, ADMIN_PORT)]),
+        ports: Some(vec![port(HTTP, HTTP_PORT), port(ADMIN, ADMIN_PORT), port(EDGES, EDGES_PORT.into())]),
         startup_probe: Some(probe("/healthz", START_SECONDS)),
         readiness_probe: Some(probe("/readyz", UNREADY_SECONDS)),
         liveness_probe: Some(probe("/healthz", DEAD_SECONDS)),
