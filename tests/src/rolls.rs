@@ -20,22 +20,35 @@ use crate::{
 const PODS: i32 = 4;
 
 /// How the origin's pods end, once they are told to.
-#[derive(Clone, Copy, Debug)]
-pub enum Farewell {
+#[derive(Clone, Copy)]
+enum Farewell {
     /// Unready at first and answering on for seconds, as a server does that knows how Services work.
     Lingering,
     /// At once, before anybody can know: what is under way is answered, and nobody listens any more.
     Abrupt,
 }
 
+impl Farewell {
+    fn of_roll(number: u32) -> Self {
+        if number.is_multiple_of(2) { Self::Abrupt } else { Self::Lingering }
+    }
+
+    fn linger(self) -> u32 {
+        match self {
+            Self::Lingering => 5,
+            Self::Abrupt => 0,
+        }
+    }
+}
+
 /// Rolls the origin so many times, one pod after the other, while viewers ask through two edges that store nothing, and
-/// prints what each roll cost them.
+/// prints what each roll cost them. The pods of every second roll end at once.
 ///
 /// # Panics
 /// If a viewer got an error or nothing.
-pub async fn are_not_noticed(client: &Client, namespace: &str, farewell: Farewell, (rolls, a_second): (u32, u32)) {
+pub async fn are_not_noticed(client: &Client, namespace: &str, rolls: u32, a_second: u32) {
     origin(client, namespace).await;
-    roll(client, namespace, &format!("{farewell:?} at first"), farewell).await;
+    roll(client, namespace, 0).await;
     let uncached = distribution(|spec| {
         spec["locations"][0]["replicas"] = json!(2);
         spec["defaultBehavior"]["cache"] = json!({ "ttl": { "min": "0s", "default": "0s", "max": "0s" } });
@@ -48,26 +61,27 @@ pub async fn are_not_noticed(client: &Client, namespace: &str, farewell: Farewel
     let viewers = Viewers::of(address, a_second, |number| format!("/new/{number}"));
     viewers.ask_more(a_second.into()).await;
     for number in 1..=rolls {
-        let told = Told::begin(&format!("roll {number} of an origin, {farewell:?}"), &viewers);
-        roll(client, namespace, &number.to_string(), farewell).await;
+        let how = match Farewell::of_roll(number) {
+            Farewell::Lingering => "pods that answer on",
+            Farewell::Abrupt => "pods that end at once",
+        };
+        let told = Told::begin(&format!("an origin rolled: {how}"), &viewers);
+        roll(client, namespace, number).await;
         told.end(&viewers);
     }
     viewers.ask_more(a_second.into()).await;
     println!("{} requests at {a_second} a second, none failed", viewers.all_were_served().await);
 }
 
-/// Has the origin's pods replaced by others, and waits until none of those before is left.
-async fn roll(client: &Client, namespace: &str, number: &str, farewell: Farewell) {
-    let linger = match farewell {
-        Farewell::Lingering => 5,
-        Farewell::Abrupt => 0,
-    };
-    let container = json!({ "name": "origin", "args": ["--content=v1", format!("--linger={linger}")] });
+/// Has the origin's pods replaced by those of the next roll, and waits until none of those before is left.
+async fn roll(client: &Client, namespace: &str, number: u32) {
+    let linger = format!("--linger={}", Farewell::of_roll(number + 1).linger());
+    let container = json!({ "name": "origin", "args": ["--content=v1", linger] });
     let patch = json!({ "spec": {
         "replicas": PODS,
         "strategy": { "type": "RollingUpdate", "rollingUpdate": { "maxUnavailable": 1, "maxSurge": 0 } },
         "template": {
-            "metadata": { "annotations": { "kubectl.kubernetes.io/restartedAt": number } },
+            "metadata": { "annotations": { "kubectl.kubernetes.io/restartedAt": number.to_string() } },
             "spec": { "containers": [container] },
         },
     } });
