@@ -22,7 +22,7 @@ use crate::edge::Edge;
 use crate::forward::body::RequestBody;
 use crate::store::held::Held;
 use crate::viewer::Viewer;
-use crate::{gate, route};
+use crate::{failover, gate, route};
 
 /// The viewer that is imagined (RFC 5737).
 const VIEWER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -187,10 +187,23 @@ fn forwarded(ask: &Ask) -> Value {
     let behavior = &ask.route.behavior;
     let mut said = asked_of(ask, &behavior.origin);
     if let Some(secondary) = &behavior.secondary {
-        said.insert("secondary".into(), asked_of(ask, secondary).into());
+        let mut stands_in = asked_of(ask, secondary);
+        stands_in.insert("asked".into(), stands_in_when(ask).into());
+        said.insert("secondary".into(), stands_in.into());
         said.insert("failoverOn".into(), json!(behavior.failover_on));
     }
     said.into()
+}
+
+/// When the second of two is asked this.
+fn stands_in_when(ask: &Ask) -> &'static str {
+    if !failover::may_be_asked_twice(ask.method()) {
+        "never"
+    } else if ask.route.behavior.origin.health.is_open() {
+        "at once"
+    } else {
+        "where the first gives no answer"
+    }
 }
 
 /// In names.

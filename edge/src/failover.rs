@@ -48,8 +48,8 @@ pub struct Answered {
 /// Asks whoever serves a request. Of what is `offered`, each validates what it gave itself.
 pub async fn ask(edge: &Edge, ask: &Ask, body: RequestBody, offered: &[Arc<Held>]) -> Result<Answered, ForwardError> {
     let behavior = &ask.route.behavior;
-    let is_safe = matches!(*ask.method(), Method::GET | Method::HEAD | Method::OPTIONS) && body.is_end_stream();
-    let Some(secondary) = behavior.secondary.as_ref().filter(|_| is_safe) else {
+    let may_be = may_be_asked_twice(ask.method()) && body.is_end_stream();
+    let Some(secondary) = behavior.secondary.as_ref().filter(|_| may_be) else {
         return one(edge, ask, &behavior.origin, body, offered).await;
     };
     let first = one(edge, ask, &behavior.origin, RequestBody::Empty, offered).await;
@@ -66,6 +66,11 @@ pub async fn ask(edge: &Edge, ask: &Ask, body: RequestBody, offered: &[Arc<Held>
     }
     ask.comes_from(&behavior.origin.health.name);
     first
+}
+
+/// RFC 9110 §9.2.1: what is safe, as long as it has no body.
+pub fn may_be_asked_twice(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 /// Asks one of them.

@@ -12,7 +12,11 @@ use crate::process::{run, text};
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/two-origins.yaml");
 
 async fn explained(arguments: &[&str]) -> Value {
-    let mut all = vec!["explain", "-f", EXAMPLE, "-o", "json"];
+    explained_by(EXAMPLE, arguments).await
+}
+
+async fn explained_by(file: &str, arguments: &[&str]) -> Value {
+    let mut all = vec!["explain", "-f", file, "-o", "json"];
     all.extend(arguments);
     let output = run(&all).await;
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -64,6 +68,22 @@ async fn what_a_viewer_sends_is_forwarded_where_nothing_is_stored() {
     };
     assert!(has_cookie(&explained(&["/api/x", "-H", "cookie: a=b"]).await));
     assert!(!has_cookie(&explained(&["/img/x", "-H", "cookie: a=b"]).await));
+}
+
+#[tokio::test]
+async fn both_origins_of_a_group_are_told_and_when_the_second_is_asked() {
+    let example = EXAMPLE.replace("two-origins", "two-origins-for-one-path");
+    for (method, asked) in [("GET", "where the first gives no answer"), ("DELETE", "never")] {
+        let file = std::fs::read_to_string(&example).expect("is there") + "    methods: All\n";
+        let (_folder, file) = Folder::with("shop.yaml", &file);
+        let said = explained_by(&file, &["/a?b=c", "-X", method]).await;
+        let (origin, secondary) = (&said["origin"], &said["origin"]["secondary"]);
+        assert_eq!((&origin["name"], &secondary["name"]), (&"app".into(), &"spare".into()), "{said:#}");
+        assert_eq!((&secondary["target"], &secondary["asked"]), (&"/a?b=c".into(), &asked.into()), "{said:#}");
+        assert_eq!(origin["failoverOn"], serde_json::json!([500, 502, 503, 504]));
+    }
+    let output = run(&["explain", "-f", &example, "/"]).await;
+    assert!(text(&output.stdout).contains("name: spare"), "{}", text(&output.stdout));
 }
 
 #[tokio::test]

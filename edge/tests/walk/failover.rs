@@ -222,6 +222,9 @@ async fn both_are_explained_and_each_time_that_one_stands_in_is_counted() {
     let (origin, secondary) = (&said["origin"], &said["origin"]["secondary"]);
     assert_eq!((&origin["name"], &origin["target"]), (&"app".into(), &"/a".into()), "{said:#}");
     assert_eq!((&secondary["name"], &secondary["target"]), (&"spare".into(), &"/copy/a".into()), "{said:#}");
+    assert_eq!(secondary["asked"], "where the first gives no answer", "{said:#}");
+    let posted = edge.admin("/explain?url=/a&method=POST").await.body;
+    assert!(posted.contains("\"asked\": \"never\""), "{posted}");
     assert_eq!(said["stored"][0]["origin"], "spare", "{said:#}");
     let metrics = edge.admin("/metrics").await.body;
     assert!(metrics.contains("kubefront_edge_failovers_total{site=\"default/shop\",behavior=\"*\"} 1\n"), "{metrics}");
