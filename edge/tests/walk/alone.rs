@@ -42,21 +42,9 @@ async fn what_cannot_be_shared_is_waited_for_once_and_then_asked_for_by_each() {
 #[tokio::test]
 async fn for_ten_seconds_nobody_waits_for_what_could_not_be_shared() {
     let (first, later) = (Door::closed(), Door::closed());
-    let origin = {
-        let (first, later) = (first.clone(), later.clone());
-        Origin::start(move |seen, exchange| {
-            let (first, later) = (first.clone(), later.clone());
-            async move {
-                if seen.number == 1 {
-                    first.pass().await;
-                } else {
-                    later.pass().await;
-                }
-                exchange.respond("200 OK", "cache-control: private\r\n", "mine").await
-            }
-        })
-        .await
-    };
+    let doors = [first.clone(), later.clone()];
+    let origin =
+        Origin::gated("cache-control: private\r\n", move |read| Some(doors[usize::from(read > 1)].clone())).await;
     let edge = Edge::start(config(origin.address)).await;
     first.open();
     edge.get("/a").await;
@@ -69,19 +57,8 @@ async fn for_ten_seconds_nobody_waits_for_what_could_not_be_shared() {
 
 /// An edge that knows that answers to this are for one viewer each, and an origin that gives the next ones behind a door.
 async fn unshared(door: &Door) -> (Edge, Origin) {
-    let origin = {
-        let door = door.clone();
-        Origin::start(move |seen, exchange| {
-            let door = door.clone();
-            async move {
-                if seen.number > 1 {
-                    door.pass().await;
-                }
-                exchange.respond("200 OK", "cache-control: private\r\n", &format!("read {}", seen.number)).await
-            }
-        })
-        .await
-    };
+    let later = door.clone();
+    let origin = Origin::gated("cache-control: private\r\n", move |read| (read > 1).then(|| later.clone())).await;
     let edge = Edge::start(config(origin.address)).await;
     assert_eq!(edge.get("/a").await.body, "read 1");
     (edge, origin)
@@ -166,21 +143,11 @@ async fn behind_so_many_nobody_waits_any_more_and_all_who_do_are_answered() {
 #[tokio::test]
 async fn one_for_whom_there_is_no_place_is_shown_what_may_stand_in_for_an_error() {
     let (second, later) = (Door::closed(), Door::closed());
-    let origin = {
-        let (second, later) = (second.clone(), later.clone());
-        Origin::start(move |seen, exchange| {
-            let (second, later) = (second.clone(), later.clone());
-            async move {
-                match seen.number {
-                    1 => {}
-                    2 => second.pass().await,
-                    _ => later.pass().await,
-                }
-                exchange.respond("200 OK", "cache-control: max-age=0, stale-if-error=60\r\n", "a").await
-            }
-        })
-        .await
-    };
+    let doors = [second.clone(), later.clone()];
+    let origin = Origin::gated("cache-control: max-age=0, stale-if-error=60\r\n", move |read| {
+        (read > 1).then(|| doors[usize::from(read > 2)].clone())
+    })
+    .await;
     let edge = Edge::start(config(origin.address)).await;
     edge.get("/a").await;
     // What must be validated for each is waited for once; then all but the one who led go by themselves.
@@ -189,7 +156,7 @@ async fn one_for_whom_there_is_no_place_is_shown_what_may_stand_in_for_an_error(
     second.open();
     by_themselves(&edge, AT_ONCE + WAITING).await;
     let shown = edge.get("/a").await;
-    assert_eq!((shown.status, shown.body.as_str()), (StatusCode::OK, "a"));
+    assert_eq!((shown.status, shown.body.as_str()), (StatusCode::OK, "read 2"));
     assert_eq!(shown.cache_status(), "kubefront; hit; ttl=0; detail=stale-if-error");
     later.open();
     assert!(heads(asking).await.iter().all(|head| head.status() == StatusCode::OK));

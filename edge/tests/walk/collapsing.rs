@@ -29,17 +29,7 @@ async fn fifty_viewers_at_once_are_one_read_and_see_bytes_before_it_ends() {
 #[tokio::test]
 async fn those_who_wait_for_a_head_share_it_and_say_so() {
     let door = Door::closed();
-    let origin = {
-        let door = door.clone();
-        Origin::start(move |seen, exchange| {
-            let door = door.clone();
-            async move {
-                door.pass().await;
-                exchange.respond("200 OK", "", &format!("read {}", seen.number)).await
-            }
-        })
-        .await
-    };
+    let origin = Origin::held(&door, "").await;
     let edge = Edge::start(config(origin.address)).await;
     let replies = tokio::join!(edge.get("/a"), edge.get("/a"), async {
         origin.read_times(1).await;
@@ -112,21 +102,13 @@ async fn a_fill_that_is_nearly_done_is_finished_though_its_viewer_left() {
 #[tokio::test]
 async fn what_is_not_for_sharing_is_asked_for_by_everyone_and_not_waited_for_again() {
     let (first, later) = (Door::closed(), Door::closed());
-    let origin = {
-        let (first, later) = (first.clone(), later.clone());
-        Origin::start(move |seen, exchange| {
-            let (first, later) = (first.clone(), later.clone());
-            async move {
-                match seen.number {
-                    1 => first.pass().await,
-                    6.. => later.pass().await,
-                    _ => {}
-                }
-                exchange.respond("200 OK", "set-cookie: who=me\r\n", &format!("read {}", seen.number)).await
-            }
-        })
-        .await
-    };
+    let doors = [first.clone(), later.clone()];
+    let origin = Origin::gated("set-cookie: who=me\r\n", move |read| match read {
+        1 => Some(doors[0].clone()),
+        6.. => Some(doors[1].clone()),
+        _ => None,
+    })
+    .await;
     let edge = Edge::start(config(origin.address)).await;
     let viewers = join_all((0..5).map(|_| edge.get("/a")));
     let (replies, ()) = tokio::join!(viewers, async {

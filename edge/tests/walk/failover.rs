@@ -90,17 +90,7 @@ async fn an_error_that_counts_as_no_answer_is_stood_in_for_and_any_other_is_not(
 #[tokio::test]
 async fn an_origin_that_says_nothing_in_time_is_stood_in_for() {
     let door = Door::closed();
-    let app = {
-        let door = door.clone();
-        Origin::start(move |_, exchange| {
-            let door = door.clone();
-            async move {
-                door.pass().await;
-                exchange.respond("200 OK", "", "late").await
-            }
-        })
-        .await
-    };
+    let app = Origin::held(&door, "").await;
     let spare = answering("200 OK", "from spare").await;
     let mut config = pair(app.address, spare.address);
     config.sites[0].origins[0].response_timeout_ms = 50;

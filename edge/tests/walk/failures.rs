@@ -28,17 +28,7 @@ async fn an_origin_without_a_target_is_unavailable() {
 #[tokio::test]
 async fn an_origin_that_does_not_answer_in_time_is_a_gateway_timeout_and_is_asked_once() {
     let door = Door::closed();
-    let origin = {
-        let door = door.clone();
-        Origin::start(move |_, exchange| {
-            let door = door.clone();
-            async move {
-                door.pass().await;
-                exchange.respond("200 OK", "", "late").await
-            }
-        })
-        .await
-    };
+    let origin = Origin::held(&door, "").await;
     let mut config = config(origin.address);
     config.sites[0].origins[0].response_timeout_ms = 50;
     let edge = Edge::start(config).await;

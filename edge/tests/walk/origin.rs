@@ -149,6 +149,26 @@ impl Origin {
         .await
     }
 
+    /// The same, every answer behind this door.
+    pub async fn held(door: &Door, headers: &'static str) -> Self {
+        let door = door.clone();
+        Self::gated(headers, move |_| Some(door.clone())).await
+    }
+
+    /// The same, each answer behind the door that stands before this read, if one does.
+    pub async fn gated(headers: &'static str, door: impl Fn(usize) -> Option<Door> + Send + Sync + 'static) -> Self {
+        Self::start(move |seen, exchange| {
+            let door = door(seen.number);
+            async move {
+                if let Some(door) = door {
+                    door.pass().await;
+                }
+                exchange.respond("200 OK", headers, &format!("read {}", seen.number)).await
+            }
+        })
+        .await
+    }
+
     /// Answers with its number and seven letters; the first answer stops in the middle of them until the door opens.
     pub async fn halting(door: &Door) -> Self {
         let door = door.clone();

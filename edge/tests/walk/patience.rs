@@ -110,17 +110,7 @@ async fn a_connection_without_a_request_may_wait_for_75_seconds() {
 #[tokio::test(start_paused = true)]
 async fn a_viewer_that_waits_for_its_origin_is_not_idle() {
     let door = Door::closed();
-    let origin = {
-        let door = door.clone();
-        Origin::start(move |_, exchange| {
-            let door = door.clone();
-            async move {
-                door.pass().await;
-                exchange.respond("200 OK", "", "late").await
-            }
-        })
-        .await
-    };
+    let origin = Origin::held(&door, "").await;
     let mut config = config(origin.address);
     config.sites[0].origins[0].response_timeout_ms = 1_000_000;
     let edge = Edge::start(config).await;
@@ -129,7 +119,7 @@ async fn a_viewer_that_waits_for_its_origin_is_not_idle() {
     seconds_until(&edge, || seconds.next().is_none()).await;
     assert!(!viewer.is_over());
     door.open();
-    seconds_until(&edge, || !viewer.is_over() && viewer.heard.ends_with("late")).await;
+    seconds_until(&edge, || !viewer.is_over() && viewer.heard.ends_with("read 1")).await;
 }
 
 #[tokio::test(start_paused = true)]

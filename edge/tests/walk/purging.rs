@@ -142,19 +142,8 @@ async fn what_was_dropped_is_not_served_stale_when_the_origin_is_gone() {
 #[tokio::test]
 async fn a_request_after_the_order_does_not_wait_for_a_read_from_before_it() {
     let door = Door::closed();
-    let origin = {
-        let door = door.clone();
-        Origin::start(move |seen, exchange| {
-            let door = door.clone();
-            async move {
-                if seen.number == 1 {
-                    door.pass().await;
-                }
-                exchange.respond("200 OK", "", &format!("read {}", seen.number)).await
-            }
-        })
-        .await
-    };
+    let first = door.clone();
+    let origin = Origin::gated("", move |read| (read == 1).then(|| first.clone())).await;
     let edge = Edge::start(config(origin.address)).await;
     edge.begin_log();
     let (before, ()) = tokio::join!(edge.get("/a"), async {
@@ -171,19 +160,8 @@ async fn a_request_after_the_order_does_not_wait_for_a_read_from_before_it() {
 #[tokio::test]
 async fn those_who_waited_when_the_order_came_are_judged_when_the_head_comes() {
     let door = Door::closed();
-    let origin = {
-        let door = door.clone();
-        Origin::start(move |seen, exchange| {
-            let door = door.clone();
-            async move {
-                if seen.number == 1 {
-                    door.pass().await;
-                }
-                exchange.respond("200 OK", "", &format!("read {}", seen.number)).await
-            }
-        })
-        .await
-    };
+    let first = door.clone();
+    let origin = Origin::gated("", move |read| (read == 1).then(|| first.clone())).await;
     let edge = Edge::start(config(origin.address)).await;
     edge.begin_log();
     let metrics = &edge.running.edge;
@@ -205,16 +183,7 @@ async fn orders_that_keep_coming_leave_nobody_without_an_answer() {
     let doors: Vec<Door> = (0..=ORDERS).map(|_| Door::closed()).collect();
     let origin = {
         let doors = doors.clone();
-        Origin::start(move |seen, exchange| {
-            let door = doors.get(seen.number - 1).cloned();
-            async move {
-                if let Some(door) = door {
-                    door.pass().await;
-                }
-                exchange.respond("200 OK", "", &format!("read {}", seen.number)).await
-            }
-        })
-        .await
+        Origin::gated("", move |read| doors.get(read - 1).cloned()).await
     };
     let edge = Edge::start(config(origin.address)).await;
     edge.begin_log();

@@ -4,7 +4,7 @@ use edge_contract::{EdgeConfig, ViewerControls};
 use http::{Method, StatusCode};
 
 use crate::edge::{Edge, config, until};
-use crate::origin::Origin;
+use crate::origin::{Door, Origin};
 
 const CONTROL: &str = "cache-control";
 
@@ -157,20 +157,9 @@ async fn a_viewer_may_prefer_something_stale_to_an_error() {
 
 #[tokio::test]
 async fn those_who_want_it_validated_for_them_do_not_wait_for_others() {
-    let door = crate::origin::Door::closed();
-    let origin = {
-        let door = door.clone();
-        Origin::start(move |seen, exchange| {
-            let door = door.clone();
-            async move {
-                if seen.number == 1 {
-                    door.pass().await;
-                }
-                exchange.respond("200 OK", "", &format!("read {}", seen.number)).await
-            }
-        })
-        .await
-    };
+    let door = Door::closed();
+    let first = door.clone();
+    let origin = Origin::gated("", move |read| (read == 1).then(|| first.clone())).await;
     let edge = Edge::start(respecting(&origin)).await;
     let (first, ()) = tokio::join!(edge.get("/a"), async {
         until("it is read", || origin.reads() == 1).await;

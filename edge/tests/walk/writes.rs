@@ -75,19 +75,8 @@ async fn what_a_write_names_is_void_only_where_it_is_of_the_same_origin() {
 #[tokio::test]
 async fn a_read_that_was_under_way_while_a_write_was_answered_is_not_kept() {
     let door = Door::closed();
-    let origin = {
-        let door = door.clone();
-        Origin::start(move |seen, exchange| {
-            let door = door.clone();
-            async move {
-                if seen.number == 1 {
-                    door.pass().await;
-                }
-                exchange.respond("200 OK", "", &format!("read {}", seen.number)).await
-            }
-        })
-        .await
-    };
+    let first = door.clone();
+    let origin = Origin::gated("", move |read| (read == 1).then(|| first.clone())).await;
     let edge = Edge::start(config(origin.address)).await;
     let (before, ()) = tokio::join!(edge.get("/a"), async {
         origin.read_times(1).await;
