@@ -31,7 +31,7 @@ pub struct Origin {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceReference>,
 
-    /// An Ingress of the same namespace: edges ask the address of its load balancer, with its Host.
+    /// An Ingress of the same namespace: edges ask the addresses of its load balancer, with its Host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingress: Option<IngressReference>,
 
