@@ -1,9 +1,11 @@
 //! A request that an origin should answer into the head of its answer and a body that streams, or why there is none.
 //!
 //! Flow: listed addresses, or those of a name ([`resolve`], [`names`], [`dns`]) → those that walls let through ([`guard`]) → in an order
-//! ([`balance`]) → a connection, kept or new ([`pool`], [`eyeballs`], [`connect`], [`tls`]; [`sender`]) → the exchange → [`body`].
-//! Guarantees: a request is sent again only if nothing of it was sent, or if it is safe and has no body; and only as often as its origin
-//! can bear ([`retry_budget`]). A connection on which anything was out of order is never used again. A body that is shorter than
+//! ([`balance`]) → a connection, kept or new ([`pool`], [`eyeballs`], [`connect`], [`tls`]) → the exchange ([`sender`]: [`http1`],
+//! [`http2`]) → [`body`].
+//! Guarantees: a request is sent again only if nothing of it was sent, if the origin says that it has done nothing about it, or if it is
+//! safe and has no body; and only as often as its origin can bear ([`retry_budget`]). A connection on which anything was out of order
+//! is asked nothing more. A body that is shorter than
 //! announced ends in an error, never as if complete. What an origin answers is passed on: nobody follows it where it redirects to.
 //! Assumptions: the caller has written the head; this adds nothing to it but framing.
 //! Errors: [`ForwardError`], with the status and the word that a viewer gets.
@@ -20,6 +22,8 @@ pub mod expectation;
 pub mod eyeballs;
 pub mod guard;
 pub mod heads;
+pub mod http1;
+pub mod http2;
 pub mod names;
 pub mod pool;
 pub mod resolve;
@@ -30,8 +34,8 @@ pub mod tls;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use edge_contract::{OriginTarget, Protocol, Scheme, Site};
-use http::{Request, Response};
+use edge_contract::{OriginTarget, Site};
+use http::{Request, Response, header};
 
 use crate::clock::Clock;
 use crate::health::Tries;
@@ -41,6 +45,7 @@ use addresses::Addresses;
 use attempt::{Again, Attempt};
 use balance::Balance;
 use body::{OriginBody, RequestBody};
+use connect::Speaks;
 use counts::Counts;
 pub use error::ForwardError;
 use guard::{Allowed, Guard, Wall};
@@ -126,14 +131,13 @@ impl Forwarder {
             // What else is listed are the pods of a Service that this origin was before.
             _ => &[],
         };
-        let secured = self.tls.secure(target, &origin.tls, mounts)?;
-        let protocol = if target.scheme() == Scheme::H2c { Protocol::HTTP2 } else { Protocol::HTTP1 };
+        let speaks = Speaks::of(target.scheme(), request.headers().contains_key(header::UPGRADE));
+        let secured = self.tls.secure(target, &origin.tls, speaks, mounts)?;
         self.budgets.request(&site.id, &origin.name, self.clock.now().monotonic);
         let wall = Wall { walls: &site.walls, target };
         let mut addresses = Addresses::new(self, origin, wall, listed);
         let again = Again::of(&request);
-        let mut attempt =
-            Attempt { forwarder: self, origin, secured, protocol, interim, again, request: Some(request) };
+        let mut attempt = Attempt { forwarder: self, origin, secured, speaks, interim, again, request: Some(request) };
         let allowed = tries.allowed();
         let mut failure = (allowed == 0).then_some(ForwardError::BreakerOpen);
         let mut number = 1;

@@ -18,12 +18,18 @@ pub enum Distrust {
     /// A status that is none (RFC 9110 §15), or 101: no `Upgrade` is ever sent that it could agree to (§15.2.2).
     #[error("answer-status-invalid")]
     Status,
+    /// A field's value begins or ends with white space, which only a version that does not frame it by that can say (RFC 9113 §8.2.1).
+    #[error("answer-field-invalid")]
+    Field,
 }
 
 /// Examines the head of a final response before anything of it is used.
 pub fn examine(response: &response::Parts) -> Result<(), Distrust> {
     if !(200..600).contains(&response.status.as_u16()) {
         return Err(Distrust::Status);
+    }
+    if has_stray_space(&response.headers) {
+        return Err(Distrust::Field);
     }
     let has_length = match content_length(&response.headers) {
         Length::Invalid => return Err(Distrust::ContentLength),
@@ -35,6 +41,12 @@ pub fn examine(response: &response::Parts) -> Result<(), Distrust> {
         Coding::Chunked if has_length => Err(Distrust::Framing),
         Coding::Absent | Coding::Chunked => Ok(()),
     }
+}
+
+/// Whether a value begins or ends with white space, which is no part of any (RFC 9110 §5.5).
+pub fn has_stray_space(headers: &HeaderMap) -> bool {
+    let is_space = |byte: Option<&u8>| byte.is_some_and(|byte| matches!(byte, b' ' | b'\t'));
+    headers.values().map(HeaderValue::as_bytes).any(|value| is_space(value.first()) || is_space(value.last()))
 }
 
 /// RFC 9110 §15.3.7: a 206 from the first byte to the last, with nothing left out, is the 200 that it is a part of. No other answers who
@@ -118,6 +130,16 @@ mod tests {
         check(200, &["transfer-encoding: gzip"], Err(Distrust::TransferCoding));
         check(200, &["transfer-encoding: gzip, chunked"], Err(Distrust::TransferCoding));
         check(200, &["transfer-encoding: chunked", "transfer-encoding: chunked"], Err(Distrust::TransferCoding));
+    }
+
+    #[test]
+    fn an_answer_with_white_space_around_a_value_is_not_trusted() {
+        for value in [" a", "a ", "\ta", "a\t", " "] {
+            let mut response = testing::response(200, &["x: a b", "y:"]);
+            assert_eq!(examine(&response), Ok(()));
+            response.headers.insert("x", HeaderValue::from_str(value).expect("can be said"));
+            assert_eq!(examine(&response), Err(Distrust::Field), "{value:?}");
+        }
     }
 
     #[test]

@@ -6,16 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use edge_cache::answer;
-use edge_contract::{Origin, Protocol};
+use edge_contract::Origin;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header};
+use tokio::time::Instant;
 
 use super::balance::{Failing, Outstanding};
 use super::body::{Lease, OriginBody, RequestBody};
-use super::connect::{ConnectError, Destination};
+use super::connect::{ConnectError, Destination, Speaks};
 use super::guard::Allowed;
-use super::sender::Sender;
+use super::pool::{Keeping, Opening, Turn};
+use super::sender::{Failed, Said, Sender};
 use super::tls::Secured;
 use super::{ForwardError, Forwarder, connect, eyeballs};
+use crate::clock::Clock;
 use crate::interim::Interim;
 
 /// What may be sent again though some of it was sent: the head of a safe request without a body.
@@ -51,7 +54,7 @@ pub(super) struct Attempt<'a> {
     pub(super) forwarder: &'a Forwarder,
     pub(super) origin: &'a Origin,
     pub(super) secured: Option<Secured>,
-    pub(super) protocol: Protocol,
+    pub(super) speaks: Speaks,
     pub(super) interim: &'a Interim,
     pub(super) again: Option<Again>,
     /// What is still to be sent; nothing once sending it again could do harm.
@@ -68,7 +71,7 @@ impl Attempt<'_> {
         if let Some((kept, to)) = self.kept(addresses) {
             let (address, outstanding) = (to.address, self.forwarder.balance.hold(to.address));
             match self.exchange(kept, to, outstanding).await {
-                Err(_) if self.request.is_some() => {}
+                Err(error) if self.request.is_some() && !error.is_of_one_stream() => {}
                 answer => return (vec![address], answer),
             }
         }
@@ -82,22 +85,50 @@ impl Attempt<'_> {
         let (address, outstanding) = (to.address, self.forwarder.balance.hold(to.address));
         drop(held);
         let answer = self.exchange(sender, to, outstanding).await;
-        if matches!(&answer, Err(ForwardError::Exchange(error)) if !error.is_parse()) {
+        if answer.as_ref().is_err_and(ForwardError::is_reset) {
             self.failed(address, Failing::Reset);
         }
         (tried, answer)
     }
 
     fn kept(&self, addresses: &[Allowed]) -> Option<(Sender, Destination)> {
-        let Forwarder { clock, pool, .. } = self.forwarder;
+        let keeping = self.keeping();
         addresses.iter().find_map(|address| {
             let to = self.destination(*address);
-            pool.take(&to, clock.now().monotonic).map(|kept| (kept, to))
+            self.forwarder.pool.take(&to, &keeping).map(|kept| (kept, to))
         })
     }
 
+    /// A connection that is opened for this, or that another opens meanwhile.
     async fn connect(&self, addresses: &[Allowed]) -> (Vec<SocketAddr>, Result<(Sender, Destination), ConnectError>) {
-        let limit = Duration::from_millis(self.origin.connect_timeout_ms);
+        let Some(first) = addresses.first() else { return (Vec::new(), Err(ConnectError::Nowhere)) };
+        let by = Clock::deadline(Duration::from_millis(self.origin.connect_timeout_ms));
+        let (pool, to) = (&self.forwarder.pool, self.destination(*first));
+        let opening = loop {
+            match pool.turn(&to, &self.keeping()) {
+                Turn::Kept(kept) => return (vec![to.address], Ok((kept, to))),
+                Turn::Open(opening) => break opening,
+                Turn::Wait(awaited) => {
+                    if !awaited.is_opened(by).await {
+                        break pool.open_beside();
+                    }
+                }
+            }
+            // Another of them may have been the first to connect.
+            if let Some((kept, to)) = self.kept(addresses) {
+                return (vec![to.address], Ok((kept, to)));
+            }
+        };
+        self.open(addresses, opening, by).await
+    }
+
+    async fn open(
+        &self,
+        addresses: &[Allowed],
+        opening: Opening,
+        by: Instant,
+    ) -> (Vec<SocketAddr>, Result<(Sender, Destination), ConnectError>) {
+        let limit = by.saturating_duration_since(Clock::deadline(Duration::ZERO));
         let race = eyeballs::race(addresses, limit).await;
         race.lost.iter().for_each(|address| self.failed(*address, Failing::Unreachable));
         let (dialled, tried) = match race.ended {
@@ -105,15 +136,24 @@ impl Attempt<'_> {
             Err(error) => return (race.dialled, Err(error)),
         };
         let to = self.destination(dialled.address);
-        let (opening, deadline) = (connect::over(dialled.stream, &to), dialled.deadline);
+        let (speaking, deadline) = (connect::over(dialled.stream, &to), dialled.deadline);
         let timed_out = ConnectError::TimedOut { address: to.address, after: limit };
-        let opened = tokio::time::timeout_at(deadline, opening).await.unwrap_or(Err(timed_out));
-        let opened = opened.inspect_err(|_| self.failed(to.address, Failing::Unreachable));
-        (tried, opened.map(|sender| (sender, to)))
+        let opened = tokio::time::timeout_at(deadline, speaking).await.unwrap_or(Err(timed_out));
+        let sender = opened.and_then(|opened| {
+            let ended = ConnectError::Ended { address: to.address };
+            opening.opened(opened, &to, &self.keeping()).ok_or(ended)
+        });
+        let sender = sender.inspect_err(|_| self.failed(to.address, Failing::Unreachable));
+        (tried, sender.map(|sender| (sender, to)))
     }
 
     fn destination(&self, address: Allowed) -> Destination {
-        Destination { address: address.address(), secured: self.secured.clone(), protocol: self.protocol }
+        Destination { address: address.address(), secured: self.secured.clone(), speaks: self.speaks }
+    }
+
+    fn keeping(&self) -> Keeping {
+        let time = Duration::from_millis(self.origin.keep_alive_ms);
+        Keeping { clock: self.forwarder.clock.clone(), time }
     }
 
     fn failed(&self, address: SocketAddr, how: Failing) {
@@ -126,50 +166,40 @@ impl Attempt<'_> {
         to: Destination,
         outstanding: Outstanding,
     ) -> Result<Response<OriginBody>, ForwardError> {
-        let Some(mut request) = self.request.take() else { return Err(ForwardError::NoTarget) };
+        let Some(request) = self.request.take() else { return Err(ForwardError::NoTarget) };
         let conditional =
             [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE].iter().any(|name| request.headers().contains_key(name));
         let expectation = request.body().expectation().cloned();
-        let (interim, asked) = (self.interim.clone(), expectation.clone());
-        hyper::ext::on_informational(&mut request, move |head| match &asked {
-            // The one that was asked for (RFC 9110 §15.2): the viewer hears of it when its body is read.
-            Some(expectation) if head.status() == StatusCode::CONTINUE => expectation.go_on(),
-            _ => interim.offer(head.status(), head.headers()),
-        });
+        let said = Said { expectation: expectation.clone(), interim: self.interim.clone() };
         let limit = Duration::from_millis(self.origin.response_timeout_ms);
         let progress = request.body().progress();
-        let answer = match head_within(limit, progress, sender.send(request)).await {
+        let answer = match head_within(limit, progress, sender.send(request, said)).await {
             None => return Err(ForwardError::HeadTimedOut(limit)),
             Some(Ok(response)) => response,
-            Some(Err(mut refused)) => {
-                let unsent = refused.take_message();
-                let error = refused.into_error();
-                if error.is_user() || error.is_body_write_aborted() {
-                    return Err(ForwardError::of_request_body(error));
-                }
-                let again = self.again.as_ref().filter(|_| !error.is_parse());
+            Some(Err(Failed { error, unsent })) => {
+                let again = self.again.as_ref().filter(|_| error.is_worth_another());
                 self.request = unsent.or_else(|| again.map(Again::request));
-                return Err(ForwardError::Exchange(error));
+                return Err(error);
             }
         };
         outstanding.answered();
         if let Some(expectation) = &expectation {
             expectation.answered();
         }
-        let (parts, incoming) = answer.into_parts();
-        // Returning here drops the connection with what may still be on it.
-        answer::examine(&parts)?;
-        let lease = Lease {
-            sender,
-            destination: to,
-            pool: Arc::clone(&self.forwarder.pool),
-            keep_alive: Duration::from_millis(self.origin.keep_alive_ms),
-            clock: self.forwarder.clock.clone(),
-            outstanding,
+        let (parts, content) = answer.into_parts();
+        if let Err(error) = answer::examine(&parts) {
+            sender.distrust();
+            return Err(error.into());
+        }
+        let lease = if conditional || parts.status != StatusCode::NOT_MODIFIED {
+            let (pool, keeping) = (Arc::clone(&self.forwarder.pool), self.keeping());
+            Some(Lease { sender, destination: to, pool, keeping, outstanding })
+        } else {
+            // Whoever answers a condition that was not put may be answering someone else.
+            sender.distrust();
+            None
         };
-        // Whoever answers a condition that was not put may be answering someone else.
-        let lease = (conditional || parts.status != StatusCode::NOT_MODIFIED).then_some(lease);
-        Ok(Response::from_parts(parts, OriginBody::new(incoming, limit, lease, expectation)))
+        Ok(Response::from_parts(parts, OriginBody::new(content, limit, lease, expectation)))
     }
 }
 

@@ -1,36 +1,59 @@
-//! An address into a connection that takes one request at a time.
+//! An address into a connection, and what is spoken over it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_contract::Protocol;
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use edge_contract::Scheme;
+use http::uri::Scheme as Spelled;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
-use super::heads::{Awaiting, Heads};
-use super::sender::{Requests, Sender};
-use super::tls::Secured;
+use super::tls::{self, Secured};
+use super::{http1, http2};
 
-/// The largest response head, and the most of a body that is read at once.
-const READ_BUFFER: usize = 64 * 1024;
-/// HTTP/2: bytes of a body that are on their way before its viewer takes them. There is one response at a time.
-const WINDOW: u32 = 256 * 1024;
-
-/// Where a connection leads, and as whom the other side must prove itself.
+/// Where a connection leads, as whom the other side must prove itself, and what may be spoken.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Destination {
     /// The address dialled.
     pub address: SocketAddr,
     /// Who has to answer, and how that is proved; plain TCP without.
     pub secured: Option<Secured>,
-    /// What is spoken there.
-    pub protocol: Protocol,
+    /// What may be spoken there.
+    pub speaks: Speaks,
+}
+
+/// What may be spoken with an origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Speaks {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, with prior knowledge (RFC 9113 §3.3).
+    Http2,
+    /// What TLS agrees on (RFC 7301): HTTP/2, or HTTP/1.1 with who prefers that or agrees on nothing.
+    Either,
+}
+
+impl Speaks {
+    /// What is spoken with whoever is said to speak `scheme`, to ask for something that may only `upgrade` HTTP/1.1 (RFC 9113 §8.6).
+    pub fn of(scheme: Scheme, upgrade: bool) -> Self {
+        match scheme {
+            Scheme::H2c => Self::Http2,
+            Scheme::Https if !upgrade => Self::Either,
+            Scheme::Https | Scheme::Http => Self::Http1,
+        }
+    }
+}
+
+/// A connection that is ready for its first request.
+#[derive(Debug)]
+pub enum Opened {
+    /// For one at a time.
+    Http1(http1::Connection),
+    /// For many.
+    Http2(Arc<http2::Connection>),
 }
 
 /// Why there is no connection.
@@ -74,6 +97,12 @@ pub enum ConnectError {
         #[source]
         source: std::io::Error,
     },
+    /// It ended the connection as soon as it was open.
+    #[error("{address} ended the connection at once")]
+    Ended {
+        /// The address dialled.
+        address: SocketAddr,
+    },
     /// The connection closed before it could be used.
     #[error("handshake with {address}")]
     Handshake {
@@ -81,19 +110,23 @@ pub enum ConnectError {
         address: SocketAddr,
         /// What HTTP said.
         #[source]
-        source: hyper::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
 /// A connection that is ready for its first request, over one that was dialled.
-pub async fn over(stream: TcpStream, to: &Destination) -> Result<Sender, ConnectError> {
+pub async fn over(stream: TcpStream, to: &Destination) -> Result<Opened, ConnectError> {
     let address = to.address;
     // A request is written whole; waiting to fill a packet only delays it. Failing to say so costs nothing else.
     let _ = stream.set_nodelay(true);
-    let Some(Secured { name, config }) = &to.secured else { return handshake(stream, to).await };
+    let Some(Secured { name, config }) = &to.secured else {
+        let is_http2 = to.speaks == Speaks::Http2;
+        return speak(stream, address, is_http2.then_some(Spelled::HTTP)).await;
+    };
     let tls = TlsConnector::from(Arc::clone(config));
     let stream = tls.connect(name.clone(), stream).await.map_err(|source| unverified(address, source))?;
-    handshake(stream, to).await
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2);
+    speak(stream, address, is_http2.then_some(Spelled::HTTPS)).await
 }
 
 /// TLS tells its own errors inside of those of its stream.
@@ -104,39 +137,14 @@ fn unverified(address: SocketAddr, source: std::io::Error) -> ConnectError {
     }
 }
 
-async fn handshake<S>(stream: S, to: &Destination) -> Result<Sender, ConnectError>
+/// Begins to speak HTTP/2 with this scheme, or HTTP/1.1.
+async fn speak<S>(stream: S, address: SocketAddr, http2: Option<Spelled>) -> Result<Opened, ConnectError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let address = to.address;
-    let failed = |source| ConnectError::Handshake { address, source };
-    match to.protocol {
-        Protocol::HTTP1 => {
-            let awaiting = Awaiting::default();
-            let stream = TokioIo::new(Heads::of(stream, awaiting.clone()));
-            let handshake = http1::Builder::new().max_buf_size(READ_BUFFER).handshake(stream).await;
-            let (requests, connection) = handshake.map_err(failed)?;
-            Ok(Sender::over(drive(connection, address), Requests::Http1(requests, awaiting)))
-        }
-        Protocol::HTTP2 => {
-            let handshake = http2::Builder::new(TokioExecutor::new())
-                .max_header_list_size(u32::try_from(READ_BUFFER).unwrap_or(u32::MAX))
-                .initial_stream_window_size(WINDOW)
-                .initial_connection_window_size(WINDOW)
-                .handshake(TokioIo::new(stream))
-                .await;
-            let (requests, connection) = handshake.map_err(failed)?;
-            Ok(Sender::over(drive(connection, address), Requests::Http2(requests)))
-        }
-    }
-}
-
-/// Runs a connection to its end.
-fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static, address: SocketAddr) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        // Whoever waits for a response or a body hears of the same failure there.
-        if let Err(error) = connection.await {
-            tracing::debug!(%address, %error, "connection to an origin ended");
-        }
-    })
+    let opened = match http2 {
+        Some(scheme) => http2::open(stream, address, scheme).await.map(Opened::Http2).map_err(Into::into),
+        None => http1::open(stream, address).await.map(Opened::Http1).map_err(Into::into),
+    };
+    opened.map_err(|source| ConnectError::Handshake { address, source })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use edge_cache::answer::Distrust;
 use edge_cache::breaker::Tried;
 use edge_cache::s3::NoObject;
+use h2::Reason;
 use http::{HeaderValue, StatusCode};
 use thiserror::Error;
 
@@ -49,7 +50,7 @@ pub enum ForwardError {
     HeadTimedOut(Duration),
     /// The connection failed, or what came is not HTTP.
     #[error("the exchange with the origin failed")]
-    Exchange(#[source] hyper::Error),
+    Exchange(#[source] ExchangeError),
     /// Its head has two opinions on where the body ends, or none that is understood.
     #[error(transparent)]
     Distrust(#[from] Distrust),
@@ -70,10 +71,54 @@ pub enum ForwardError {
     Target,
     /// The viewer's own body broke off, so the origin could not be asked.
     #[error("the request's body broke off")]
-    RequestBody(#[source] hyper::Error),
+    RequestBody(#[source] Source),
     /// Nothing more of it came for too long.
     #[error("the request's body stood still")]
-    RequestBodyTimedOut(#[source] hyper::Error),
+    RequestBodyTimedOut(#[source] Source),
+}
+
+/// What is behind an error, whoever tells it.
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why an exchange came to nothing.
+#[derive(Debug, Error)]
+pub enum ExchangeError {
+    /// HTTP/1.1 says so.
+    #[error(transparent)]
+    Http1(hyper::Error),
+    /// HTTP/2 says so, of one stream or of its connection.
+    #[error(transparent)]
+    Http2(h2::Error),
+}
+
+impl ExchangeError {
+    /// Whether what came cannot be read.
+    fn is_unreadable(&self) -> bool {
+        match self {
+            Self::Http1(error) => error.is_parse(),
+            Self::Http2(error) => error.is_library(),
+        }
+    }
+
+    /// Whether that was the answer to this very request.
+    fn is_answer(&self) -> bool {
+        match self {
+            Self::Http1(error) => error.is_parse(),
+            Self::Http2(error) => error.is_library() && error.is_reset(),
+        }
+    }
+
+    /// RFC 9113 §8.7: whether the origin says that it has done nothing about the request. The `h2` crate tells of a GOAWAY only those
+    /// whose streams it does not cover.
+    fn is_undone(&self) -> bool {
+        let Self::Http2(error) = self else { return false };
+        error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM))
+    }
+
+    /// Whether the origin has ended this exchange and no other.
+    fn is_of_one_stream(&self) -> bool {
+        matches!(self, Self::Http2(error) if error.is_reset())
+    }
 }
 
 impl From<TlsError> for ForwardError {
@@ -147,7 +192,32 @@ impl ForwardError {
 
     /// Whether what came cannot be read as HTTP.
     pub(crate) fn is_not_http(&self) -> bool {
-        matches!(self, Self::Exchange(error) if error.is_parse())
+        matches!(self, Self::Exchange(error) if error.is_unreadable())
+    }
+
+    /// Whether what was under way was ended in place of an answer.
+    pub(super) fn is_reset(&self) -> bool {
+        matches!(self, Self::Exchange(_)) && !self.is_not_http()
+    }
+
+    /// Whether the origin broke the protocol.
+    pub(super) fn is_distrust(&self) -> bool {
+        self.is_not_http() || matches!(self, Self::Distrust(_))
+    }
+
+    /// Whether it may be another one that is asked the same, where that does no harm.
+    pub(super) fn is_worth_another(&self) -> bool {
+        matches!(self, Self::Exchange(error) if !error.is_answer())
+    }
+
+    /// Whether the origin says that it has done nothing about the request.
+    pub(super) fn is_undone(&self) -> bool {
+        matches!(self, Self::Exchange(error) if error.is_undone())
+    }
+
+    /// Whether it says nothing of the connection.
+    pub(super) fn is_of_one_stream(&self) -> bool {
+        matches!(self, Self::Exchange(error) if error.is_of_one_stream())
     }
 
     /// With what is behind it.
@@ -162,9 +232,13 @@ impl ForwardError {
     }
 
     /// Why the viewer's body did not reach its end.
-    pub(super) fn of_request_body(error: hyper::Error) -> Self {
-        let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
-        if matches!(source, Some(BodyError::Stalled(_))) {
+    pub(super) fn of_request_body(error: impl Into<Source>) -> Self {
+        let error = error.into();
+        let mut behind =
+            std::iter::successors(Some(&*error as &(dyn std::error::Error + 'static)), |error| error.source());
+        let is_stalled =
+            |error: &(dyn std::error::Error + 'static)| matches!(error.downcast_ref(), Some(BodyError::Stalled(_)));
+        if behind.any(is_stalled) {
             return Self::RequestBodyTimedOut(error);
         }
         Self::RequestBody(error)

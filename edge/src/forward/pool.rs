@@ -1,68 +1,247 @@
-//! Connections that an origin has left open after a sound response into ones for the next request.
+//! Connections to origins into the one for a next request: kept, shared, or worth waiting for while another opens it.
+//!
+//! Guarantees: a connection of HTTP/1.1 is kept only after a sound response, and the one that was used last is used first, so that the
+//! others may grow old and go. One of HTTP/2 is shared by all who ask the same, the oldest with room first; while one is opened, others
+//! wait for it rather than open their own, unless whoever answers there prefers HTTP/1.1.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::connect::Destination;
+use super::connect::{Destination, Opened, Speaks};
+use super::http2::Place;
 use super::sender::Sender;
+use super::{http1, http2};
+use crate::clock::Clock;
 
-/// The most idle connections kept to one destination, and in all.
+/// The most connections kept to one destination, and in all.
 const PER_DESTINATION: usize = 64;
 const IN_ALL: usize = 1_024;
 
-/// Idle connections to origins.
+/// For how long a connection may wait for its next request.
+#[derive(Clone, Debug)]
+pub struct Keeping {
+    /// The clock of the pool.
+    pub clock: Clock,
+    /// How long.
+    pub time: Duration,
+}
+
+impl Keeping {
+    /// Until when, if it waits from now on.
+    pub fn until(&self) -> Duration {
+        self.now() + self.time
+    }
+
+    fn now(&self) -> Duration {
+        self.clock.now().monotonic
+    }
+}
+
+/// Connections to origins that are or may be of use to others.
 #[derive(Debug, Default)]
 pub struct Pool {
-    idle: Mutex<HashMap<Destination, Vec<Idle>>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    idle: HashMap<Destination, Vec<Idle>>,
+    shared: HashMap<Destination, Vec<Arc<http2::Connection>>>,
+    /// Those that are being opened.
+    opening: HashMap<Destination, watch::Receiver<bool>>,
+    /// Where HTTP/1.1 was agreed on, though HTTP/2 was offered.
+    prefer_http1: HashSet<SocketAddr>,
 }
 
 #[derive(Debug)]
 struct Idle {
-    sender: Sender,
+    connection: http1::Connection,
     until: Duration,
 }
 
+/// How to come to a connection.
+#[derive(Debug)]
+pub enum Turn {
+    /// There is one.
+    Kept(Sender),
+    /// It is this one's turn to open one.
+    Open(Opening),
+    /// Another opens one.
+    Wait(Awaited),
+}
+
+/// The duty to open a connection; whoever waits for it hears when it is over.
+#[derive(Debug)]
+pub struct Opening {
+    pool: Arc<Pool>,
+    /// Where to, and who is told, if anyone waits.
+    told: Option<(Destination, watch::Sender<bool>)>,
+}
+
+/// A connection that another opens.
+#[derive(Debug)]
+pub struct Awaited(watch::Receiver<bool>);
+
+impl Awaited {
+    /// Whether it came to be open by then.
+    pub async fn is_opened(mut self, by: Instant) -> bool {
+        let opened = async { self.0.wait_for(|opened| *opened).await.is_ok() };
+        tokio::time::timeout_at(by, opened).await.unwrap_or(false)
+    }
+}
+
 impl Pool {
-    /// The connection that was used last, if it is still open: the others may then grow old and go.
-    pub fn take(&self, destination: &Destination, now: Duration) -> Option<Sender> {
-        let mut idle = self.idle.lock();
-        let connections = idle.get_mut(destination)?;
-        while let Some(connection) = connections.pop() {
-            if connection.until > now && connection.sender.is_ready() {
-                return Some(connection.sender);
-            }
+    /// A connection that takes a request now.
+    pub fn take(&self, destination: &Destination, keeping: &Keeping) -> Option<Sender> {
+        self.kept.lock().take(destination, keeping)
+    }
+
+    /// The same, or how to come to one.
+    pub fn turn(self: &Arc<Self>, destination: &Destination, keeping: &Keeping) -> Turn {
+        let mut kept = self.kept.lock();
+        if let Some(sender) = kept.take(destination, keeping) {
+            return Turn::Kept(sender);
         }
-        idle.remove(destination);
-        None
+        if !kept.may_share(destination) {
+            return Turn::Open(self.open_beside());
+        }
+        if let Some(opening) = kept.opening.get(destination) {
+            return Turn::Wait(Awaited(opening.clone()));
+        }
+        let (told, heard) = watch::channel(false);
+        kept.opening.insert(destination.clone(), heard);
+        Turn::Open(Opening { pool: Arc::clone(self), told: Some((destination.clone(), told)) })
+    }
+
+    /// Leave to open one that nobody waits for.
+    pub fn open_beside(self: &Arc<Self>) -> Opening {
+        Opening { pool: Arc::clone(self), told: None }
     }
 
     /// Keeps a connection that is ready for another request.
-    pub fn put(&self, destination: Destination, sender: Sender, until: Duration) {
-        let mut idle = self.idle.lock();
-        let count: usize = idle.values().map(Vec::len).sum();
-        let connections = idle.entry(destination).or_default();
+    pub fn put(&self, destination: Destination, connection: http1::Connection, until: Duration) {
+        let mut kept = self.kept.lock();
+        let count: usize = kept.idle.values().map(Vec::len).sum();
+        let connections = kept.idle.entry(destination).or_default();
         if connections.len() < PER_DESTINATION && count < IN_ALL {
-            connections.push(Idle { sender, until });
+            connections.push(Idle { connection, until });
         }
     }
 
     /// Lets go of connections that are closed or have waited for long enough.
     pub fn prune(&self, now: Duration) {
-        self.idle.lock().retain(|_, connections| {
-            connections.retain(|idle| idle.until > now && !idle.sender.is_closed());
+        let mut kept = self.kept.lock();
+        kept.idle.retain(|_, connections| {
+            connections.retain(|idle| idle.until > now && !idle.connection.is_closed());
+            !connections.is_empty()
+        });
+        kept.shared.retain(|_, connections| {
+            connections.retain(|connection| connection.is_kept(now));
             !connections.is_empty()
         });
     }
 
     /// How many connections wait.
     pub fn len(&self) -> usize {
-        self.idle.lock().values().map(Vec::len).sum()
+        let kept = self.kept.lock();
+        let shared = kept.shared.values().flatten().filter(|connection| connection.is_idle()).count();
+        kept.idle.values().map(Vec::len).sum::<usize>() + shared
     }
 
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl Kept {
+    fn take(&mut self, destination: &Destination, keeping: &Keeping) -> Option<Sender> {
+        let now = keeping.now();
+        self.place(destination, keeping, now).map(Sender::Http2).or_else(|| self.pop(destination, now))
+    }
+
+    fn place(&mut self, destination: &Destination, keeping: &Keeping, now: Duration) -> Option<Place> {
+        let connections = self.shared.get_mut(destination)?;
+        connections.retain(|connection| connection.is_kept(now));
+        let place = connections.iter().find_map(|connection| connection.place(keeping));
+        if connections.is_empty() {
+            self.shared.remove(destination);
+        }
+        place
+    }
+
+    fn pop(&mut self, destination: &Destination, now: Duration) -> Option<Sender> {
+        let connections = self.idle.get_mut(destination)?;
+        while let Some(idle) = connections.pop() {
+            if idle.until > now && idle.connection.is_ready() {
+                return Some(Sender::Http1(idle.connection));
+            }
+        }
+        self.idle.remove(destination);
+        None
+    }
+
+    /// Whether a connection there is one for many, as far as is known.
+    fn may_share(&self, destination: &Destination) -> bool {
+        match destination.speaks {
+            Speaks::Http1 => false,
+            Speaks::Http2 => true,
+            Speaks::Either => !self.prefer_http1.contains(&destination.address),
+        }
+    }
+
+    /// Remembers what was agreed on.
+    fn agreed(&mut self, destination: &Destination, is_http1: bool) {
+        if self.prefer_http1.len() >= IN_ALL {
+            self.prefer_http1.clear();
+        }
+        if is_http1 {
+            self.prefer_http1.insert(destination.address);
+        } else {
+            self.prefer_http1.remove(&destination.address);
+        }
+    }
+}
+
+impl Opening {
+    /// It is open: what the first request is sent over. None: the origin has ended it meanwhile.
+    pub fn opened(mut self, opened: Opened, destination: &Destination, keeping: &Keeping) -> Option<Sender> {
+        let told = self.told.take();
+        let mut kept = self.pool.kept.lock();
+        if let Some((awaited, _)) = &told {
+            kept.opening.remove(awaited);
+        }
+        kept.agreed(destination, matches!(opened, Opened::Http1(_)));
+        let sender = match opened {
+            Opened::Http1(connection) => Some(Sender::Http1(connection)),
+            Opened::Http2(connection) => {
+                let place = connection.place(keeping);
+                let connections = kept.shared.entry(destination.clone()).or_default();
+                if connections.len() < PER_DESTINATION {
+                    connections.push(connection);
+                }
+                place.map(Sender::Http2)
+            }
+        };
+        drop(kept);
+        if let Some((_, told)) = told {
+            // Whoever waits finds it, or that it is none for many.
+            told.send_replace(true);
+        }
+        sender
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        if let Some((destination, _)) = &self.told {
+            self.pool.kept.lock().opening.remove(destination);
+        }
     }
 }

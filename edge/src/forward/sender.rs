@@ -1,107 +1,73 @@
-//! An open connection into one that takes a request at a time, whichever version of HTTP is spoken over it.
-//!
-//! Over HTTP/2 there could be many at a time; there is one, so that whatever goes wrong with it concerns nobody else.
-//! Assumptions: hyper tells nobody of interim responses that come over HTTP/2, and whoever misses them misses nothing that the final one
-//! does not say (RFC 9110 §15.2); a body that waits for 100 (Continue) is sent at once.
+//! Leave to send a request over a connection, whichever version of HTTP is spoken over it, into the head of its answer.
 
-use http::header::{HOST, TE, TRANSFER_ENCODING};
-use http::uri::{Authority, Parts, PathAndQuery, Scheme};
-use http::{HeaderValue, Request, Response, Uri, Version, header};
-use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
+use http::{HeaderMap, Request, Response, StatusCode};
 
-use tokio::task::JoinHandle;
+use super::body::{Content, RequestBody};
+use super::error::ForwardError;
+use super::expectation::Expectation;
+use super::http1::Connection;
+use super::http2::Place;
+use super::http2::exchange;
+use crate::interim::Interim;
 
-use super::body::RequestBody;
-use super::heads::Awaiting;
-
-/// Sends requests over one connection, which ends with this: an origin that is given up holds nothing of a viewer's any longer.
+/// Sends one request at a time.
 #[derive(Debug)]
-pub struct Sender {
-    requests: Requests,
-    connection: JoinHandle<()>,
+pub enum Sender {
+    /// Over a connection of its own.
+    Http1(Connection),
+    /// Over one that it shares with others.
+    Http2(Place),
 }
 
-/// Where requests go in.
+/// Why no head came.
 #[derive(Debug)]
-pub enum Requests {
-    /// HTTP/1.1, whose response heads are followed: this says that one is to come.
-    Http1(http1::SendRequest<RequestBody>, Awaiting),
-    /// HTTP/2.
-    Http2(http2::SendRequest<RequestBody>),
+pub struct Failed {
+    /// What went wrong.
+    pub error: ForwardError,
+    /// The request, if nothing of it was sent or the origin says that it has done nothing about it.
+    pub unsent: Option<Request<RequestBody>>,
 }
 
-impl Drop for Sender {
-    fn drop(&mut self) {
-        self.connection.abort();
+impl From<ForwardError> for Failed {
+    fn from(error: ForwardError) -> Self {
+        Self { error, unsent: None }
+    }
+}
+
+/// Who hears what an origin says before its answer.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// Whoever holds the request's body back.
+    pub expectation: Option<Expectation>,
+    /// The viewer.
+    pub interim: Interim,
+}
+
+impl Said {
+    /// An interim response came.
+    pub fn interim(&self, status: StatusCode, headers: &HeaderMap) {
+        match &self.expectation {
+            // The one that was asked for (RFC 9110 §15.2): the viewer hears of it when its body is read.
+            Some(expectation) if status == StatusCode::CONTINUE => expectation.go_on(),
+            _ => self.interim.offer(status, headers),
+        }
     }
 }
 
 impl Sender {
-    /// Sends them over a connection that this task runs.
-    pub fn over(connection: JoinHandle<()>, requests: Requests) -> Self {
-        Self { requests, connection }
-    }
-
-    /// Sends a request; the error has it back if nothing of it was sent.
-    pub async fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
-        match &mut self.requests {
-            Requests::Http1(requests, awaiting) => {
-                awaiting.head();
-                requests.try_send_request(request).await
-            }
-            Requests::Http2(requests) => requests.try_send_request(framed(request)).await,
+    /// Sends a request and waits for the head of its answer.
+    pub async fn send(&mut self, request: Request<RequestBody>, said: Said) -> Result<Response<Content>, Failed> {
+        match self {
+            Self::Http1(connection) => connection.send(request, said).await,
+            Self::Http2(place) => exchange::send(place, request, said).await,
         }
     }
 
-    /// Waits until the next request can be sent, or never can.
-    pub async fn ready(&mut self) -> hyper::Result<()> {
-        match &mut self.requests {
-            Requests::Http1(requests, _) => requests.ready().await,
-            Requests::Http2(requests) => requests.ready().await,
+    /// Something was out of order: what is under way goes on, and nobody is asked over this connection any more.
+    pub fn distrust(self) {
+        // One that is not shared ends with this.
+        if let Self::Http2(place) = self {
+            place.distrust();
         }
     }
-
-    /// Whether it can be sent now.
-    pub fn is_ready(&self) -> bool {
-        match &self.requests {
-            Requests::Http1(requests, _) => requests.is_ready(),
-            Requests::Http2(requests) => requests.is_ready(),
-        }
-    }
-
-    /// Whether it never can.
-    pub fn is_closed(&self) -> bool {
-        match &self.requests {
-            Requests::Http1(requests, _) => requests.is_closed(),
-            Requests::Http2(requests) => requests.is_closed(),
-        }
-    }
-}
-
-/// The same request as HTTP/2 says it: the host stands in `:authority` (RFC 9113 §8.3.1), the end of a body in its frames (§8.2.2).
-fn framed(mut request: Request<RequestBody>) -> Request<RequestBody> {
-    *request.version_mut() = Version::HTTP_2;
-    if let Some(expectation) = request.body().expectation() {
-        expectation.go_on();
-    }
-    let host = request.headers_mut().remove(HOST);
-    for name in [TRANSFER_ENCODING, header::EXPECT] {
-        request.headers_mut().remove(name);
-    }
-    // RFC 9110 §10.1.4: they are passed on. Some who speak gRPC ask for the word.
-    request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
-    let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
-    let mut parts = Parts::default();
-    if let Some(authority) = authority {
-        (parts.scheme, parts.authority) = (Some(Scheme::HTTP), Some(authority));
-        parts.path_and_query = request.uri().path_and_query().cloned().or_else(|| Some(PathAndQuery::from_static("/")));
-        if let Ok(uri) = Uri::from_parts(parts) {
-            *request.uri_mut() = uri;
-        }
-    }
-    request
 }

@@ -19,11 +19,14 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 use thiserror::Error;
 
+use super::connect::Speaks;
 use crate::mounts::{Mounts, Secret, Unusable};
 use anyone::Anyone;
 
-/// HTTP/1.1 is what is spoken over it (RFC 7301 §6).
-const PROTOCOL: &[u8] = b"http/1.1";
+/// HTTP/1.1, as TLS calls it (RFC 7301 §6).
+pub const HTTP1: &[u8] = b"http/1.1";
+/// HTTP/2, as TLS calls it (RFC 9113 §3.2).
+pub const HTTP2: &[u8] = b"h2";
 
 /// How many ways of speaking it are remembered: more than all origins of a site have.
 const REMEMBERED: usize = 256;
@@ -76,7 +79,10 @@ pub struct Tls {
 #[derive(Debug)]
 struct Made {
     of: Files,
-    config: Arc<ClientConfig>,
+    /// HTTP/2 and HTTP/1.1 are offered.
+    either: Arc<ClientConfig>,
+    /// HTTP/1.1 alone is.
+    http1: Arc<ClientConfig>,
 }
 
 /// What is mounted for one origin.
@@ -87,8 +93,14 @@ struct Files {
 }
 
 impl Tls {
-    /// What a connection to this target is opened with; nothing where it is plain.
-    pub fn secure(&self, target: &OriginTarget, tls: &OriginTls, mounts: &Mounts) -> Result<Option<Secured>, TlsError> {
+    /// What a connection to this target is opened with, if this is to be spoken over it; nothing where it is plain.
+    pub fn secure(
+        &self,
+        target: &OriginTarget,
+        tls: &OriginTls,
+        speaks: Speaks,
+        mounts: &Mounts,
+    ) -> Result<Option<Secured>, TlsError> {
         if target.scheme() != Scheme::Https {
             return Ok(None);
         }
@@ -96,31 +108,41 @@ impl Tls {
         let verified = ServerName::try_from(name.to_owned()).map_err(|_| TlsError::ServerName(name.to_owned()))?;
         // Whom it is spoken with is no matter for how.
         let how = OriginTls { server_name: None, ..tls.clone() };
-        Ok(Some(Secured { name: verified, config: self.config(how, mounts)? }))
+        Ok(Some(Secured { name: verified, config: self.config(how, speaks, mounts)? }))
     }
 
     /// Tries what the origins of a site would be asked with, so that what is wrong is known before anyone asks.
     pub fn rehearse(&self, site: &Site, mounts: &Mounts) {
         for origin in site.origins.iter().filter(|origin| !origin.tls.is_default()) {
-            let outcome = origin.target.as_ref().map(|target| self.secure(target, &origin.tls, mounts));
+            let outcome = origin.target.as_ref().map(|target| self.secure(target, &origin.tls, Speaks::Either, mounts));
             if let Some(Err(error)) = outcome {
                 tracing::debug!(site = %site.name, origin = %origin.name, %error, "TLS cannot be spoken");
             }
         }
     }
 
-    fn config(&self, how: OriginTls, mounts: &Mounts) -> Result<Arc<ClientConfig>, TlsError> {
+    fn config(&self, how: OriginTls, speaks: Speaks, mounts: &Mounts) -> Result<Arc<ClientConfig>, TlsError> {
         let of = Files::read(&how, mounts)?;
-        let mut made = self.made.lock();
-        if let Some(made) = made.get(&how).filter(|made| made.of == of) {
-            return Ok(Arc::clone(&made.config));
+        let mut all = self.made.lock();
+        if let Some(made) = all.get(&how).filter(|made| made.of == of) {
+            return Ok(made.speaking(speaks));
         }
-        let config = Arc::new(make(&how, &of, mounts)?);
-        if made.len() >= REMEMBERED {
-            made.clear();
+        let http1 = make(&how, &of, mounts)?;
+        let mut either = http1.clone();
+        either.alpn_protocols.insert(0, HTTP2.to_vec());
+        let made = Made { of, either: Arc::new(either), http1: Arc::new(http1) };
+        let config = made.speaking(speaks);
+        if all.len() >= REMEMBERED {
+            all.clear();
         }
-        made.insert(how, Made { of, config: Arc::clone(&config) });
+        all.insert(how, made);
         Ok(config)
+    }
+}
+
+impl Made {
+    fn speaking(&self, speaks: Speaks) -> Arc<ClientConfig> {
+        Arc::clone(if speaks == Speaks::Http1 { &self.http1 } else { &self.either })
     }
 }
 
@@ -155,7 +177,7 @@ fn make(how: &OriginTls, files: &Files, mounts: &Mounts) -> Result<ClientConfig,
                 .map_err(|_| refuse(&named.key, "it is not the key of that certificate", mounts))?
         }
     };
-    config.alpn_protocols = vec![PROTOCOL.to_vec()];
+    config.alpn_protocols = vec![HTTP1.to_vec()];
     Ok(config)
 }
 

@@ -1,4 +1,4 @@
-//! HTTP/2 as bytes: a viewer that writes any frame, and hears what becomes of a stream (RFC 9113, RFC 7541).
+//! HTTP/2 as bytes: a viewer or an origin that writes any frame, and hears what becomes of a stream (RFC 9113, RFC 7541).
 
 use std::net::SocketAddr;
 
@@ -17,6 +17,7 @@ pub const WINDOW_UPDATE: u8 = 8;
 pub const CONTINUATION: u8 = 9;
 
 pub const END_STREAM: u8 = 1;
+const ACK: u8 = 1;
 pub const END_HEADERS: u8 = 4;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -44,6 +45,28 @@ impl Frames {
         frames.0.write_all(PREFACE).await.expect("is taken");
         frames.write(SETTINGS, 0, 0, &[]).await;
         frames
+    }
+
+    /// The other side of one that a viewer, or an edge, has opened.
+    pub async fn of(mut stream: TcpStream) -> Self {
+        stream.set_nodelay(true).expect("can be set");
+        let mut preface = [0; PREFACE.len()];
+        let _ = stream.read_exact(&mut preface).await;
+        let mut frames = Self(stream);
+        frames.write(SETTINGS, 0, 0, &[]).await;
+        frames
+    }
+
+    /// The next stream on which something is asked; none, once the connection has ended.
+    pub async fn asked(&mut self) -> Option<u32> {
+        loop {
+            let (kind, flags, stream, _) = self.next().await?;
+            match kind {
+                HEADERS => return Some(stream),
+                SETTINGS if flags & ACK == 0 => self.write(SETTINGS, ACK, 0, &[]).await,
+                _ => {}
+            }
+        }
     }
 
     /// Writes a frame; one that is not taken any more is lost.
@@ -99,14 +122,15 @@ impl Frames {
     }
 
     async fn read(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
-        let frame = async {
-            let mut head = [0; 9];
-            self.0.read_exact(&mut head).await.ok()?;
-            let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
-            self.0.read_exact(&mut payload).await.ok()?;
-            Some((head[3], head[4], u32::from_be_bytes([head[5], head[6], head[7], head[8]]), payload))
-        };
-        tokio::time::timeout(PATIENCE, frame).await.expect("comes")
+        tokio::time::timeout(PATIENCE, self.next()).await.expect("comes")
+    }
+
+    async fn next(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
+        let mut head = [0; 9];
+        self.0.read_exact(&mut head).await.ok()?;
+        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        self.0.read_exact(&mut payload).await.ok()?;
+        Some((head[3], head[4], u32::from_be_bytes([head[5], head[6], head[7], head[8]]), payload))
     }
 }
 

@@ -98,25 +98,7 @@ impl Secure {
     /// Whoever asks has to be one of these.
     pub async fn letting_in(certificate: Arc<CertifiedKey>, askers: Arc<dyn ClientCertVerifier>) -> Self {
         let origin = Origin::numbered("").await;
-        let shown = Arc::new(Shown { certificate, names: Mutex::default() });
-        let tls = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("TLS versions")
-            .with_client_cert_verifier(askers)
-            .with_cert_resolver(Arc::<Shown>::clone(&shown));
-        let tls = TlsAcceptor::from(Arc::new(tls));
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let (address, behind) = (listener.local_addr().expect("is bound"), origin.address);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let tls = tls.clone();
-                tokio::spawn(async move {
-                    let Ok(mut stream) = tls.accept(stream).await else { return };
-                    let mut plain = TcpStream::connect(behind).await.expect("accepts");
-                    let _ = tokio::io::copy_bidirectional(&mut stream, &mut plain).await;
-                });
-            }
-        });
+        let (address, shown) = in_front_of(origin.address, certificate, askers, &[]).await;
         Self { origin, address, shown }
     }
 
@@ -130,7 +112,43 @@ impl Secure {
     }
 }
 
-fn https(address: SocketAddr, host: &str) -> EdgeConfig {
+/// Puts TLS in front of someone who speaks without; one of `protocols` may be agreed on.
+async fn in_front_of(
+    behind: SocketAddr,
+    certificate: Arc<CertifiedKey>,
+    askers: Arc<dyn ClientCertVerifier>,
+    protocols: &[&str],
+) -> (SocketAddr, Arc<Shown>) {
+    let shown = Arc::new(Shown { certificate, names: Mutex::default() });
+    let mut tls = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("TLS versions")
+        .with_client_cert_verifier(askers)
+        .with_cert_resolver(Arc::<Shown>::clone(&shown));
+    tls.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    let tls = TlsAcceptor::from(Arc::new(tls));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = listener.local_addr().expect("is bound");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let tls = tls.clone();
+            tokio::spawn(async move {
+                let Ok(mut stream) = tls.accept(stream).await else { return };
+                let mut plain = TcpStream::connect(behind).await.expect("accepts");
+                let _ = tokio::io::copy_bidirectional(&mut stream, &mut plain).await;
+            });
+        }
+    });
+    (address, shown)
+}
+
+/// Where TLS stands in front of someone who speaks without, and agrees on one of these protocols.
+pub async fn agreeing(behind: SocketAddr, protocols: &[&str]) -> SocketAddr {
+    let certificate = Authority::new("unknown").certificate("localhost", |_| ());
+    in_front_of(behind, certificate, WebPkiClientVerifier::no_client_auth(), protocols).await.0
+}
+
+pub fn https(address: SocketAddr, host: &str) -> EdgeConfig {
     let mut config = config(address);
     config.sites[0].origins[0].target =
         Some(OriginTarget::Address { scheme: Scheme::Https, host: host.into(), port: address.port() });

@@ -3,11 +3,13 @@
 mod dns;
 mod edge;
 mod frames;
+mod http2_origin;
 mod origin;
 mod program;
 mod streams;
 
 mod alone;
+mod alpn;
 mod attempts;
 mod awaited;
 mod bodies;
@@ -31,11 +33,13 @@ mod freshening;
 mod headers;
 mod hops;
 mod http2_origins;
+mod http2_sharing;
 mod https;
 mod interim;
 mod letter;
 mod logging;
 mod lying_http2;
+mod lying_http2_origins;
 mod lying_origins;
 mod lying_viewers;
 mod metrics;

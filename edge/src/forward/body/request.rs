@@ -1,0 +1,98 @@
+//! What a viewer sends into what an origin is sent behind a head, as it comes and once it is wanted.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use super::{BodyError, Stall, poll_incoming};
+use crate::forward::expectation::{Expectation, Waiting};
+use crate::viewer::body::ViewerRequestBody;
+
+/// What an origin is sent after a head.
+#[derive(Debug)]
+pub enum RequestBody {
+    /// Nothing.
+    Empty,
+    /// What the viewer sends, as it comes.
+    Viewer(Upload),
+}
+
+/// A viewer's body on its way to an origin.
+#[derive(Debug)]
+pub struct Upload {
+    incoming: ViewerRequestBody,
+    stall: Stall,
+    taken: Arc<AtomicU64>,
+    expectation: Option<(Expectation, Waiting)>,
+}
+
+impl RequestBody {
+    /// Passes on what a viewer sends, as long as something comes within `patience`.
+    pub fn viewer(incoming: ViewerRequestBody, patience: Duration) -> Self {
+        if incoming.is_end_stream() {
+            return Self::Empty;
+        }
+        let stall = Stall::new(patience);
+        Self::Viewer(Upload { incoming, stall, taken: Arc::default(), expectation: None })
+    }
+
+    /// Puts off reading what the viewer sends until the origin wants it.
+    pub fn expect_continue(&mut self) {
+        if let Self::Viewer(upload) = self {
+            let expectation = Expectation::default();
+            let waiting = Waiting::on(&expectation);
+            upload.expectation = Some((expectation, waiting));
+        }
+    }
+
+    /// What is to be told of the origin's word, if the viewer waits for one.
+    pub fn expectation(&self) -> Option<&Expectation> {
+        let Self::Viewer(upload) = self else { return None };
+        upload.expectation.as_ref().map(|(expectation, _)| expectation)
+    }
+
+    /// Counts the pieces that the connection has taken: an origin that still reads cannot answer yet.
+    pub fn progress(&self) -> Option<Arc<AtomicU64>> {
+        if let Self::Viewer(upload) = self { Some(Arc::clone(&upload.taken)) } else { None }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Viewer(Upload { incoming, stall, taken, expectation }) => {
+                if let Some((_, waiting)) = expectation
+                    && !ready!(waiting.poll_wanted(cx))
+                {
+                    return Poll::Ready(Some(Err(BodyError::Unwanted)));
+                }
+                let frame = ready!(poll_incoming(incoming, stall, cx));
+                taken.fetch_add(1, Ordering::Relaxed);
+                Poll::Ready(frame)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Viewer(upload) => upload.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Viewer(upload) => upload.incoming.size_hint(),
+        }
+    }
+}
