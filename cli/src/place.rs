@@ -85,6 +85,8 @@ pub struct Placed {
     pub address: Option<String>,
     /// The flag that gives it one.
     pub mends: Option<String>,
+    /// The location that stands before it in a cluster, and not here.
+    pub shield: Option<String>,
 }
 
 impl Places {
@@ -177,7 +179,7 @@ impl Places {
         placed.collect()
     }
 
-    /// Sends a site's origins to where they are on this machine. A Service without a place is nowhere. A flag for an address is
+    /// Sends a site's origins to where they are on this machine, past their shields. A Service without a place is nowhere. A flag for an address is
     /// permission for it, which the edge is told too: it asks once more where it connects to.
     pub fn send(&self, site: &mut Site, resolved: &Resolved) -> Vec<Placed> {
         let namespace = &resolved.key.namespace;
@@ -208,7 +210,9 @@ impl Places {
                 (target, _) => target,
             };
             let address = origin.target.as_ref().map(shown);
-            placed.push(Placed { origin: origin.name.clone(), what, address, mends });
+            // One edge has none to ask.
+            let shield = origin.shield.take();
+            placed.push(Placed { origin: origin.name.clone(), what, address, mends, shield });
         }
         placed
     }

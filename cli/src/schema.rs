@@ -178,6 +178,17 @@ mod tests {
             &distribution(ORIGINS, &format!("{groups}{DEFAULT}")),
             &["spec.originGroups[ha].secondary: there is no origin web; there is app"],
         );
+        let shielded = "[{name: app, url: \"http://a\", shield: {location: us}}]";
+        refuses(
+            &distribution(shielded, DEFAULT),
+            &["spec.origins[app].shield.location: there is no location us; there is default"],
+        );
+        let locations = "  locations: [{name: eu}, {name: ap}]\n";
+        refuses(
+            &distribution(shielded, &format!("{locations}{DEFAULT}")),
+            &["spec.origins[app].shield.location: there is no location us; there is eu, ap"],
+        );
+        admitted(&distribution(&shielded.replace("us", "ap"), &format!("{locations}{DEFAULT}"))).expect("is sound");
     }
 
     #[test]

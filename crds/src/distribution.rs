@@ -25,7 +25,9 @@ pub use cors::{Cors, CorsMethod};
 pub use error_response::ErrorResponse;
 pub use location::{Location, LocationCache, PodTemplate};
 pub use logging::Logging;
-pub use origin::{HostHeader, HostHeaderMode, IngressReference, Origin, OriginHeader, ServicePort, ServiceReference};
+pub use origin::{
+    HostHeader, HostHeaderMode, IngressReference, Origin, OriginHeader, OriginShield, ServicePort, ServiceReference,
+};
 pub use origin_group::OriginGroup;
 pub use origin_tls::OriginTls;
 pub use reference::{NameReference, SecretKeyReference};
@@ -77,7 +79,9 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!has(self.originGroups) || self.originGroups.all(g, !self.origins.exists(o, o.name == g.name))")
         .message("an origin group has the name of an origin: behaviors could not tell them apart").field_path(".originGroups"),
     validation = Rule::new("!has(self.originGroups) || self.originGroups.all(g, self.origins.exists(o, o.name == g.primary) && self.origins.exists(o, o.name == g.secondary))")
-        .message("primary and secondary of an origin group must be origins of this Distribution").field_path(".originGroups")
+        .message("primary and secondary of an origin group must be origins of this Distribution").field_path(".originGroups"),
+    validation = Rule::new("self.origins.all(o, !has(o.shield) || (has(self.locations) && size(self.locations) > 0 ? self.locations.exists(l, l.name == o.shield.location) : o.shield.location == 'default'))")
+        .message("shield.location names no location of this Distribution; without locations there is one, default").field_path(".origins")
 )]
 pub struct DistributionSpec {
     /// What the Distribution serves: Web. It cannot be changed later. Default: Web.

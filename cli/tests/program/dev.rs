@@ -38,6 +38,21 @@ async fn a_manifest_serves_from_the_cache_and_each_request_is_a_line() {
 }
 
 #[tokio::test]
+async fn a_shield_is_skipped_and_that_is_said_once() {
+    let (_origin, service) = origin("shop-origin").await;
+    let manifest = shop("shop", "  locations: [{name: eu}, {name: us}]\n");
+    let shielded = manifest.replace("port: 80}\n", "port: 80}\n      shield: {location: eu}\n");
+    let (folder, file) = Folder::with("shop.yaml", &shielded);
+    let mut dev = Dev::start(&["-f", &file, &service]).await;
+    let said = dev.says("app: Service default/shop-origin at 127.0.0.1").await;
+    assert!(said.ends_with(", without its shield eu: there is one edge here"), "{said}");
+    assert!(dev.get("/a").await.body.contains("path /a\n"));
+    folder.put("shop.yaml", &manifest);
+    let said = dev.says("app: Service default/shop-origin at 127.0.0.1").await;
+    assert!(!said.contains("shield"), "{said}");
+}
+
+#[tokio::test]
 async fn requests_are_json_lines_where_they_are_asked_for() {
     let (_origin, service) = origin("shop-origin").await;
     let (_folder, file) = Folder::with("shop.yaml", &shop("shop", ""));

@@ -85,6 +85,21 @@ pub struct Origin {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3))]
     pub attempts: Option<u32>,
+
+    /// The location whose edges ask this origin for the edges of all locations, which ask them for what they have not stored: so the
+    /// origin is asked once for all. While none of them can be asked, each edge asks the origin by itself. Default: each edge asks by
+    /// itself. Example: `{location: eu-west}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shield: Option<OriginShield>,
+}
+
+/// The location whose edges ask an origin for all others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OriginShield {
+    /// The name of one of `locations`; `default` where the Distribution names none. Example: `eu-west`.
+    #[schemars(length(min = 1, max = 20))]
+    pub location: String,
 }
 
 /// A Service, of this namespace or another one.

@@ -32,7 +32,7 @@ pub(super) fn compile(origin: &distribution::Origin, resolved: &BTreeMap<String,
         attempts: origin.attempts.unwrap_or(ATTEMPTS),
         tls: tls(origin, there),
         s3: origin.s3.as_ref().map(|given| s3(given, &origin.name)),
-        shield: None,
+        shield: origin.shield.as_ref().map(|shield| shield.location.clone()),
     }
 }
 

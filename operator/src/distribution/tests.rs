@@ -4,6 +4,7 @@ mod leaders;
 mod mounts;
 mod ownership;
 mod refusals;
+mod shields;
 
 use std::time::Duration;
 
@@ -100,12 +101,17 @@ impl Site {
 
     /// A pod that is Ready and serves the newest configuration for as long as what is returned lives.
     fn edge(&self, name: &str) -> Box<dyn Sized_> {
+        self.there_is_a_pod(name, true);
+        Box::new(self.stream(name))
+    }
+
+    fn there_is_a_pod(&self, name: &str, ready: bool) {
+        let ready = if ready { "True" } else { "False" };
         let pod = json!({"metadata": {"namespace": "default", "name": name, "uid": format!("uid-{name}"),
                 "labels": {"cdn.kubefront.io/distribution": "shop", "cdn.kubefront.io/location": "default"}},
             "spec": {"nodeName": "node-1", "containers": []},
-            "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+            "status": {"podIP": "10.244.0.9", "conditions": [{"type": "Ready", "status": ready}]}});
         see(&self.context.stores.pods, &self.api.put("pods", pod));
-        Box::new(self.stream(name))
     }
 
     /// The stream of an edge that serves the newest configuration.

@@ -66,7 +66,7 @@ impl Case {
             endpoint_slices: slices.collect(),
             claims: of("Claim").iter().map(claim).collect(),
             children,
-            pods: Vec::new(),
+            pods: of("Pod").into_iter().map(|one| Arc::new(parse(one, path))).collect(),
             ca_bundle: "-----BEGIN CERTIFICATE-----\n".into(),
             cluster: Arc::new(told(&of("Told").pop().unwrap_or_default(), cluster())),
         };

@@ -57,6 +57,8 @@ fn check(fields: Value, expect: Effect) {
 fn what_edges_are_told_touches_no_pod() {
     let origin = json!([{"name": "app", "url": "https://app.example.com", "headers": [{"name": "a", "value": "b"}]}]);
     check(json!({"origins": origin}), Effect::Live);
+    let shielded = json!([{"name": "app", "url": "https://app.example.com", "shield": {"location": "default"}}]);
+    check(json!({"origins": shielded}), Effect::Live);
     check(json!({"enabled": false}), Effect::Live);
     check(json!({"aliases": ["shop.example.com"]}), Effect::Live);
     check(json!({"contentVersion": "2"}), Effect::Live);

@@ -105,6 +105,7 @@ fn show(case: &Case, plan: &Plan) -> Vec<(&'static str, Value)> {
     vec![
         ("sites", json!(plan.configuration.sites)),
         ("endpoints", json!(plan.endpoints)),
+        ("shields", json!(plan.shields)),
         ("apply", json!(names)),
         ("heldBack", json!(plan.held_back)),
         ("prune", json!(plan.prune)),

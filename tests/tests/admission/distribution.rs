@@ -48,7 +48,7 @@ async fn distributions_are_taken_or_refused_by_their_own_laws() {
     .await;
 }
 
-const DISTRIBUTION_LAWS: [Law; 92] = [
+const DISTRIBUTION_LAWS: [Law; 98] = [
     Law("accepts_the_smallest", |_| (), None),
     Law("rejects_an_unknown_type", |o| o["spec"]["type"] = json!("Live"), Some("Unsupported value")),
     Law(
@@ -134,6 +134,37 @@ const DISTRIBUTION_LAWS: [Law; 92] = [
         |o| o["spec"]["defaultBehavior"]["origin"] = json!("b"),
         Some("defaultBehavior.origin names no origin"),
     ),
+    Law("accepts_a_shield_at_the_only_location", |o| origin(o)["shield"] = json!({ "location": "default" }), None),
+    Law(
+        "rejects_a_shield_at_no_location",
+        |o| origin(o)["shield"] = json!({ "location": "eu" }),
+        Some("shield.location names no location"),
+    ),
+    Law(
+        "accepts_a_shield_at_one_of_the_locations",
+        |o| {
+            origin(o)["shield"] = json!({ "location": "eu" });
+            o["spec"]["locations"] = json!([{ "name": "us" }, { "name": "eu" }]);
+        },
+        None,
+    ),
+    Law(
+        "rejects_a_shield_at_the_default_location_where_there_are_others",
+        |o| {
+            origin(o)["shield"] = json!({ "location": "default" });
+            o["spec"]["locations"] = json!([{ "name": "eu" }]);
+        },
+        Some("shield.location names no location"),
+    ),
+    Law(
+        "accepts_a_shield_at_the_default_location_beside_an_empty_list",
+        |o| {
+            origin(o)["shield"] = json!({ "location": "default" });
+            o["spec"]["locations"] = json!([]);
+        },
+        None,
+    ),
+    Law("rejects_a_shield_without_a_location", |o| origin(o)["shield"] = json!({}), Some("shield.location")),
     Law(
         "rejects_no_default_behavior",
         |o| {
