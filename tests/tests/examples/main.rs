@@ -2,6 +2,7 @@
 
 mod policies;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crds::{Distribution, Invalidation};
@@ -117,6 +118,29 @@ async fn two_origins_answer_for_their_paths_by_their_own_rules() {
         assert!(same.iter().all(Seen::is_hit), "campaign tells no images apart: {same:?}");
         let other = each_edge(&client, &namespace, "/img/logo?width=20&campaign=a").await;
         assert!(other.iter().all(|seen| !seen.is_hit()), "width does: {other:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_shield_asks_the_origin_once_for_all_edges() {
+    installed().await;
+    in_namespace("shield", |client, namespace| async move {
+        origin(&client, &namespace).await;
+        kubectl(&namespace, "apply", "shield.yaml").await;
+        until_ready(&client, &namespace).await;
+        // Edges hear of each other a moment after they are ready.
+        let mut tries = 0..;
+        eventually("all edges are given one answer of the origin", || {
+            let path = format!("/page-{}", tries.next().expect("numbers do not end"));
+            let (client, namespace) = (&client, &namespace);
+            async move {
+                let answers = each_edge(client, namespace, &path).await;
+                let reads: BTreeSet<_> = answers.iter().map(|seen| seen.field("x-read").to_owned()).collect();
+                answers.len() == 4 && reads.len() == 1
+            }
+        })
+        .await;
     })
     .await;
 }
