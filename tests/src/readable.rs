@@ -44,7 +44,7 @@ pub fn sightings(words: &[(&str, String)], readable: &[Readable]) -> Vec<String>
 pub async fn objects(client: &Client, namespace: &str, but: &[&str]) -> Vec<Readable> {
     let discovery = Discovery::new(client.clone()).run().await.expect("says what kinds there are");
     let mut found = Vec::new();
-    for (resource, capabilities) in discovery.groups().flat_map(|group| group.resources_by_stability()) {
+    for (resource, capabilities) in discovery.groups().flat_map(kube::discovery::ApiGroup::resources_by_stability) {
         if capabilities.scope != Scope::Namespaced || !capabilities.supports_operation(verbs::LIST) {
             continue;
         }

@@ -1,6 +1,5 @@
 //! Rolls of an origin's pods into a verdict: viewers noticed nothing, though nothing is stored and every one of their requests
 //! goes to a pod that may be on its way out.
-#![expect(clippy::missing_panics_doc, reason = "a test's means fail by panicking, and say why when they do")]
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{
