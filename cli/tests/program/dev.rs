@@ -44,11 +44,11 @@ async fn a_shield_is_skipped_and_that_is_said_once() {
     let shielded = manifest.replace("port: 80}\n", "port: 80}\n      shield: {location: eu}\n");
     let (folder, file) = Folder::with("shop.yaml", &shielded);
     let mut dev = Dev::start(&["-f", &file, &service]).await;
-    let said = dev.says("app: Service default/shop-origin at 127.0.0.1").await;
+    let said = dev.says("app: Service default/shop-origin at http://127.0.0.1").await;
     assert!(said.ends_with(", without its shield eu: there is one edge here"), "{said}");
     assert!(dev.get("/a").await.body.contains("path /a\n"));
     folder.put("shop.yaml", &manifest);
-    let said = dev.says("app: Service default/shop-origin at 127.0.0.1").await;
+    let said = dev.says("app: Service default/shop-origin at http://127.0.0.1").await;
     assert!(!said.contains("shield"), "{said}");
 }
 

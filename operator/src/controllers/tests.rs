@@ -7,9 +7,9 @@ use kube::client::Body;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::*;
+use crate::clock;
 use crate::fake_api::FakeApi;
 use crate::runner::Wakes as Heard;
 
@@ -107,7 +107,7 @@ async fn a_kind_that_is_defined_later_is_noticed_within_half_a_minute() {
         tokio::task::yield_now().await;
         assert_eq!((heard.try_recv().is_err(), api.listed()), (true, vec!["v1beta1".to_owned(), "v1".to_owned()]));
         api.serve(&[version]);
-        let defined = Instant::now();
+        let defined = clock::monotonic();
         let woken = within_minutes(heard.recv()).await.expect("somebody watches");
         assert_eq!(woken.message, DistributionKey::new("default", "shop"));
         assert!(are_granted(&context) && defined.elapsed() <= HALF_A_MINUTE, "{:?}", defined.elapsed());
@@ -123,7 +123,7 @@ async fn a_kind_that_is_forgotten_grants_nothing_any_more() {
     let (context, mut heard, stop) = follow(&api);
     within_minutes(heard.recv()).await.expect("a grant is there");
     assert!(are_granted(&context));
-    let began = Instant::now();
+    let began = clock::monotonic();
     api.serve(&[]);
     within_minutes(heard.recv()).await.expect("it is gone");
     assert!(!are_granted(&context) && began.elapsed() < HALF_A_MINUTE, "{:?}", began.elapsed());
