@@ -8,10 +8,11 @@ use futures::future::{join_all, poll_fn};
 use h2::Reason;
 use h2::server::Builder;
 use http::{Method, StatusCode};
-use tokio::net::TcpListener;
+use http_body_util::{BodyExt, Full};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::edge::{Edge, piece, request, until, with_text};
-use crate::http2_origin::{Asked, Http2Origin, send};
+use crate::edge::{Edge, piece, request, until, with_body, with_text};
+use crate::http2_origin::{Asked, Http2Origin, h2c, send};
 use crate::origin::Door;
 use crate::streams::Http2;
 
@@ -159,6 +160,27 @@ async fn what_an_origin_refuses_to_look_at_is_asked_again_whatever_it_is() {
         let reply = edge.send(request(method.clone(), "/a")).await;
         assert_eq!((reply.status, reply.body.as_str()), (StatusCode::OK, "request 2"), "{method}");
     }
+    // A body that was begun is sent from its beginning, as long as that is not too much to keep.
+    for (length, begun, status) in [(60_000, 60_000, StatusCode::OK), (1 << 20, 200_000, StatusCode::BAD_GATEWAY)] {
+        let origin = Http2Origin::start(move |mut asked: Asked| async move {
+            if asked.number == 1 {
+                let mut read = 0;
+                while read < begun {
+                    read += asked.piece().await.expect("comes").expect("is sound").len();
+                }
+                return asked.reply.send_reset(Reason::REFUSED_STREAM);
+            }
+            let (body, _) = asked.rest().await;
+            asked.answer(200, &[], std::str::from_utf8(&body).expect("is text"));
+        })
+        .await;
+        let edge = Edge::start(origin.config()).await;
+        let text: String = (0..length).map(|n| char::from(b'a' + u8::try_from(n % 26).expect("is small"))).collect();
+        let body = Full::from(text.clone()).map_err(|never| match never {}).boxed();
+        let reply = edge.send(with_body(Method::POST, "/a", body)).await;
+        assert_eq!(reply.status, status, "{length}");
+        assert!(status != StatusCode::OK || reply.body == text);
+    }
     // Nor is it asked more often than its attempts say.
     let origin = resetting(Reason::REFUSED_STREAM, 10).await;
     let mut config = origin.config();
@@ -208,7 +230,7 @@ async fn an_exchange_that_is_reset_concerns_no_other() {
     assert_eq!(piece(&mut reset).await, "begun ");
     door.open();
     // Whatever it is called, it is no end.
-    assert!(http_body_util::BodyExt::collect(reset).await.is_err());
+    assert!(reset.collect().await.is_err());
     assert_eq!(crate::edge::read(other).await.expect("is whole").body, "begun ended");
     assert_eq!(origin.connections(), 1);
 }
@@ -246,7 +268,7 @@ async fn an_origin_that_goes_away_ends_what_it_has_begun_and_is_connected_to_ane
 }
 
 #[tokio::test]
-async fn a_first_connection_that_fails_fails_for_all_who_waited_for_it_in_time() {
+async fn who_waits_for_a_connection_that_fails_is_answered_too() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let address = listener.local_addr().expect("is bound");
     let accepted = Arc::new(AtomicUsize::new(0));
@@ -257,13 +279,33 @@ async fn a_first_connection_that_fails_fails_for_all_who_waited_for_it_in_time()
             drop(stream);
         }
     });
-    let mut config = crate::http2_origin::h2c(address);
+    let mut config = h2c(address);
     config.sites[0].origins[0].attempts = 1;
     let edge = Edge::start(config).await;
     let paths: Vec<_> = (0..10).map(|n| format!("/{n}")).collect();
     let replies = join_all(paths.iter().map(|path| edge.get(path))).await;
     assert!(replies.iter().all(|reply| reply.status == StatusCode::BAD_GATEWAY), "{replies:?}");
     assert!(accepted.load(Ordering::Relaxed) >= 1);
+}
+
+#[tokio::test]
+async fn who_waits_for_another_to_connect_waits_no_longer_than_if_it_did_so_itself() {
+    // Its queue holds one connection, and that one is there.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port is free");
+    let listener = socket.listen(0).expect("listens");
+    let address = listener.local_addr().expect("is bound");
+    let _first = TcpStream::connect(address).await.expect("is queued");
+    let mut config = h2c(address);
+    config.sites[0].origins[0].attempts = 1;
+    config.sites[0].origins[0].connect_timeout_ms = 500;
+    let edge = Edge::start(config).await;
+    let began = edge::clock::Clock::deadline(std::time::Duration::ZERO);
+    let paths: Vec<_> = (0..5).map(|n| format!("/{n}")).collect();
+    for reply in join_all(paths.iter().map(|path| edge.get(path))).await {
+        assert!(reply.cache_status().ends_with("detail=origin-connect-timeout"), "{}", reply.cache_status());
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(1), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

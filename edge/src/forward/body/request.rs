@@ -1,5 +1,6 @@
 //! What a viewer sends into what an origin is sent behind a head, as it comes and once it is wanted.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +27,8 @@ pub enum RequestBody {
 #[derive(Debug)]
 pub struct Upload {
     incoming: ViewerRequestBody,
+    /// What was taken before, and has to be sent again.
+    returned: VecDeque<Bytes>,
     stall: Stall,
     taken: Arc<AtomicU64>,
     expectation: Option<(Expectation, Waiting)>,
@@ -38,7 +41,15 @@ impl RequestBody {
             return Self::Empty;
         }
         let stall = Stall::new(patience);
-        Self::Viewer(Upload { incoming, stall, taken: Arc::default(), expectation: None })
+        let (returned, taken) = (VecDeque::new(), Arc::default());
+        Self::Viewer(Upload { incoming, returned, stall, taken, expectation: None })
+    }
+
+    /// Puts back what was taken of it, in its order, as if it had not been.
+    pub fn take_back(&mut self, pieces: Vec<Bytes>) {
+        if let Self::Viewer(upload) = self {
+            upload.returned.extend(pieces);
+        }
     }
 
     /// Puts off reading what the viewer sends until the origin wants it.
@@ -69,7 +80,10 @@ impl Body for RequestBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
-            Self::Viewer(Upload { incoming, stall, taken, expectation }) => {
+            Self::Viewer(Upload { incoming, returned, stall, taken, expectation }) => {
+                if let Some(piece) = returned.pop_front() {
+                    return Poll::Ready(Some(Ok(Frame::data(piece))));
+                }
                 if let Some((_, waiting)) = expectation
                     && !ready!(waiting.poll_wanted(cx))
                 {
@@ -85,7 +99,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Viewer(upload) => upload.incoming.is_end_stream(),
+            Self::Viewer(upload) => upload.returned.is_empty() && upload.incoming.is_end_stream(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! A request into a stream of HTTP/2, and what comes back on it into interim responses and the head of an answer.
 //!
-//! Guarantees: a request is given back only if the origin has done nothing about it, as it says itself (RFC 9113 §8.7), and nothing of
-//! its body was read. An origin may answer before it has read a request: the rest of that is sent for as long as it is taken.
+//! Guarantees: a request is given back only if the origin has done nothing about it, as it says itself (RFC 9113 §8.7), and what was read
+//! of its body is still known. An origin may answer before it has read a request: the rest of that is sent for as long as it is taken.
 
 use std::future::poll_fn;
 use std::pin::Pin;

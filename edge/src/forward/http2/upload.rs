@@ -1,7 +1,8 @@
 //! A request's body into the data of a stream, as far as its origin lets it.
 //!
 //! Guarantees: of a body no more is taken than one piece, and of that no more is handed over than there is room for; room is what the
-//! origin's windows (RFC 9113 §5.2) and the bytes that still wait for the socket leave.
+//! origin's windows (RFC 9113 §5.2) and the bytes that still wait for the socket leave. Until the origin answers, the beginning of a body
+//! is kept, so that it can be sent again if the origin has done nothing about it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -15,13 +16,17 @@ use crate::forward::body::{BodyError, RequestBody};
 /// For how many bytes room is asked at a time: more would keep it from other streams.
 const PIECE: usize = 64 * 1024;
 
+/// Of so many bytes the beginning of a body is kept: the whole of most that ask for something.
+const KEPT: usize = 64 * 1024;
+
 /// A body on its way.
 pub(super) struct Upload {
     stream: SendStream<Bytes>,
     body: RequestBody,
     /// What was taken of it and is not handed over yet.
     piece: Bytes,
-    is_begun: bool,
+    /// All that was taken of it, if that is not too much.
+    taken: Option<Vec<Bytes>>,
 }
 
 /// Why a body did not reach its end.
@@ -35,16 +40,18 @@ pub(super) enum Stopped {
 
 impl Upload {
     pub(super) fn of(body: RequestBody, stream: SendStream<Bytes>) -> Self {
-        Self { stream, body, piece: Bytes::new(), is_begun: false }
+        Self { stream, body, piece: Bytes::new(), taken: Some(Vec::new()) }
     }
 
-    /// The body, if nothing of it was taken.
-    pub(super) fn whole(self) -> Option<RequestBody> {
-        (!self.is_begun).then_some(self.body)
+    /// The body as it was before anything was taken of it, if that is known.
+    pub(super) fn whole(mut self) -> Option<RequestBody> {
+        self.body.take_back(self.taken?);
+        Some(self.body)
     }
 
     /// Sends it to its end. One that breaks off takes its exchange with it.
     pub(super) async fn run(mut self) {
+        self.taken = None;
         if let Err(Stopped::Broken(error)) = std::future::poll_fn(|cx| self.poll(cx)).await {
             tracing::debug!(%error, "a request's body was cut short");
             self.stream.send_reset(Reason::CANCEL);
@@ -70,15 +77,24 @@ impl Upload {
             let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
                 return Poll::Ready(self.stream.send_data(Bytes::new(), true).map_err(|_| Stopped::Unheard));
             };
-            self.is_begun = true;
             match frame.map_err(Stopped::Broken)?.into_data() {
-                Ok(data) => self.piece = data,
+                Ok(data) => {
+                    self.keep(&data);
+                    self.piece = data;
+                }
                 Err(frame) => {
+                    self.taken = None;
                     let trailers = frame.into_trailers().unwrap_or_default();
                     return Poll::Ready(self.stream.send_trailers(trailers).map_err(|_| Stopped::Unheard));
                 }
             }
         }
+    }
+
+    fn keep(&mut self, data: &Bytes) {
+        let length = |taken: &Vec<Bytes>| taken.iter().map(Bytes::len).sum::<usize>();
+        self.taken = self.taken.take().filter(|taken| length(taken) + data.len() <= KEPT);
+        self.taken.as_mut().into_iter().for_each(|taken| taken.push(data.clone()));
     }
 
     /// Waits until there is room for some of the piece.
