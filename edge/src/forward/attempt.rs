@@ -128,6 +128,7 @@ impl Attempt<'_> {
         opening: Opening,
         by: Instant,
     ) -> (Vec<SocketAddr>, Result<(Sender, Destination), ConnectError>) {
+        // Who has waited for another has less time left.
         let limit = by.saturating_duration_since(Clock::deadline(Duration::ZERO));
         let race = eyeballs::race(addresses, limit).await;
         race.lost.iter().for_each(|address| self.failed(*address, Failing::Unreachable));

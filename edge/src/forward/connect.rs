@@ -148,3 +148,22 @@ where
     };
     opened.map_err(|source| ConnectError::Handshake { address, source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_spoken_follows_from_the_scheme_and_from_what_only_http1_can_do() {
+        for (scheme, upgrade, expect) in [
+            (Scheme::Http, false, Speaks::Http1),
+            (Scheme::Http, true, Speaks::Http1),
+            (Scheme::Https, false, Speaks::Either),
+            (Scheme::Https, true, Speaks::Http1),
+            (Scheme::H2c, false, Speaks::Http2),
+            (Scheme::H2c, true, Speaks::Http2),
+        ] {
+            assert_eq!(Speaks::of(scheme, upgrade), expect, "{scheme:?} {upgrade}");
+        }
+    }
+}

@@ -201,3 +201,22 @@ fn refuse(file: &Mounted, what: &str, mounts: &Mounts) -> TlsError {
     mounts.report(file, message.clone());
     TlsError::Mounted(Unusable { field: field.clone(), message })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::observed::Observing;
+
+    #[test]
+    fn what_may_be_spoken_is_what_is_offered() {
+        let (tls, mounts) = (Tls::default(), Mounts::below(PathBuf::new(), Observing::default()));
+        let target = OriginTarget::Address { scheme: Scheme::Https, host: "app.test".into(), port: 443 };
+        let how = OriginTls { insecure_skip_verify: true, ..OriginTls::default() };
+        for (speaks, expect) in [(Speaks::Either, &[HTTP2, HTTP1][..]), (Speaks::Http1, &[HTTP1])] {
+            let secured = tls.secure(&target, &how, speaks, &mounts).expect("can be spoken").expect("is TLS");
+            assert_eq!(secured.config.alpn_protocols, expect);
+        }
+    }
+}
