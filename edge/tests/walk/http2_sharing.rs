@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use edge_contract::{OriginTarget, Scheme};
 use futures::future::{join_all, poll_fn};
 use h2::Reason;
 use h2::server::Builder;
@@ -103,15 +104,17 @@ async fn viewers_that_take_nothing_keep_nothing_from_others() {
 
 #[tokio::test]
 async fn of_what_an_origin_does_not_take_a_viewer_sends_little_and_others_are_served() {
-    let origin = Http2Origin::start(|mut asked: Asked| async move {
-        if asked.path() == "/soon" {
-            let (body, _) = asked.rest().await;
-            return asked.answer(200, &[], std::str::from_utf8(&body).expect("is text"));
-        }
-        // It holds the stream and takes nothing.
-        assert_eq!(asked.reset().await, Reason::CANCEL);
-    })
-    .await;
+    // Its connection's window is larger than that of a stream, so that one that it does not read leaves room for another.
+    let origin =
+        Http2Origin::with(Builder::new().initial_connection_window_size(1 << 20), |mut asked: Asked| async move {
+            if asked.path() == "/soon" {
+                let (body, _) = asked.rest().await;
+                return asked.answer(200, &[], std::str::from_utf8(&body).expect("is text"));
+            }
+            // It holds the stream and takes nothing.
+            assert_eq!(asked.reset().await, Reason::CANCEL);
+        })
+        .await;
     let mut config = origin.config();
     config.sites[0].origins[0].response_timeout_ms = 1_000;
     let edge = Edge::start(config).await;
@@ -312,7 +315,10 @@ async fn who_waits_for_another_to_connect_waits_no_longer_than_if_it_did_so_itse
 async fn requests_that_share_a_connection_count_each_for_itself_where_the_least_busy_is_asked() {
     let door = Door::closed();
     let (one, other) = (holding(&door, 3).await, holding(&door, 3).await);
-    let edge = Edge::start(one.config()).await;
+    let mut config = one.config();
+    config.sites[0].origins[0].target =
+        Some(OriginTarget::Service { dns_name: "app.invalid".into(), port: 80, scheme: Scheme::H2c });
+    let edge = Edge::start(config).await;
     edge.endpoints(&[one.address, other.address]);
     let paths: Vec<_> = (0..6).map(|n| format!("/{n}")).collect();
     let all = join_all(paths.iter().map(|path| edge.get(path)));
