@@ -11,7 +11,7 @@ use edge_cache::forwarding::{self, Outgoing};
 use edge_cache::head::Asked;
 use edge_cache::key::{self, Keyed};
 use edge_cache::validation::Conditional;
-use edge_cache::{CacheKey, Controls, NormalPath, Policy, arrival, query, reuse, s3};
+use edge_cache::{CacheKey, Controls, NormalPath, Policy, arrival, query, reuse, s3, upgrade};
 use edge_contract::Origin;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header, request};
 use http_body::Body;
@@ -42,6 +42,8 @@ pub struct Ask {
     pub address: IpAddr,
     /// Where interim responses to it go.
     pub interim: Interim,
+    /// The other protocols that its viewer wishes for (RFC 9110 §7.8).
+    pub upgrade: Option<HeaderValue>,
     keyed: Keyed,
     /// In microseconds.
     at_origin: AtomicU64,
@@ -52,7 +54,8 @@ impl Ask {
     /// Puts together what head policy and routing found.
     pub fn new(mut viewer: request::Parts, asked: Asked, route: Route, from: &Viewer) -> Self {
         let address = arrival::settle(&mut viewer, from.peer, &route.site.trusted);
-        Self { interim: from.interim.clone(), ..Self::settled(viewer, asked, route, address) }
+        let upgrade = upgrade::wanted(&viewer);
+        Self { interim: from.interim.clone(), upgrade, ..Self::settled(viewer, asked, route, address) }
     }
 
     /// A request for another path of the same site, on behalf of the same viewer.
@@ -70,7 +73,8 @@ impl Ask {
         // What is said before an answer that nobody asked for is nobody's.
         let interim = Interim::closed();
         let (key, at_origin, source) = (key.accepting(accepted), AtomicU64::default(), Mutex::default());
-        Self { viewer, asked, route, key, accepted, controls, address, interim, keyed, at_origin, source }
+        let upgrade = None;
+        Self { viewer, asked, route, key, accepted, controls, address, interim, upgrade, keyed, at_origin, source }
     }
 
     /// The viewer's method.
@@ -101,7 +105,8 @@ impl Ask {
     /// Asks the reuse verdict of something that is stored, or of nothing.
     pub fn reuse<T>(&self, decide: impl FnOnce(&reuse::Request<'_>) -> T) -> T {
         let forwarded = || self.forwarded(None);
-        decide(&reuse::Request { method: self.method(), forwarded: &forwarded, controls: self.controls })
+        let (method, controls, upgrades) = (self.method(), self.controls, self.upgrade.is_some());
+        decide(&reuse::Request { method, forwarded: &forwarded, controls, upgrades })
     }
 
     /// The request as the origin gets it; of two, the one that is asked first.
@@ -124,6 +129,11 @@ impl Ask {
         // hyper takes a GET without a length for one without a body, unless it is told.
         if body.size_hint().exact().is_none() {
             headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        // RFC 9110 §7.8: the wish is this edge's own from here on. A bucket speaks nothing else.
+        if let Some(protocols) = self.upgrade.as_ref().filter(|_| origin.s3.is_none()) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(header::UPGRADE, protocols.clone());
         }
         let mut request = Request::new(body);
         *request.method_mut() = self.method().clone();
@@ -172,7 +182,8 @@ impl Ask {
     }
 
     fn carry(&self) -> Carry {
-        Carry::of(&self.viewer, self.policy())
+        // What answers a wish for another protocol is for one viewer.
+        if self.upgrade.is_some() { Carry::Everything } else { Carry::of(&self.viewer, self.policy()) }
     }
 
     fn outgoing<'a>(&'a self, origin: &'a Origin) -> Outgoing<'a> {

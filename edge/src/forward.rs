@@ -47,7 +47,7 @@ use balance::Balance;
 use body::{OriginBody, RequestBody};
 use connect::Speaks;
 use counts::Counts;
-pub use error::ForwardError;
+pub use error::{ExchangeError, ForwardError};
 use guard::{Allowed, Guard, Wall};
 use pool::Pool;
 use resolve::Resolver;
@@ -131,7 +131,11 @@ impl Forwarder {
             // What else is listed are the pods of a Service that this origin was before.
             _ => &[],
         };
-        let speaks = Speaks::of(target.scheme(), request.headers().contains_key(header::UPGRADE));
+        let upgrades = request.headers().contains_key(header::UPGRADE);
+        let speaks = Speaks::of(target.scheme(), upgrades);
+        if upgrades && speaks != Speaks::Http1 {
+            return Err(ForwardError::NoSwitch);
+        }
         let secured = self.tls.secure(target, &origin.tls, speaks, mounts)?;
         self.budgets.request(&site.id, &origin.name, self.clock.now().monotonic);
         let wall = Wall { walls: &site.walls, target };

@@ -25,6 +25,7 @@ pub mod pass;
 pub mod s3;
 pub mod secret_fields;
 pub mod store;
+pub mod tunnel;
 
 // Back to the viewer.
 pub mod interim;

@@ -12,6 +12,7 @@ mod http1;
 mod http2;
 mod outbox;
 mod socket;
+mod switch;
 
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};

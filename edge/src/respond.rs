@@ -22,6 +22,7 @@ use crate::collapse::wanted::{Interest, NotKept};
 use crate::forward::body::OriginBody;
 use crate::metrics::CacheResult;
 use crate::store::held::Held;
+use crate::tunnel::Switched;
 use body::Source;
 use cut::Cut;
 
@@ -45,6 +46,8 @@ pub struct Answer {
     pub detail: Option<&'static str>,
     /// What is on the connection after this request cannot be trusted.
     pub closes: bool,
+    /// What is spoken behind the head of a 101, and with whom.
+    pub switched: Option<Switched>,
 }
 
 impl Answer {
@@ -155,7 +158,8 @@ fn unsatisfiable(complete: u64, status: CacheStatus, result: CacheResult) -> Ans
 pub fn passed(parts: &response::Parts, body: OriginBody, status: CacheStatus, result: CacheResult) -> Answer {
     let status = CacheStatus { forwarded_status: Some(parts.status), ..status };
     let headers = forwarding::to_viewer(&parts.headers);
-    finish(parts.status, headers, Source::Origin(body), status, result)
+    let answer = finish(parts.status, headers, Source::Origin(body), status, result);
+    Answer { switched: Switched::carried_by(&parts.extensions), ..answer }
 }
 
 /// The word for why an answer was not kept.
@@ -197,7 +201,15 @@ pub fn own(code: StatusCode, detail: &'static str) -> Answer {
     // Not for caches between here and the viewer, whatever its status would let them assume.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.extend(HeaderValue::try_from(format!("kubefront; detail={detail}")).map(|value| (CACHE_STATUS, value)));
-    Answer { response, result: CacheResult::Edge, status: None, coding: None, detail: Some(detail), closes: false }
+    Answer {
+        response,
+        result: CacheResult::Edge,
+        status: None,
+        coding: None,
+        detail: Some(detail),
+        closes: false,
+        switched: None,
+    }
 }
 
 /// RFC 9110 §15.5.6: says which methods there are.
@@ -239,5 +251,13 @@ fn finish(
     let mut response = Response::new(source);
     *response.status_mut() = code;
     *response.headers_mut() = headers;
-    Answer { response, result, status: Some(status), coding: None, detail: status.detail, closes: false }
+    Answer {
+        response,
+        result,
+        status: Some(status),
+        coding: None,
+        detail: status.detail,
+        closes: false,
+        switched: None,
+    }
 }

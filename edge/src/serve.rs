@@ -103,7 +103,9 @@ async fn answer(edge: &Arc<Edge>, ask: &Arc<Ask>, body: Option<ViewerRequestBody
                 hit(ask, &held, stale.age, status, CacheResult::Stale)
             }
             (Reuse::OnlyIfCached, _) => return respond::own(StatusCode::GATEWAY_TIMEOUT, "only-if-cached"),
-            (Reuse::Forward(Forward::Method | Forward::CachingOff), _) => return pass(edge, ask, body, status).await,
+            (Reuse::Forward(Forward::Method | Forward::CachingOff | Forward::Upgrade), _) => {
+                return pass(edge, ask, body, status).await;
+            }
             // Nothing of an answer to HEAD is stored, nor of what a viewer wants not to be (§5.2.1.5): there is nothing to share.
             _ if *ask.method() == Method::HEAD || ask.controls.no_store => return pass(edge, ask, body, status).await,
             (Reuse::Validate { condition, .. }, Some(held)) => {

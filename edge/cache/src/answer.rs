@@ -15,12 +15,15 @@ pub enum Distrust {
     /// A coding other than `chunked`, once: what its bytes mean is not known.
     #[error("answer-transfer-coding-unknown")]
     TransferCoding,
-    /// A status that is none (RFC 9110 §15), or 101: no `Upgrade` is ever sent that it could agree to (§15.2.2).
+    /// A status that is none (RFC 9110 §15), or 101 where no `Upgrade` was sent that it could agree to (§15.2.2).
     #[error("answer-status-invalid")]
     Status,
     /// A field's value begins or ends with white space, which only a version that does not frame it by that can say (RFC 9113 §8.2.1).
     #[error("answer-field-invalid")]
     Field,
+    /// 101, and to what is switched was not offered, or is not said.
+    #[error("answer-switch-invalid")]
+    Switch,
 }
 
 /// Examines the head of a final response before anything of it is used.

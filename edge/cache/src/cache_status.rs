@@ -176,6 +176,7 @@ mod tests {
         let check = |why: Forward, expect: &str| check(CacheStatus::of(&Reuse::Forward(why)), expect);
         check(Forward::CachingOff, "kubefront; fwd=bypass");
         check(Forward::Method, "kubefront; fwd=method");
+        check(Forward::Upgrade, "kubefront; fwd=bypass; detail=upgrade");
         check(Forward::Absent, "kubefront; fwd=uri-miss");
         check(Forward::VaryMiss, "kubefront; fwd=vary-miss");
         check(Forward::Purged, "kubefront; fwd=miss; detail=purged");

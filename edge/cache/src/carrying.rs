@@ -26,8 +26,8 @@ const ABOUT_THE_ANSWER: [HeaderName; 8] = [
 ];
 
 /// What a request that is passed on would mean something else without: what its content is, and under which conditions it holds
-/// (RFC 9110 §8.3–§8.7, §13.1, §14.4).
-const OF_THE_REQUEST_ITSELF: [HeaderName; 12] = [
+/// (RFC 9110 §8.3–§8.7, §13.1, §14.4); of another protocol, which one (RFC 6455 §11.3).
+const OF_THE_REQUEST_ITSELF: [HeaderName; 16] = [
     header::CONTENT_TYPE,
     header::CONTENT_ENCODING,
     header::CONTENT_LANGUAGE,
@@ -40,6 +40,10 @@ const OF_THE_REQUEST_ITSELF: [HeaderName; 12] = [
     header::IF_UNMODIFIED_SINCE,
     header::IF_RANGE,
     header::RANGE,
+    header::SEC_WEBSOCKET_KEY,
+    header::SEC_WEBSOCKET_VERSION,
+    header::SEC_WEBSOCKET_PROTOCOL,
+    header::SEC_WEBSOCKET_EXTENSIONS,
 ];
 
 /// The fields of the viewer's own that an origin is sent, as they came. Where answers are shared, what is keyed is still to be set in the

@@ -136,6 +136,7 @@ pub fn clause(verdict: &Reuse) -> &'static str {
         Reuse::Validate { why, .. } | Reuse::Forward(why) => match why {
             Forward::CachingOff => "owner: ttl.max is 0",
             Forward::Method => "RFC 9111 §4: only GET and HEAD are answered from a store",
+            Forward::Upgrade => "RFC 9110 §7.8: another protocol is spoken with the origin or not at all",
             Forward::Absent => "RFC 9111 §4: nothing is stored under its key",
             Forward::VaryMiss => "RFC 9111 §4.1: what is stored answers other selecting fields",
             Forward::Purged => "an Invalidation or a write is newer than what is stored (RFC 9111 §4.4)",

@@ -52,6 +52,7 @@ pub mod terms;
 #[cfg(test)]
 mod testing;
 pub mod trailers;
+pub mod upgrade;
 pub mod validation;
 pub mod vary;
 

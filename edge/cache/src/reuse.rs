@@ -69,6 +69,8 @@ pub enum Forward {
     CachingOff,
     /// The method is not answered from a store.
     Method,
+    /// It wishes for another protocol, which no store speaks.
+    Upgrade,
     /// Nothing is stored under its key.
     Absent,
     /// What is stored answers other selecting fields.
@@ -89,7 +91,7 @@ impl Forward {
     /// RFC 9211 §2.2.
     pub fn token(self) -> &'static str {
         match self {
-            Self::CachingOff => "bypass",
+            Self::CachingOff | Self::Upgrade => "bypass",
             Self::Method => "method",
             Self::Absent => "uri-miss",
             Self::VaryMiss => "vary-miss",
@@ -102,6 +104,7 @@ impl Forward {
     /// The word that `Cache-Status` gives as `detail`, where the token says too little.
     pub fn detail(self) -> Option<&'static str> {
         match self {
+            Self::Upgrade => Some("upgrade"),
             Self::Purged => Some("purged"),
             Self::Forbidden => Some("policy"),
             Self::AlwaysValidate => Some("no-cache"),
@@ -118,6 +121,8 @@ pub struct Request<'a> {
     pub forwarded: &'a dyn Fn() -> HeaderMap,
     /// What the viewer asks of the cache, where the owner lets it.
     pub controls: Controls,
+    /// Whether it wishes for another protocol ([`crate::upgrade`]): what answers that is for one connection.
+    pub upgrades: bool,
 }
 
 /// RFC 9111 §4. `found` is what the store has under the key, with what the [`crate::Ledger`] says of it.
@@ -127,6 +132,9 @@ pub fn decide(request: &Request<'_>, found: Option<(&Stored, Admission)>, policy
     }
     if !policy.caches() {
         return Reuse::Forward(Forward::CachingOff);
+    }
+    if request.upgrades {
+        return Reuse::Forward(Forward::Upgrade);
     }
     let verdict = of_found(request, found, policy, now);
     let asks_origin = matches!(verdict, Reuse::Validate { .. } | Reuse::Forward(_));
@@ -218,7 +226,8 @@ pub fn on_failure(
     let usable = found.filter(|(stored, admission)| {
         admission.is_admitted() && policy.caches() && stored.selecting.matches(request.forwarded)
     });
-    let Some((stored, _)) = usable.filter(|_| [Method::GET, Method::HEAD].contains(request.method)) else {
+    let is_stored = !request.upgrades && [Method::GET, Method::HEAD].contains(request.method);
+    let Some((stored, _)) = usable.filter(|_| is_stored) else {
         return Fallback::Nothing;
     };
     if forbids_stale(stored) {

@@ -20,7 +20,7 @@ use edge_cache::{
     range::{self, Verdict},
     reuse::{self, Failure},
     storing::{self, Exchange, Storing},
-    validation,
+    upgrade, validation,
 };
 use edge_contract::{
     Behavior, Choice, Forward, Forwarded, HostHeader, Key, Methods, Origin, Scope, Site, Ttl, ViewerControls,
@@ -202,6 +202,7 @@ proptest! {
             method: &request.method,
             forwarded: &make_forwarded,
             controls: Controls::of(&request.headers, &policy),
+            upgrades: upgrade::wanted(&request).is_some(),
         };
         let verdict = reuse::decide(&request_now, found, &policy, moment(times.0.wrapping_add(times.1)));
         let mut told = HeaderMap::new();

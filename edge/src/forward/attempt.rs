@@ -20,6 +20,7 @@ use super::tls::Secured;
 use super::{ForwardError, Forwarder, connect, eyeballs};
 use crate::clock::Clock;
 use crate::interim::Interim;
+use crate::tunnel::Switched;
 
 /// What may be sent again though some of it was sent: the head of a safe request without a body.
 pub(super) struct Again {
@@ -170,6 +171,7 @@ impl Attempt<'_> {
         let Some(request) = self.request.take() else { return Err(ForwardError::NoTarget) };
         let conditional =
             [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE].iter().any(|name| request.headers().contains_key(name));
+        let offered = request.headers().get(header::UPGRADE).cloned();
         let expectation = request.body().expectation().cloned();
         let said = Said { expectation: expectation.clone(), interim: self.interim.clone() };
         let limit = Duration::from_millis(self.origin.response_timeout_ms);
@@ -186,6 +188,9 @@ impl Attempt<'_> {
         outstanding.answered();
         if let Some(expectation) = &expectation {
             expectation.answered();
+        }
+        if let Some(offered) = offered.filter(|_| answer.status() == StatusCode::SWITCHING_PROTOCOLS) {
+            return Switched::of_answer(answer, &offered, outstanding).await;
         }
         let (parts, content) = answer.into_parts();
         if let Err(error) = answer::examine(&parts) {

@@ -69,6 +69,9 @@ pub enum ForwardError {
     /// The target is nothing that can be asked for.
     #[error("the target is not legal")]
     Target,
+    /// HTTP/2 is spoken there, from which nobody switches (RFC 9113 §8.6).
+    #[error("over HTTP/2 no other protocol can be switched to")]
+    NoSwitch,
     /// The viewer's own body broke off, so the origin could not be asked.
     #[error("the request's body broke off")]
     RequestBody(#[source] Source),
@@ -169,6 +172,7 @@ impl ForwardError {
             Self::NoObject(NoObject::EscapedSlash) => "s3-escaped-slash",
             Self::Elsewhere => "s3-wrong-region",
             Self::Target => "target",
+            Self::NoSwitch => "origin-no-upgrade",
             Self::RequestBody(_) => "request-body",
             Self::RequestBodyTimedOut(_) => "request-body-timeout",
         }
@@ -257,7 +261,8 @@ impl ForwardError {
             | Self::Resolve(_)
             | Self::Forbidden(_)
             | Self::NoObject(_)
-            | Self::Target => false,
+            | Self::Target
+            | Self::NoSwitch => false,
             _ => true,
         }
     }

@@ -48,7 +48,7 @@ where
     let (requests, connection) = http1::Builder::new().max_buf_size(READ_BUFFER).handshake(stream).await?;
     let running = tokio::spawn(async move {
         // Whoever waits for a response or a body hears of the same failure there.
-        if let Err(error) = connection.await {
+        if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%address, %error, "connection to an origin ended");
         }
     });

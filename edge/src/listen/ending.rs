@@ -17,6 +17,7 @@ use crate::edge::Edge;
 use crate::metrics::CacheResult;
 use crate::respond::Answer;
 use crate::respond::body::Ending;
+use crate::tunnel::Moved;
 
 /// The longest target and the longest cookies in a line: lines longer than 16 KiB are cut up by what collects them.
 const LONGEST: usize = 4 * 1024;
@@ -34,6 +35,8 @@ pub(super) struct Request {
     /// Whether its viewer is to say when there is room for more of the body.
     waits: bool,
     noted: bool,
+    /// What goes through in place of a body, where its connection has switched to another protocol.
+    moved: Option<Arc<Moved>>,
 }
 
 struct Answered {
@@ -72,7 +75,13 @@ impl Request {
             answered: None,
             waits: false,
             noted: false,
+            moved: None,
         }
+    }
+
+    /// Its response is a switch to another protocol, and this goes through behind it.
+    pub(super) fn follows(&mut self, moved: &Arc<Moved>) {
+        self.moved = Some(Arc::clone(moved));
     }
 
     /// A response head is decided.
@@ -116,6 +125,7 @@ impl Request {
         self.goes_on();
         let now = self.edge.clock.now();
         self.activity.request_ends(now.monotonic);
+        let sent = self.moved.as_ref().map_or(sent, |moved| moved.to_viewer());
         let answered = self.answered.as_ref();
         if let Some(answered) = answered
             && let Some((_, behavior)) = &answered.served_by
@@ -158,6 +168,7 @@ impl Request {
             origin_seconds = answered.and_then(|answered| answered.origin_seconds),
             cookies = answered.and_then(|answered| answered.cookies.as_deref()),
             bytes = sent,
+            received = self.moved.as_ref().map(|moved| moved.to_origin()),
             complete,
             seconds = now.monotonic.saturating_sub(self.began.monotonic).as_secs_f64(),
         );

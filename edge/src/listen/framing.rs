@@ -4,7 +4,8 @@
 //! keeps one. Whoever stands before this edge may have read the same bytes otherwise, so such heads are refused. This follows heads and
 //! bodies as hyper does; where a body's framing is not plain, it stops looking, for what hyper and head policy then say ends the connection
 //! anyway. What they would let pass is refused here: a length that is said twice, of which hyper keeps one, a bare LF in trailers, and
-//! lines without end, which a size of many zeros can be. hyper calls every head that is too large by one name; a target has its own.
+//! lines without end, which a size of many zeros can be. Behind a head that wishes for another protocol it stops until it is told what
+//! comes. hyper calls every head that is too large by one name; a target has its own.
 
 /// Where a request line holds a target that head policy finds too long, whatever comes after.
 const LONGEST_REQUEST_LINE: usize = 9 * 1024;
@@ -19,11 +20,15 @@ pub(super) struct Framing {
     state: State,
     line: Vec<u8>,
     head: Head,
+    /// How many heads have ended.
+    heads: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Head,
+    /// Behind a head that wishes for another protocol.
+    Undecided,
     Content(u64),
     ChunkSize,
     Chunk(u64),
@@ -40,6 +45,7 @@ struct Head {
     length: Said<u64>,
     coding: Said<()>,
     repeats: bool,
+    wish: Said<()>,
 }
 
 /// What one field has said.
@@ -78,22 +84,36 @@ enum Line {
 
 impl Default for Framing {
     fn default() -> Self {
-        Self { state: State::Head, line: Vec::new(), head: Head::default() }
+        Self { state: State::Head, line: Vec::new(), head: Head::default(), heads: 0 }
     }
 }
 
 impl Framing {
     /// Whether all requests that have begun have ended, as far as bytes say.
     pub(super) fn is_between(&self) -> bool {
-        self.state == State::Head && self.line.is_empty() && !self.head.has_request_line
+        let is_at_a_head = matches!(self.state, State::Head | State::Undecided);
+        is_at_a_head && self.line.is_empty() && !self.head.has_request_line
     }
 
-    /// Follows the next bytes.
-    pub(super) fn follow(&mut self, bytes: &[u8]) -> Result<(), Unfit> {
+    /// The number of the request whose answer says what comes next, if that is what decides it.
+    pub(super) fn undecided(&self) -> Option<u64> {
+        (self.state == State::Undecided).then_some(self.heads)
+    }
+
+    /// What comes next is another request.
+    pub(super) fn goes_on(&mut self) {
+        if self.state == State::Undecided {
+            self.state = State::Head;
+        }
+    }
+
+    /// Follows the next bytes, and says how many of them: all, or those of which it is known what they are.
+    pub(super) fn follow(&mut self, bytes: &[u8]) -> Result<usize, Unfit> {
         let mut rest = bytes;
         while !rest.is_empty() {
             rest = match self.state {
-                State::Unwatched => return Ok(()),
+                State::Unwatched => return Ok(bytes.len()),
+                State::Undecided => return Ok(bytes.len() - rest.len()),
                 State::Content(left) => self.skip(rest, left, State::Head, State::Content),
                 State::Chunk(left) => self.skip(rest, left, State::ChunkEnd, State::Chunk),
                 _ => self
@@ -101,7 +121,7 @@ impl Framing {
                     .map_err(|Unfit { at, why }| Unfit { at: bytes.len() - rest.len() + at, why })?,
             };
         }
-        Ok(())
+        Ok(bytes.len())
     }
 
     fn skip<'a>(&mut self, bytes: &'a [u8], left: u64, then: State, more: fn(u64) -> State) -> &'a [u8] {
@@ -139,6 +159,7 @@ impl Framing {
             Line::Refused => return Err(Unfit { at: end, why: Why::Unclear }),
             Line::Goes => {}
             Line::Then(state) => {
+                self.heads += u64::from(self.state == State::Head);
                 self.state = state;
                 self.head = Head::default();
             }
@@ -169,6 +190,8 @@ impl Head {
                 return Line::Refused;
             }
             self.length = digits(value).map_or(Said::Unclearly, Said::Plainly);
+        } else if name.eq_ignore_ascii_case(b"upgrade") {
+            self.wish = Said::Plainly(());
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             self.repeats |= self.coding != Said::Nothing;
             self.coding = if value.eq_ignore_ascii_case(b"chunked") { Said::Plainly(()) } else { Said::Unclearly };
@@ -191,6 +214,7 @@ impl Head {
     fn what_follows(&self) -> State {
         match (self.length, self.coding) {
             _ if self.repeats => State::Unwatched,
+            (Said::Nothing | Said::Plainly(0), Said::Nothing) if self.wish != Said::Nothing => State::Undecided,
             (Said::Nothing | Said::Plainly(0), Said::Nothing) => State::Head,
             (Said::Plainly(length), Said::Nothing) => State::Content(length),
             (Said::Nothing, Said::Plainly(())) => State::ChunkSize,
@@ -235,7 +259,7 @@ mod tests {
             let mut framing = Framing::default();
             let found = match framing.follow(first) {
                 Err(unfit) => Some(unfit.at),
-                Ok(()) => framing.follow(second).err().map(|unfit| cut + unfit.at),
+                Ok(_) => framing.follow(second).err().map(|unfit| cut + unfit.at),
             };
             assert_eq!(found, expect, "{stream:?} cut at {cut}");
         }
@@ -286,7 +310,7 @@ mod tests {
         assert_eq!(Framing::default().follow(stream.as_bytes()), Err(expect));
         let (first, second) = stream.as_bytes().split_at(5_000);
         let mut framing = Framing::default();
-        assert_eq!(framing.follow(first), Ok(()));
+        assert_eq!(framing.follow(first), Ok(first.len()));
         assert_eq!(framing.follow(second), Err(Unfit { at: expect.at - 5_000, why: expect.why }));
     }
 
@@ -322,6 +346,26 @@ mod tests {
         check_between(&format!("{head}abc"), true);
         check_between("PUT / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n", false);
         check_between("PUT / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", true);
+    }
+
+    #[test]
+    fn behind_a_wish_for_another_protocol_nothing_is_looked_at_before_its_answer() {
+        let (get, wish) = ("GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nUpgrade: x\r\ncontent-length: 0\r\n\r\n");
+        let (stream, behind) = (format!("{get}{wish}"), "\n\n\0GET /");
+        for cut in 0..=stream.len() {
+            let all = format!("{stream}{behind}");
+            let (first, second) = all.as_bytes().split_at(cut);
+            let mut framing = Framing::default();
+            assert_eq!(framing.follow(first), Ok(first.len()));
+            assert_eq!(framing.follow(second), Ok(stream.len() - cut), "cut at {cut}");
+            assert_eq!((framing.undecided(), framing.is_between()), (Some(2), true));
+            assert_eq!(framing.follow(behind.as_bytes()), Ok(0));
+            framing.goes_on();
+            assert_eq!(framing.follow(behind.as_bytes()), Err(Unfit { at: 0, why: Why::Unclear }));
+        }
+        let content = "PUT / HTTP/1.1\r\nupgrade: x\r\ncontent-length: 1\r\n\r\nxGET / HTTP/1.1\r\n\r\n";
+        let mut framing = Framing::default();
+        assert_eq!((framing.follow(content.as_bytes()), framing.undecided()), (Ok(content.len()), None));
     }
 
     #[test]

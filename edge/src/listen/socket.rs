@@ -16,6 +16,7 @@ use tokio::time::Sleep;
 use super::activity::Activity;
 use super::framing::{Framing, Unfit, Why};
 use super::outbox::Outbox;
+use super::switch::{Behind, Switch};
 use crate::clock::Clock;
 
 /// RFC 9113 §3.4.
@@ -29,6 +30,8 @@ const CUT_SHORT: &[u8] = b" HTTP/1.1\r\n\r\n";
 /// For how long, and for how many bytes, a viewer may go on sending what nobody reads any more.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 8 * 1024 * 1024;
+/// What is taken from a viewer before it is known what it is.
+const READ_AHEAD: usize = 16 * 1024;
 
 /// A viewer's side of a connection.
 pub struct Socket {
@@ -37,6 +40,7 @@ pub struct Socket {
     activity: Arc<Activity>,
     clock: Clock,
     outbox: Arc<Outbox>,
+    switch: Arc<Switch>,
     /// Follows what is read, where it is HTTP/1.
     framing: Option<Framing>,
     refused: Option<Why>,
@@ -52,8 +56,14 @@ struct Parting {
 impl Socket {
     /// Wraps a stream that was just accepted.
     pub fn new(stream: TcpStream, activity: Arc<Activity>, clock: Clock) -> Self {
-        let outbox = Arc::default();
-        Self { stream, unread: BytesMut::new(), activity, clock, outbox, framing: None, refused: None, parting: None }
+        let (outbox, switch) = (Arc::default(), Arc::default());
+        let unread = BytesMut::new();
+        Self { stream, unread, activity, clock, outbox, switch, framing: None, refused: None, parting: None }
+    }
+
+    /// Where it is said what stands behind a wish for another protocol.
+    pub fn switch(&self) -> Arc<Switch> {
+        Arc::clone(&self.switch)
     }
 
     /// What is to be written between the responses.
@@ -88,7 +98,18 @@ impl Socket {
     fn guard(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
         let Some(framing) = &mut self.framing else { return };
         let read = buf.filled().get(before..).unwrap_or_default();
-        let Err(Unfit { at, why }) = framing.follow(read) else { return };
+        let Unfit { at, why } = match framing.follow(read) {
+            Ok(known) => {
+                let mut unknown = BytesMut::from(read.get(known..).unwrap_or_default());
+                if !unknown.is_empty() {
+                    unknown.unsplit(std::mem::take(&mut self.unread));
+                    self.unread = unknown;
+                    buf.set_filled(before + known);
+                }
+                return;
+            }
+            Err(unfit) => unfit,
+        };
         buf.set_filled(before + at);
         self.unread = BytesMut::from(match why {
             Why::Unclear => REFUSED,
@@ -106,12 +127,40 @@ impl Socket {
             self.unread = BytesMut::new();
         }
     }
+
+    /// Whether it is known what the next bytes are.
+    fn poll_known(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let Some(framing) = &mut self.framing else { return Poll::Ready(()) };
+        let Some(requests) = framing.undecided() else { return Poll::Ready(()) };
+        match ready!(self.switch.poll_behind(requests, cx)) {
+            Behind::Request => framing.goes_on(),
+            Behind::OtherProtocol => self.framing = None,
+        }
+        Poll::Ready(())
+    }
+
+    /// Takes what comes meanwhile, as far as there is room, so that it is noticed when the viewer leaves.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut scratch = [0; 4 * 1024];
+        while self.unread.len() < READ_AHEAD {
+            let mut buf = ReadBuf::new(&mut scratch);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
+            if buf.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.unread.extend_from_slice(buf.filled());
+        }
+        Poll::Pending
+    }
 }
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
+        if this.poll_known(cx).is_pending() {
+            return this.poll_ahead(cx);
+        }
         match (this.unread.is_empty(), this.refused) {
             (false, _) => this.give_back(buf),
             // Behind what was refused there is nothing that anyone should see.

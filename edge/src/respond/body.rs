@@ -161,6 +161,11 @@ pub trait Ending: Send {
     fn ended(&mut self, sent: u64, complete: bool);
 }
 
+/// Nobody is told.
+impl Ending for () {
+    fn ended(&mut self, _: u64, _: bool) {}
+}
+
 /// A body on its way to a viewer, and who is told of its end.
 pub struct ViewerBody {
     source: Source,

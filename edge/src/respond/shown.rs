@@ -39,7 +39,15 @@ pub fn preflight(ask: &Ask) -> Option<Answer> {
             *response.headers_mut() = fields;
             response.headers_mut().insert(CACHE_STATUS, HeaderValue::from_static("kubefront; detail=preflight"));
             let detail = Some("preflight");
-            Answer { response, result: CacheResult::Edge, status: None, coding: None, detail, closes: false }
+            Answer {
+                response,
+                result: CacheResult::Edge,
+                status: None,
+                coding: None,
+                detail,
+                closes: false,
+                switched: None,
+            }
         }
     };
     rules.change(answer.response.headers_mut());

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 
-use crate::edge::{Edge, PATIENCE, config, open, piece, read, request, until};
+use crate::edge::{Edge, PATIENCE, Raw, config, open, piece, read, request, until};
 use crate::origin::{Door, Origin, Then};
 use crate::program::{Place, Program};
 
@@ -58,6 +58,32 @@ async fn a_response_that_has_begun_is_finished_before_the_edge_has_drained() {
     door.open();
     assert_eq!(piece(&mut body).await, "def");
     draining.await.expect("ends");
+    assert_eq!(live.phase(), Phase::Drained);
+}
+
+#[tokio::test]
+async fn a_connection_that_has_left_http_is_waited_for_like_a_response() {
+    let origin = Origin::start(|_, mut exchange| async move {
+        exchange.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nhello").await;
+        loop {
+            let line = exchange.read_line().await;
+            if line.is_empty() || !exchange.write(line).await {
+                return Then::Close;
+            }
+        }
+    })
+    .await;
+    let Edge { running, .. } = Edge::start(config(origin.address)).await;
+    let (mut viewer, live) = (Raw::to(running.viewers).await, running.edge.live.clone());
+    viewer.say("GET /a HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n").await;
+    viewer.head().await;
+    let draining = tokio::spawn(running.until_drained(async {}));
+    live.phases().wait_for(|phase| *phase == Phase::Finishing).await.expect("gets there");
+    viewer.say("still here\n").await;
+    assert_eq!(viewer.exactly(15).await, "hellostill here");
+    assert_eq!(live.phase(), Phase::Finishing);
+    drop(viewer);
+    tokio::time::timeout(PATIENCE, draining).await.expect("in time").expect("ends");
     assert_eq!(live.phase(), Phase::Drained);
 }
 

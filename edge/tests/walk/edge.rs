@@ -179,6 +179,19 @@ impl Raw {
         String::from_utf8_lossy(&head).into_owned()
     }
 
+    /// Exactly so many bytes.
+    pub async fn exactly(&mut self, count: usize) -> String {
+        let mut bytes = vec![0; count];
+        let read = tokio::time::timeout(PATIENCE, self.0.read_exact(&mut bytes)).await.expect("comes");
+        read.expect("comes whole");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Ends this side; the other may go on.
+    pub async fn finish(&mut self) {
+        self.0.shutdown().await.expect("is open");
+    }
+
     /// All up to the end of the connection.
     pub async fn rest(&mut self) -> String {
         let mut answer = Vec::new();

@@ -6,9 +6,9 @@ use edge_contract::{EdgeConfig, Logging, OriginHeader};
 use http::{Method, Request};
 use serde_json::Value;
 
-use crate::edge::{config, open, read, request};
+use crate::edge::{Raw, config, open, read, request};
 use crate::failover::pair;
-use crate::origin::{Origin, nobody};
+use crate::origin::{Origin, Then, nobody};
 use crate::program::{Place, Program};
 
 /// A program that serves this, and where.
@@ -74,6 +74,25 @@ async fn a_line_says_what_became_of_a_request_and_why() {
     send(viewers, request(Method::POST, "/a")).await;
     let passed = line(&mut program).await;
     assert_eq!((&passed["cache"], &passed["fwd"]), (&"pass".into(), &"method".into()));
+}
+
+#[tokio::test]
+async fn a_line_says_what_went_through_a_connection_that_has_left_http() {
+    let origin = Origin::start(|_, mut exchange| async move {
+        exchange.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nhello").await;
+        exchange.rest().await;
+        Then::Close
+    })
+    .await;
+    let (mut program, viewers, _mounted) = serving(&logged(origin.address, true, false)).await;
+    let mut viewer = Raw::to(viewers).await;
+    viewer.say("GET /a HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nabc").await;
+    viewer.head().await;
+    viewer.finish().await;
+    assert_eq!(viewer.rest().await, "hello");
+    let line = line(&mut program).await;
+    assert_eq!((&line["status"], &line["cache"], &line["fwd"]), (&101.into(), &"pass".into(), &"bypass".into()));
+    assert_eq!((&line["bytes"], &line["received"], &line["complete"]), (&5.into(), &3.into(), &true.into()));
 }
 
 #[tokio::test]

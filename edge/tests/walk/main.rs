@@ -55,6 +55,7 @@ mod ranges;
 mod rolling;
 mod storing;
 mod trailers;
+mod upgrades;
 mod walls;
 mod wishes;
 mod writes;

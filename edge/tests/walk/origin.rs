@@ -82,6 +82,11 @@ impl Exchange {
         rest
     }
 
+    /// Ends this side of the connection; the other may go on.
+    pub async fn finish(&mut self) {
+        self.writer.shutdown().await.expect("is open");
+    }
+
     /// Ends the connection with a reset instead of an end.
     pub fn reset(self) -> Then {
         let stream = self.reader.into_inner().reunite(self.writer).expect("halves of one stream");

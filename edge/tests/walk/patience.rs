@@ -43,7 +43,7 @@ impl Viewer {
 
 /// How many seconds pass until something is so.
 async fn seconds_until(edge: &Edge, mut is_so: impl FnMut() -> bool) -> u64 {
-    for second in 0..600 {
+    for second in 0..1_300 {
         if is_so() {
             return second;
         }
@@ -120,6 +120,36 @@ async fn a_viewer_that_waits_for_its_origin_is_not_idle() {
     assert!(!viewer.is_over());
     door.open();
     seconds_until(&edge, || !viewer.is_over() && viewer.heard.ends_with("read 1")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_has_left_http_may_be_silent_for_ten_minutes_whatever_the_origins_time_outs() {
+    let gone = Door::closed();
+    let origin = {
+        let gone = gone.clone();
+        Origin::start(move |_, mut exchange| {
+            let gone = gone.clone();
+            async move {
+                exchange.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n").await;
+                exchange.read(1).await;
+                exchange.write("b").await;
+                exchange.closed().await;
+                gone.open();
+                Then::Close
+            }
+        })
+        .await
+    };
+    let edge = Edge::start(config(origin.address)).await;
+    let mut viewer =
+        Viewer::saying(&edge, "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n").await;
+    let mut silence = 0..590;
+    seconds_until(&edge, || silence.next().is_none()).await;
+    assert!(!viewer.is_over() && viewer.heard.starts_with("HTTP/1.1 101 "), "{}", viewer.heard);
+    viewer.stream.write_all(b"a").await.expect("is taken");
+    seconds_until(&edge, || !viewer.is_over() && viewer.heard.ends_with('b')).await;
+    check(seconds_until(&edge, || viewer.is_over()).await, 600);
+    assert!(gone.is_open());
 }
 
 #[tokio::test(start_paused = true)]

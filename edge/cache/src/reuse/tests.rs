@@ -16,7 +16,7 @@ fn admitted() -> Admission {
 }
 
 fn get(forwarded: &dyn Fn() -> HeaderMap) -> Request<'_> {
-    Request { method: &Method::GET, forwarded, controls: Controls::default() }
+    Request { method: &Method::GET, forwarded, controls: Controls::default(), upgrades: false }
 }
 
 fn condition() -> Conditional {
@@ -103,15 +103,21 @@ fn what_is_absent_is_forwarded() {
 }
 
 #[test]
+fn a_wish_for_another_protocol_is_answered_by_nothing_that_is_stored() {
+    let stored = testing::stored(&["cache-control: max-age=60, stale-if-error=900"]);
+    let (request, found) = (Request { upgrades: true, ..get(&HeaderMap::new) }, Some((&stored, admitted())));
+    let verdict = |max| decide(&request, found, &policy(0, 0, max), after(1));
+    assert_eq!(verdict(100), Reuse::Forward(Forward::Upgrade));
+    assert_eq!(verdict(0), Reuse::Forward(Forward::CachingOff));
+    let fallback = on_failure(Failure::NoAnswer, &request, found, &graces(0, 0, 900), after(61));
+    assert_eq!(fallback, Fallback::Nothing);
+}
+
+#[test]
 fn only_get_and_head_are_answered_from_a_store() {
     let stored = testing::stored(&["cache-control: max-age=60"]);
     let verdict = |method: &Method| {
-        decide(
-            &Request { method, forwarded: &HeaderMap::new, controls: Controls::default() },
-            Some((&stored, admitted())),
-            &policy(0, 0, 100),
-            after(0),
-        )
+        decide(&Request { method, ..get(&HeaderMap::new) }, Some((&stored, admitted())), &policy(0, 0, 100), after(0))
     };
     assert_eq!(verdict(&Method::HEAD), fresh(0, 60));
     assert_eq!(verdict(&Method::POST), Reuse::Forward(Forward::Method));
@@ -338,7 +344,7 @@ fn what_was_purged_or_is_of_no_use_stands_in_for_nothing() {
     let ask = |method: &Method, admission, owner: &Policy| {
         on_failure(
             Failure::NoAnswer,
-            &Request { method, forwarded: &HeaderMap::new, controls: Controls::default() },
+            &Request { method, ..get(&HeaderMap::new) },
             Some((&stored, admission)),
             owner,
             after(70),

@@ -120,7 +120,8 @@ impl Core {
         decide: impl FnOnce(&reuse::Request<'_>, Option<(&Stored, edge_cache::Admission)>, Moment) -> T,
     ) -> T {
         let make = || asking.forwarded.clone();
-        let request = reuse::Request { method: &asking.method, forwarded: &make, controls: asking.controls };
+        let request =
+            reuse::Request { method: &asking.method, forwarded: &make, controls: asking.controls, upgrades: false };
         let found = self.find(asking).map(|held| (&held.stored, self.admission(held)));
         decide(&request, found, self.moment())
     }
@@ -244,7 +245,8 @@ impl Core {
 
     fn describe(&self, held: &Held) -> String {
         let make = || held.request.clone();
-        let request = reuse::Request { method: &Method::GET, forwarded: &make, controls: Controls::default() };
+        let request =
+            reuse::Request { method: &Method::GET, forwarded: &make, controls: Controls::default(), upgrades: false };
         let found = Some((&held.stored, self.admission(held)));
         let used = match reuse::decide(&request, found, &self.policy, self.moment()) {
             Reuse::Fresh { age, ttl } => format!("fresh, age {}, left {}", age.as_millis(), ttl.as_millis()),
