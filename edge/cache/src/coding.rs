@@ -13,6 +13,8 @@ use crate::directives::{CDN_CACHE_CONTROL, is_token, leading_token};
 /// Bodies of fewer bytes gain nothing, and those of more would keep a processor busy: 1 KB to 10 MB.
 const LENGTHS: RangeInclusive<u64> = 1_000..=10_000_000;
 
+const EVENT_STREAM: &str = "text/event-stream";
+
 /// Beside every `text/*`, `*+json` and `*+xml`: what is text by nature, and binary forms that nobody has packed yet.
 const TYPES: [&str; 24] = [
     "application/dash+xml",
@@ -247,14 +249,23 @@ fn forbids_transformation(headers: &HeaderMap) -> bool {
 
 /// Of one known type, a stream of events excepted: that has no end.
 fn has_text(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
-    let Some(value) = values.next().and_then(|value| value.to_str().ok()) else { return false };
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let known = (essence.starts_with("text/") && essence != "text/event-stream")
+    let Some(essence) = essence(headers) else { return false };
+    (essence.starts_with("text/") && essence != EVENT_STREAM)
         || essence.ends_with("+json")
         || essence.ends_with("+xml")
-        || TYPES.contains(&essence.as_str());
-    known && values.next().is_none()
+        || TYPES.contains(&essence.as_str())
+}
+
+/// Whether its content is a stream of events (`text/event-stream`).
+pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
+    essence(headers).is_some_and(|essence| essence == EVENT_STREAM)
+}
+
+/// The type that is said, once, without its parameters (RFC 9110 §8.3.1).
+fn essence(headers: &HeaderMap) -> Option<String> {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let value = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use edge_contract::SetCookie;
 use http::{HeaderMap, Method, StatusCode, header, response};
 
 use crate::{
-    Label, Policy, Stored, forwarding,
+    Label, Policy, Stored, coding, forwarding,
     freshness::{Lifetime, Never, Received},
     terms::{Forbids, is_understood, withheld},
     vary::Selecting,
@@ -43,6 +43,8 @@ pub enum Reason {
     CachingOff,
     /// 206 and 304 are parts of something else, 1xx is not final.
     Partial,
+    /// A stream of events, which goes on for as long as its viewer stays: there is no whole of it that another could be shown.
+    EventStream,
     /// It answers a `Range` or condition that the edge did not write.
     ConditionalRequest,
     /// It sets a cookie, which belongs to one viewer.
@@ -68,6 +70,7 @@ impl Reason {
             Self::Method => "method",
             Self::CachingOff => "caching-off",
             Self::Partial => "partial",
+            Self::EventStream => "event-stream",
             Self::ConditionalRequest => "conditional-request",
             Self::SetCookie => "set-cookie",
             Self::Forbidden => "forbidden",
@@ -94,6 +97,9 @@ pub fn decide(exchange: &Exchange<'_>, response: &response::Parts, policy: &Poli
     let status = response.status;
     if status.is_informational() || matches!(status, StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED) {
         return Storing::Skip(Reason::Partial);
+    }
+    if coding::is_event_stream(&response.headers) {
+        return Storing::Skip(Reason::EventStream);
     }
     if response.headers.contains_key(header::SET_COOKIE) && policy.set_cookie == SetCookie::Bypass {
         return Storing::Skip(Reason::SetCookie);
@@ -271,6 +277,14 @@ mod tests {
         check(&["cache-control: no-store"], false);
         check(&["cache-control: private"], false);
         check(&["vary: *"], false);
+    }
+
+    #[test]
+    fn a_stream_of_events_is_for_whoever_listens() {
+        let lines = |essence| ["cache-control: max-age=60", essence];
+        check(200, &lines("content-type: text/event-stream"), Some(Reason::EventStream));
+        check(200, &lines("content-type: Text/Event-Stream ; charset=utf-8"), Some(Reason::EventStream));
+        check(200, &lines("content-type: text/event-streams"), None);
     }
 
     #[test]

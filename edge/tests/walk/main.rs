@@ -24,6 +24,7 @@ mod deception;
 mod draining;
 mod epochs;
 mod error_pages;
+mod events;
 mod expectations;
 mod explain;
 mod failover;
