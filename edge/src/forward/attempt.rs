@@ -175,7 +175,7 @@ impl Attempt<'_> {
         let expectation = request.body().expectation().cloned();
         let said = Said { expectation: expectation.clone(), interim: self.interim.clone() };
         let limit = Duration::from_millis(self.origin.response_timeout_ms);
-        let progress = request.body().progress();
+        let (progress, begun) = (request.body().progress(), request.body().answered());
         let answer = match head_within(limit, progress, sender.send(request, said)).await {
             None => return Err(ForwardError::HeadTimedOut(limit)),
             Some(Ok(response)) => response,
@@ -186,6 +186,9 @@ impl Attempt<'_> {
             }
         };
         outstanding.answered();
+        if let Some(begun) = begun {
+            begun.store(true, Ordering::Relaxed);
+        }
         if let Some(expectation) = &expectation {
             expectation.answered();
         }

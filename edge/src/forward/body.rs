@@ -57,18 +57,26 @@ struct Stall {
     limit: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     running: bool,
+    lifted: bool,
 }
 
 impl Stall {
     fn new(limit: Duration) -> Self {
-        Self { limit, timer: None, running: false }
+        Self { limit, timer: None, running: false, lifted: false }
     }
 
     fn moved(&mut self) {
         self.running = false;
     }
 
+    fn lift(&mut self) {
+        self.lifted = true;
+    }
+
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.lifted {
+            return Poll::Pending;
+        }
         let running = std::mem::replace(&mut self.running, true);
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.limit)));
         if !running {

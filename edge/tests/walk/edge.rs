@@ -167,6 +167,11 @@ impl Raw {
         written.expect("is taken in time").expect("is taken");
     }
 
+    /// As much of it as is taken at once, if any is before so long.
+    pub async fn say_some(&mut self, bytes: &[u8], patience: Duration) -> Option<usize> {
+        tokio::time::timeout(patience, self.0.write(bytes)).await.ok()?.ok()
+    }
+
     /// All up to the end of the next head, or to the end of the connection.
     pub async fn head(&mut self) -> String {
         let mut head = Vec::new();

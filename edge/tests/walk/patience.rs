@@ -246,6 +246,30 @@ async fn an_upload_over_http_2_may_stand_still_for_thirty_seconds_and_other_stre
 }
 
 #[tokio::test(start_paused = true)]
+async fn once_an_answer_has_begun_its_request_may_be_silent_for_as_long_as_the_answer_goes_on() {
+    let origin = Origin::start(|_, mut exchange| async move {
+        assert_eq!((exchange.read_line().await.as_str(), exchange.read(5).await), ("3", b"abc\r\n".to_vec()));
+        exchange.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nABC\r\n").await;
+        assert_eq!((exchange.read_line().await.as_str(), exchange.read(5).await), ("3", b"def\r\n".to_vec()));
+        exchange.write("3\r\nDEF\r\n0\r\n\r\n").await;
+        Then::Close
+    })
+    .await;
+    let mut config = config(origin.address);
+    config.sites[0].origins[0].response_timeout_ms = 1_000_000;
+    let edge = Edge::start(config).await;
+    let mut viewer = Http2::of(&edge).await;
+    let mut call = viewer.ask(Method::POST, "/", &[], false).await;
+    call.send("abc", false);
+    let mut body = call.answer().await.into_body();
+    assert_eq!(piece(&mut body).await.expect("comes").expect("is whole"), "ABC");
+    let mut silence = 0..200;
+    seconds_until(&edge, || silence.next().is_none()).await;
+    call.send("def", true);
+    assert_eq!(piece(&mut body).await.expect("comes").expect("is whole"), "DEF");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_viewer_of_http_2_that_answers_no_ping_is_cut_off() {
     let gone = Door::closed();
     let origin = {

@@ -167,7 +167,8 @@ async fn a_wish_that_is_none_is_an_ordinary_request() {
     assert_eq!((origin.seen(2).header("upgrade"), origin.seen(2).header("connection")), (None, None));
 }
 
-#[tokio::test]
+/// Time passes as soon as nothing else happens.
+#[tokio::test(start_paused = true)]
 async fn of_what_one_side_does_not_read_the_other_can_say_little() {
     let told = Arc::new(AtomicUsize::new(0));
     let origin = {

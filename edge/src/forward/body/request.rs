@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ pub struct Upload {
     returned: VecDeque<Bytes>,
     stall: Stall,
     taken: Arc<AtomicU64>,
+    answered: Arc<AtomicBool>,
     expectation: Option<(Expectation, Waiting)>,
 }
 
@@ -41,8 +42,8 @@ impl RequestBody {
             return Self::Empty;
         }
         let stall = Stall::new(patience);
-        let (returned, taken) = (VecDeque::new(), Arc::default());
-        Self::Viewer(Upload { incoming, returned, stall, taken, expectation: None })
+        let (returned, taken, answered) = (VecDeque::new(), Arc::default(), Arc::default());
+        Self::Viewer(Upload { incoming, returned, stall, taken, answered, expectation: None })
     }
 
     /// Puts back what was taken of it, in its order, as if it had not been.
@@ -67,6 +68,12 @@ impl RequestBody {
         upload.expectation.as_ref().map(|(expectation, _)| expectation)
     }
 
+    /// Where it is said that an answer has begun. From there on the pauses of the answer count: both sides of a call may speak at once, and
+    /// who listens is silent.
+    pub fn answered(&self) -> Option<Arc<AtomicBool>> {
+        if let Self::Viewer(upload) = self { Some(Arc::clone(&upload.answered)) } else { None }
+    }
+
     /// Counts the pieces that the connection has taken: an origin that still reads cannot answer yet.
     pub fn progress(&self) -> Option<Arc<AtomicU64>> {
         if let Self::Viewer(upload) = self { Some(Arc::clone(&upload.taken)) } else { None }
@@ -80,7 +87,7 @@ impl Body for RequestBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
-            Self::Viewer(Upload { incoming, returned, stall, taken, expectation }) => {
+            Self::Viewer(Upload { incoming, returned, stall, taken, answered, expectation }) => {
                 if let Some(piece) = returned.pop_front() {
                     return Poll::Ready(Some(Ok(Frame::data(piece))));
                 }
@@ -88,6 +95,9 @@ impl Body for RequestBody {
                     && !ready!(waiting.poll_wanted(cx))
                 {
                     return Poll::Ready(Some(Err(BodyError::Unwanted)));
+                }
+                if answered.load(Ordering::Relaxed) {
+                    stall.lift();
                 }
                 let frame = ready!(poll_incoming(incoming, stall, cx));
                 taken.fetch_add(1, Ordering::Relaxed);
