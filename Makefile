@@ -20,7 +20,7 @@ NODES ?= 1
 CARGO_TEST = cargo test --workspace --locked
 WALKS = $(shell awk '/^\[/ {test = /^\[\[test/} /^name/ {name = $$3} test && /^required-features.*cluster/ {print "--test " name}' tests/Cargo.toml)
 
-.PHONY: help fmt lint test unit walks bench bench-origins soak soak-cache soak-s3 s3 fuzz demo demo-down generate kubefront images programs cluster cluster-up cluster-down audit ci
+.PHONY: help fmt lint test unit walks bench bench-origins soak soak-cache soak-s3 s3 through fuzz demo demo-down generate kubefront images programs cluster cluster-up cluster-down audit ci
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -31,7 +31,7 @@ fmt: ## Format Rust and Go
 
 lint: ## Formatting, clippy with warnings as errors, go vet
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --features tests/cluster,tests-s3/moto --locked -- -D warnings
+	cargo clippy --workspace --all-targets --features tests/cluster,tests-s3/moto,tests-through/peers --locked -- -D warnings
 	test -z "$$(gofmt -l tests/cluster tests/kstatus | tee /dev/stderr)"
 	cd tests/cluster && go vet ./... && go vet -tags cluster ./...
 	cd tests/kstatus && go vet ./...
@@ -40,6 +40,7 @@ test: ## Every test: units, Go, and the walks on a real cluster that is started 
 	@.ci/prepare build cluster
 	@$(MAKE) unit
 	@$(MAKE) s3
+	@$(MAKE) through
 	@$(MAKE) walks
 
 unit: cluster ## The tests that need no cluster
@@ -68,6 +69,11 @@ s3: ## Private buckets of two S3 servers that others wrote, behind an edge: odd 
 
 soak-s3: ## A quarter of a million random requests signed here and by Amazon's own signer: REQUESTS=n
 	REQUESTS=$${REQUESTS:-250000} cargo test --release --locked --package tests-s3 --test signing -- --nocapture
+
+through: ## Peers of WebSocket and gRPC that others wrote, and curl with uploads of 2 GiB, through an edge: what it holds of them
+	@.ci/prepare build peers
+	cargo build --locked --package edge
+	$(CARGO_TEST) --features tests-through/peers --test peers --test uploads -- --nocapture
 
 fuzz: ## Feed odd bytes to what reads them, ten minutes for each target: TARGET=name, SECONDS=n
 	@.ci/fuzz $(or $(SECONDS),600) $(TARGET)
