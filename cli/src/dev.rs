@@ -99,6 +99,7 @@ fn settings(dev: &Dev) -> Settings {
     Settings {
         listen: dev.listen,
         admin: dev.admin,
+        edges_listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
         config: None,
         mounts: dev.mounts.clone(),
         cache_memory: dev.cache_memory.saturating_mul(1024 * 1024),

@@ -69,6 +69,7 @@ fn settings() -> Settings {
     Settings {
         listen: NOWHERE,
         admin: NOWHERE,
+        edges_listen: NOWHERE,
         config: None,
         dns: None,
         mounts: PathBuf::new(),

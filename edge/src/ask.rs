@@ -10,6 +10,7 @@ use edge_cache::coding::Accepted;
 use edge_cache::forwarding::{self, Outgoing};
 use edge_cache::head::Asked;
 use edge_cache::key::{self, Keyed};
+use edge_cache::tier::Question;
 use edge_cache::validation::Conditional;
 use edge_cache::{CacheKey, Controls, NormalPath, Policy, arrival, query, reuse, s3, upgrade};
 use edge_contract::Origin;
@@ -21,6 +22,7 @@ use crate::forward::ForwardError;
 use crate::forward::body::RequestBody;
 use crate::interim::Interim;
 use crate::route::Route;
+use crate::store::held::Held;
 use crate::viewer::Viewer;
 
 /// A request on its way through the edge, without its body.
@@ -44,10 +46,14 @@ pub struct Ask {
     pub interim: Interim,
     /// The other protocols that its viewer wishes for (RFC 9110 §7.8).
     pub upgrade: Option<HeaderValue>,
+    /// Where the edge is that asks in place of its viewer.
+    pub asker: Option<IpAddr>,
     keyed: Keyed,
     /// In microseconds.
     at_origin: AtomicU64,
     source: Mutex<Option<Arc<str>>>,
+    /// The uid of the edge that gave the origin's answer.
+    shield: Mutex<Option<Arc<str>>>,
 }
 
 impl Ask {
@@ -56,6 +62,13 @@ impl Ask {
         let address = arrival::settle(&mut viewer, from.peer, &route.site.trusted);
         let upgrade = upgrade::wanted(&viewer);
         Self { interim: from.interim.clone(), upgrade, ..Self::settled(viewer, asked, route, address) }
+    }
+
+    /// A request that another edge let in, as it says it. What a viewer gets of it is for that edge to decide.
+    pub fn of_edge(viewer: request::Parts, asked: Asked, route: Route, from: &Viewer) -> Self {
+        let settled = Self::settled(viewer, asked, route, from.peer);
+        let controls = settled.controls.by_edge();
+        Self { interim: from.interim.clone(), asker: Some(from.peer), controls, ..settled }
     }
 
     /// A request for another path of the same site, on behalf of the same viewer.
@@ -72,14 +85,35 @@ impl Ask {
         let controls = Controls::of(&viewer.headers, &route.behavior.policy);
         // What is said before an answer that nobody asked for is nobody's.
         let interim = Interim::closed();
-        let (key, at_origin, source) = (key.accepting(accepted), AtomicU64::default(), Mutex::default());
-        let upgrade = None;
-        Self { viewer, asked, route, key, accepted, controls, address, interim, upgrade, keyed, at_origin, source }
+        let (key, at_origin, source, shield) =
+            (key.accepting(accepted), AtomicU64::default(), Mutex::default(), Mutex::default());
+        Self {
+            viewer,
+            asked,
+            route,
+            key,
+            accepted,
+            controls,
+            address,
+            interim,
+            upgrade: None,
+            asker: None,
+            keyed,
+            at_origin,
+            source,
+            shield,
+        }
     }
 
     /// The viewer's method.
     pub fn method(&self) -> &Method {
         &self.viewer.method
+    }
+
+    /// Whether it may be answered with what is stored. To another edge nothing is given but the response of the origin that it names, as
+    /// it came.
+    pub fn may_get(&self, held: &Held) -> bool {
+        self.asker.is_none() || held.is_of(&self.route.behavior.origin.name) && held.coding().is_none()
     }
 
     /// What storing and reuse are judged by.
@@ -121,7 +155,42 @@ impl Ask {
         mut headers: HeaderMap,
         body: RequestBody,
     ) -> Result<Request<RequestBody>, ForwardError> {
-        let target = self.target(origin)?;
+        // RFC 9110 §7.8: the wish is this edge's own from here on. A bucket speaks nothing else.
+        if let Some(protocols) = self.upgrade.as_ref().filter(|_| origin.s3.is_none()) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(header::UPGRADE, protocols.clone());
+        }
+        self.framed(self.target(origin)?, headers, body)
+    }
+
+    /// The request as another edge gets it, which is to ask this one of its origins.
+    pub fn request_to_edge(
+        &self,
+        origin: &Origin,
+        question: &Question,
+        condition: Option<&Conditional>,
+        body: RequestBody,
+    ) -> Result<Request<RequestBody>, ForwardError> {
+        let mut headers = self.outgoing(origin).to_edge(self.carry(), condition);
+        question.write(&mut headers).ok_or(ForwardError::Target)?;
+        if body.expectation().is_some() {
+            headers.insert(header::EXPECT, HeaderValue::from_static("100-continue"));
+        }
+        // As it came: what of it counts, the other edge decides by the same rules.
+        let query = self.asked.query.as_deref();
+        let target = query.map_or_else(
+            || self.route.path.as_str().to_owned(),
+            |query| format!("{}?{query}", self.route.path.as_str()),
+        );
+        self.framed(target, headers, body)
+    }
+
+    fn framed(
+        &self,
+        target: String,
+        mut headers: HeaderMap,
+        body: RequestBody,
+    ) -> Result<Request<RequestBody>, ForwardError> {
         // RFC 9110 §10.1.1: none where nothing is going to wait for it.
         if body.expectation().is_none() {
             headers.remove(header::EXPECT);
@@ -129,11 +198,6 @@ impl Ask {
         // hyper takes a GET without a length for one without a body, unless it is told.
         if body.size_hint().exact().is_none() {
             headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
-        // RFC 9110 §7.8: the wish is this edge's own from here on. A bucket speaks nothing else.
-        if let Some(protocols) = self.upgrade.as_ref().filter(|_| origin.s3.is_none()) {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-            headers.insert(header::UPGRADE, protocols.clone());
         }
         let mut request = Request::new(body);
         *request.method_mut() = self.method().clone();
@@ -145,7 +209,7 @@ impl Ask {
     }
 
     /// The path and query that the origin is asked for.
-    fn target(&self, origin: &Origin) -> Result<String, ForwardError> {
+    pub fn target(&self, origin: &Origin) -> Result<String, ForwardError> {
         let behavior = &self.route.behavior.behavior;
         let asked = self.asked.query.as_deref();
         if origin.s3.is_some() {
@@ -169,6 +233,16 @@ impl Ask {
     /// The origin that was asked, or that would be.
     pub fn source(&self) -> Arc<str> {
         self.source.lock().clone().unwrap_or_else(|| Arc::clone(&self.route.behavior.origin.health.name))
+    }
+
+    /// Another edge gave the origin's answer.
+    pub fn came_by(&self, edge: &str) {
+        *self.shield.lock() = Some(edge.into());
+    }
+
+    /// The uid of that edge.
+    pub fn shield(&self) -> Option<Arc<str>> {
+        self.shield.lock().clone()
     }
 
     /// An origin was asked for it, and its head, or the word that there is none, came after this time.

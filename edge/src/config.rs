@@ -75,6 +75,8 @@ pub struct BehaviorTable {
     pub failover_on: Vec<u16>,
     /// What has been counted for it, through all revisions.
     pub counters: Arc<BehaviorCounters>,
+    /// The same with one of the two origins of its group alone.
+    members: Vec<Arc<BehaviorTable>>,
 }
 
 impl Sites {
@@ -167,14 +169,24 @@ impl SiteTable {
                 return Err(format!("{}: there is no origin {}", site.name, behavior.origin));
             };
             let counted = known.and_then(|table| table.by_pattern(&behavior.path_pattern));
-            behaviors.push(Arc::new(BehaviorTable {
+            let counters = counted.map(|table| Arc::clone(&table.counters)).unwrap_or_default();
+            let alone = |origin: &Arc<OriginTable>| BehaviorTable {
                 behavior: behavior.clone(),
                 policy: Policy::of(behavior).with_floors(&site.error_responses),
                 header_rules: HeaderRules::of(&behavior.response_headers),
-                origin,
-                secondary: group.and_then(|group| named(&group.secondary)),
+                origin: Arc::clone(origin),
+                secondary: None,
+                failover_on: Vec::new(),
+                counters: Arc::clone(&counters),
+                members: Vec::new(),
+            };
+            let secondary = group.and_then(|group| named(&group.secondary));
+            let members = secondary.iter().flat_map(|secondary| [&origin, secondary]).map(|one| Arc::new(alone(one)));
+            behaviors.push(Arc::new(BehaviorTable {
+                members: members.collect(),
                 failover_on: group.map(|group| group.failover_on.clone()).unwrap_or_default(),
-                counters: counted.map(|table| Arc::clone(&table.counters)).unwrap_or_default(),
+                secondary,
+                ..alone(&origin)
             }));
         }
         let patterns = Patterns::new(site.behaviors.iter().map(|behavior| behavior.path_pattern.as_str()));
@@ -197,6 +209,12 @@ impl SiteTable {
 }
 
 impl BehaviorTable {
+    /// The same with this origin alone, if it is one of those that serve here.
+    pub fn alone(self: &Arc<Self>, origin: &str) -> Option<Arc<Self>> {
+        let whole = Some(self).filter(|_| self.secondary.is_none());
+        whole.into_iter().chain(&self.members).find(|table| table.origin.name == origin).map(Arc::clone)
+    }
+
     /// Whether what an origin of this name gave came from the one that stands in for the other.
     pub fn is_stand_in(&self, origin: &str) -> bool {
         self.secondary.as_ref().is_some_and(|secondary| secondary.name == origin)

@@ -103,6 +103,7 @@ async fn once(
     };
     // Versions count within one stream: what the one before it said is not compared with them.
     session.live().forget_endpoints();
+    session.live().peers().begin_stream();
     let began = clock.now().monotonic;
     match talk::talk(opened, session).await {
         Ok(Finished::SaidGoodbye) => None,

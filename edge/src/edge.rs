@@ -19,6 +19,7 @@ use crate::s3;
 use crate::secret_fields;
 use crate::settings::Settings;
 use crate::store::held::Held;
+use crate::tier::counts::TierCounts;
 
 /// Everything that one edge consists of.
 pub struct Edge {
@@ -34,6 +35,8 @@ pub struct Edge {
     pub forwarder: Forwarder,
     /// What is counted.
     pub metrics: Metrics,
+    /// What other edges are asked, and ask.
+    pub tiers: Arc<TierCounts>,
     /// Whether each request is logged.
     pub access_log: bool,
 }
@@ -41,9 +44,12 @@ pub struct Edge {
 /// An edge that serves nothing yet and listens nowhere.
 pub fn assemble(settings: &Settings, clock: Clock) -> Arc<Edge> {
     let live = Live::with(settings.mounts.clone(), settings.cache_memory);
+    live.peers().introduce(&settings.operator);
     let forwarder = Forwarder::new(clock.clone(), settings.dns);
+    let tiers = Arc::new(TierCounts::default());
     Arc::new(Edge {
-        metrics: Metrics::new(live.clone(), forwarder.counts()),
+        metrics: Metrics::new(live.clone(), forwarder.counts(), &tiers),
+        tiers,
         collapse: Collapse::new(),
         coder: Coder::default(),
         forwarder,
@@ -58,8 +64,9 @@ impl Edge {
     pub fn find(&self, ask: &Ask) -> Option<(Arc<Held>, Admission)> {
         let variants = self.live.store().lookup(&ask.key)?;
         let admits = |held: &Arc<Held>| self.live.purge().admits(&ask.key, held);
-        let admitted = variants.iter().filter(|held| admits(held).is_admitted());
-        let held = select(admitted, ask).or_else(|| select(variants.iter(), ask)).or_else(|| variants.first())?;
+        let of_those = || variants.iter().filter(|held| ask.may_get(held));
+        let admitted = of_those().filter(|held| admits(held).is_admitted());
+        let held = select(admitted, ask).or_else(|| select(of_those(), ask)).or_else(|| of_those().next())?;
         Some((Arc::clone(held), admits(held)))
     }
 

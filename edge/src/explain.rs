@@ -21,6 +21,7 @@ use crate::config::OriginTable;
 use crate::edge::Edge;
 use crate::forward::body::RequestBody;
 use crate::store::held::Held;
+use crate::tier;
 use crate::viewer::Viewer;
 use crate::{failover, gate, route};
 
@@ -102,7 +103,7 @@ pub fn answer(edge: &Edge, request: request::Parts) -> Value {
         said.insert("storing".into(), storing(&ask));
     }
     said.insert("verdict".into(), verdict(edge, &ask));
-    said.insert("origin".into(), forwarded(&ask));
+    said.insert("origin".into(), forwarded(edge, &ask));
     if answers_from_store {
         said.insert("stored".into(), variants(edge, &ask).iter().map(|held| stored(edge, &ask, held)).collect());
     }
@@ -183,11 +184,11 @@ fn verdict(edge: &Edge, ask: &Ask) -> Value {
 }
 
 /// What an origin would be asked, and the one that stands in for it.
-fn forwarded(ask: &Ask) -> Value {
+fn forwarded(edge: &Edge, ask: &Ask) -> Value {
     let behavior = &ask.route.behavior;
-    let mut said = asked_of(ask, &behavior.origin);
+    let mut said = asked_of(edge, ask, &behavior.origin);
     if let Some(secondary) = &behavior.secondary {
-        let mut stands_in = asked_of(ask, secondary);
+        let mut stands_in = asked_of(edge, ask, secondary);
         stands_in.insert("asked".into(), stands_in_when(ask).into());
         said.insert("secondary".into(), stands_in.into());
         said.insert("failoverOn".into(), json!(behavior.failover_on));
@@ -207,7 +208,7 @@ fn stands_in_when(ask: &Ask) -> &'static str {
 }
 
 /// In names.
-fn asked_of(ask: &Ask, origin: &OriginTable) -> Map<String, Value> {
+fn asked_of(edge: &Edge, ask: &Ask, origin: &OriginTable) -> Map<String, Value> {
     let headers = ask.forwarded_to(origin, None);
     let names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
     let request = ask.request_to(origin, HeaderMap::new(), RequestBody::Empty);
@@ -219,7 +220,15 @@ fn asked_of(ask: &Ask, origin: &OriginTable) -> Map<String, Value> {
         ("target", json!(target)),
         ("headers", json!(names)),
     ];
-    said.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    let mut said: Map<_, _> = said.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    if let Some((location, first)) = tier::first(edge, ask, origin) {
+        let first = match first {
+            Ok(uid) => json!({ "location": location, "edge": uid }),
+            Err(why) => json!({ "location": location, "asksItself": why }),
+        };
+        said.insert("shield".into(), first);
+    }
+    said
 }
 
 fn stored(edge: &Edge, ask: &Ask, held: &Held) -> Value {

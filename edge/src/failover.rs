@@ -23,6 +23,7 @@ use crate::edge::Edge;
 use crate::forward::ForwardError;
 use crate::forward::body::{OriginBody, RequestBody};
 use crate::store::held::Held;
+use crate::tier::{self, Asked};
 
 /// What `Cache-Status` says of an answer that came from the secondary.
 pub const FAILOVER: &str = "failover";
@@ -90,9 +91,16 @@ async fn one(
     }
     let condition = condition.map(|first| first.with_tags_of(offered.iter().map(|held| &held.stored)));
     let forwarded = ask.forwarded_to(origin, condition.as_ref());
-    let request = ask.request_to(origin, forwarded.clone(), body)?;
-    let asked = edge.clock.now();
-    let response = edge.ask_origin(ask, origin, request).await?;
+    let mut asked = edge.clock.now();
+    let response = match tier::ask(edge, ask, origin, condition.as_ref(), body).await {
+        Asked::Answered(response) => response,
+        Asked::Failed(error) => return Err(error),
+        Asked::Unasked(body) => {
+            let request = ask.request_to(origin, forwarded.clone(), body)?;
+            asked = edge.clock.now();
+            edge.ask_origin(ask, origin, request).await?
+        }
+    };
     Ok(Answered { response, by: Arc::clone(origin), forwarded, asked, offered })
 }
 

@@ -1,7 +1,7 @@
 //! The caching edge proxy: viewer requests into responses, from its store or from an origin.
 //!
 //! Modules in the order in which a request meets them: [`listen`] → [`serve`] (head policy, [`route`], [`gate`], [`ask`]) → [`store`] →
-//! [`collapse`] → [`fill`] → [`failover`] → [`forward`] → [`respond`], or [`pass`] in place of the store and fills. Beside that walk stand [`live`]
+//! [`collapse`] → [`fill`] → [`failover`] → [`tier`] or [`forward`] → [`respond`], or [`pass`] in place of the store and fills. Beside that walk stand [`live`]
 //! with [`config`] and [`purge`], which the channel to the operator changes, and what runs the process.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
@@ -25,6 +25,7 @@ pub mod pass;
 pub mod s3;
 pub mod secret_fields;
 pub mod store;
+pub mod tier;
 pub mod tunnel;
 
 // Back to the viewer.
@@ -40,6 +41,7 @@ pub mod live;
 pub mod mounted;
 pub mod mounts;
 pub mod observed;
+pub mod peers;
 pub mod purge;
 
 // The process around it.

@@ -6,6 +6,7 @@
 //! Assumptions: one multi-threaded runtime with a thread for each core, one listening socket.
 
 pub mod activity;
+pub mod edges;
 mod ending;
 mod framing;
 mod http1;
@@ -13,6 +14,7 @@ mod http2;
 mod outbox;
 mod socket;
 mod switch;
+mod wire;
 
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
@@ -29,6 +31,7 @@ use crate::interim::Interim;
 use crate::live::Phase;
 use crate::respond::Answer;
 use crate::serve;
+use crate::tier::answering;
 use crate::viewer::Viewer;
 use crate::viewer::body::ViewerRequestBody;
 use activity::{Activity, Judgement, Patience};
@@ -78,7 +81,7 @@ async fn connection(edge: Arc<Edge>, stream: TcpStream, peer: SocketAddr, permit
     let _ = stream.set_nodelay(true);
     let activity = Arc::new(Activity::accepted(edge.clock.now().monotonic));
     let mut socket = Socket::new(stream, Arc::clone(&activity), edge.clock.clone());
-    let connection = Connection { edge, activity, peer: peer.ip().to_canonical() };
+    let connection = Connection { edge, activity, peer: peer.ip().to_canonical(), asker: None };
     let spoken = tokio::select! {
         spoken = socket.spoken() => spoken,
         _ = connection.watch(Patience::default()) => return,
@@ -104,6 +107,8 @@ struct Connection {
     edge: Arc<Edge>,
     activity: Arc<Activity>,
     peer: IpAddr,
+    /// The id of the site that another edge has proved to be one of.
+    asker: Option<Arc<str>>,
 }
 
 impl Connection {
@@ -128,7 +133,11 @@ impl Connection {
         self.activity.request_begins();
         let viewer = Viewer { peer: self.peer, interim };
         let mut ended = Ended::begins(&self.edge, Arc::clone(&self.activity), &viewer, &request);
-        let (answer, ask) = serve::serve(&self.edge, &viewer, request).await;
+        let (answer, ask) = match &self.asker {
+            None => serve::serve(&self.edge, &viewer, request).await,
+            // Far more rarely than viewers, and with a larger future.
+            Some(site) => Box::pin(answering::serve(&self.edge, site, &viewer, request)).await,
+        };
         ended.answered(&answer, ask.as_deref());
         (answer, ended)
     }

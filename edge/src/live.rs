@@ -23,6 +23,7 @@ use crate::config::{SiteTable, Sites};
 use crate::health;
 use crate::mounts::{Mounts, Unusable};
 use crate::observed::Observing;
+use crate::peers::Peers;
 use crate::purge::Purge;
 use crate::store::Store;
 
@@ -66,6 +67,7 @@ struct Inner {
     taking: Mutex<()>,
     from_stream: AtomicBool,
     endpoints: ArcSwap<EndpointTable>,
+    peers: Peers,
     purge: Purge,
     store: Store,
     mounts: Mounts,
@@ -103,6 +105,7 @@ impl Live {
             taking: Mutex::new(()),
             from_stream: AtomicBool::new(false),
             endpoints: ArcSwap::default(),
+            peers: Peers::default(),
             purge: Purge::default(),
             store: Store::new(bytes),
             mounts: Mounts::below(folder, observing.clone()),
@@ -211,6 +214,11 @@ impl Live {
             return None;
         }
         table.get(&(site.to_owned(), origin.to_owned())).map(|listed| Arc::clone(&listed.addresses))
+    }
+
+    /// The other edges.
+    pub fn peers(&self) -> &Peers {
+        &self.inner.peers
     }
 
     /// Applies an order; what came of it says whether and what to acknowledge.

@@ -21,6 +21,7 @@ use crate::collapse::places::Crowded;
 use crate::config::{BehaviorTable, SiteTable};
 use crate::forward::counts::{Counts, CountsCollector};
 use crate::live::Live;
+use crate::tier::counts::{TierCollector, TierCounts};
 
 /// Upper bounds of the origin's answer times, in seconds.
 const ORIGIN_SECONDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -82,6 +83,19 @@ impl From<Crowded> for Crowding {
 }
 
 impl CacheResult {
+    /// How many there are.
+    pub const COUNT: usize = RESULTS.len();
+
+    /// Its place among them.
+    pub fn place(self) -> usize {
+        RESULTS.iter().position(|(known, _)| *known == self).unwrap_or_default()
+    }
+
+    /// Their words, each at its place.
+    pub fn words() -> impl Iterator<Item = &'static str> {
+        RESULTS.iter().map(|(_, word)| *word)
+    }
+
     /// Its word in labels and logs.
     pub fn word(self) -> &'static str {
         RESULTS.iter().find(|(result, _)| *result == self).map_or("", |(_, word)| word)
@@ -149,7 +163,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Counts for this edge.
-    pub fn new(live: Live, on_the_way: &Arc<Counts>) -> Self {
+    pub fn new(live: Live, on_the_way: &Arc<Counts>, tiers: &Arc<TierCounts>) -> Self {
         let origin_seconds = Histogram::new(ORIGIN_SECONDS);
         let mut registry = Registry::with_prefix("kubefront_edge");
         registry.register(
@@ -159,6 +173,7 @@ impl Metrics {
         );
         registry.register_collector(Box::new(LiveCollector(live.clone())));
         registry.register_collector(Box::new(CountsCollector(Arc::clone(on_the_way))));
+        registry.register_collector(Box::new(TierCollector(Arc::clone(tiers))));
         Self { live, registry: Mutex::new(registry), origin_seconds }
     }
 

@@ -40,7 +40,7 @@ pub async fn pass(
     let Answered { response, by, .. } = answered?;
     let (parts, body) = response.into_parts();
     let status = if ask.route.behavior.is_stand_in(&by.name) { status.detailed(FAILOVER) } else { status };
-    Ok(respond::passed(&parts, body, status, CacheResult::Pass))
+    Ok(respond::passed(ask, &parts, body, status, CacheResult::Pass))
 }
 
 /// Asks the origin, and lets the store know what its answer means before anyone else does.

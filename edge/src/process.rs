@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::edge::{Edge, assemble};
+use crate::listen::edges::{self, Door};
 use crate::live::{Live, Phase};
 use crate::settings::Settings;
-use crate::{admin, control, drain, listen, mounted, mounts};
+use crate::{admin, control, drain, listen, mounted, mounts, peers};
 
 /// How often connections that wait in vain are let go.
 const PRUNE_EVERY: Duration = Duration::from_secs(5);
@@ -40,6 +42,8 @@ pub struct Running {
     pub viewers: SocketAddr,
     /// Where metrics and health are.
     pub admin: SocketAddr,
+    /// Where other edges connect, once there is something to prove oneself with.
+    pub edges: watch::Receiver<Option<SocketAddr>>,
     /// The edge.
     pub edge: Arc<Edge>,
     serving: JoinHandle<()>,
@@ -67,8 +71,27 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     let drains = settings.drain_accept() + settings.drain_limit();
     let control = tokio::spawn(control::run(settings.operator.clone(), drains, edge.live.clone(), edge.clock.clone()));
     tracing::info!(%viewers, %admin, "accepting");
-    let serving = serve(&edge, viewer_socket, settings);
-    Ok(Running { viewers, admin, edge, serving, control, drain_accept: settings.drain_accept() })
+    let (at, edges) = watch::channel(None);
+    let serving = join(serve(&edge, viewer_socket, settings), open_door(&edge, settings, at));
+    Ok(Running { viewers, admin, edges, edge, serving, control, drain_accept: settings.drain_accept() })
+}
+
+/// Answers other edges, once there is something to prove oneself with.
+fn open_door(edge: &Arc<Edge>, settings: &Settings, at: watch::Sender<Option<SocketAddr>>) -> JoinHandle<()> {
+    let Settings { edges_listen: address, max_connections: connections, .. } = *settings;
+    tokio::spawn(peers::follow(edge.live.clone(), edge.clock.clone()));
+    tokio::spawn(edges::run(Arc::clone(edge), Door { address, connections, limit: settings.drain_limit() }, at))
+}
+
+/// Ends with the last of two.
+fn join(viewers: JoinHandle<()>, edges: JoinHandle<()>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        for ended in [viewers.await, edges.await] {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a listener ended out of turn");
+            }
+        }
+    })
 }
 
 /// Answers viewers on this socket, and does what serving needs done beside it. It ends with the last connection once the

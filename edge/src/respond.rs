@@ -12,7 +12,7 @@ use edge_cache::coding::Coding;
 use edge_cache::range::{self, Span, Verdict};
 use edge_cache::validation::{self, Answer as Condition};
 use edge_cache::vary::vary_on;
-use edge_cache::{CacheStatus, Lifetime, forwarding, head};
+use edge_cache::{CacheStatus, Lifetime, forwarding, head, hops};
 use edge_contract::Methods;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, response};
 
@@ -30,6 +30,9 @@ use cut::Cut;
 const VIA: HeaderValue = HeaderValue::from_static("1.1 kubefront");
 /// When one for whom there was no place may come again: by then the queue has moved on several times.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// What `Cache-Status` says of an answer that came through another edge.
+pub const SHIELD: &str = "shield";
 
 /// A response on its way to a viewer, and what is said of it in logs and metrics.
 #[derive(Debug)]
@@ -83,13 +86,13 @@ pub fn stored(ask: &Ask, held: &Held, showing: &Showing, interest: Option<Intere
     let condition = validation::answer_condition(ask.method(), &ask.viewer.headers, &held.stored);
     let (code, mut headers, source) = match condition {
         Condition::NotModified => {
-            (StatusCode::NOT_MODIFIED, validation::not_modified_fields(&held.head), without_body(interest))
+            (StatusCode::NOT_MODIFIED, validation::not_modified_fields(head_for(ask, held)), without_body(interest))
         }
         Condition::Whole if *ask.method() == Method::HEAD => {
-            (held.stored.status, held.head.clone(), without_body(interest))
+            (held.stored.status, head_for(ask, held).clone(), without_body(interest))
         }
         // What an edge has coded is another representation than the one whose bytes a range counts.
-        Condition::Whole if held.coding().is_some() => whole(held, interest)?,
+        Condition::Whole if held.coding().is_some() => whole(ask, held, interest)?,
         // RFC 9110 §13.2.2: a range comes after every other condition.
         Condition::Whole => match range::judge(ask.method(), &ask.viewer.headers, &held.stored, held.length()) {
             Verdict::Unsatisfiable { complete } => {
@@ -97,10 +100,10 @@ pub fn stored(ask: &Ask, held: &Held, showing: &Showing, interest: Option<Intere
                 return Some(unsatisfiable(complete, *status, *result));
             }
             Verdict::Parts(spans) => parts(ask, held, &spans, interest)?,
-            Verdict::Whole(_) => whole(held, interest)?,
+            Verdict::Whole(_) => whole(ask, held, interest)?,
         },
     };
-    if ask.route.behavior.behavior.compress && held.is_codable() {
+    if ask.asker.is_none() && ask.route.behavior.behavior.compress && held.is_codable() {
         vary_on(&mut headers, &header::ACCEPT_ENCODING);
     }
     // RFC 9111 §5.1: Age says that the origin did not answer this very request; at zero, only a hit needs to say so.
@@ -127,8 +130,13 @@ fn without_body(interest: Option<Interest>) -> Source {
     Source::Empty
 }
 
-fn whole(held: &Held, interest: Option<Interest>) -> Option<(StatusCode, HeaderMap, Source)> {
-    Some((held.stored.status, held.head.clone(), Source::of(held, interest)?))
+fn whole(ask: &Ask, held: &Held, interest: Option<Interest>) -> Option<(StatusCode, HeaderMap, Source)> {
+    Some((held.stored.status, head_for(ask, held).clone(), Source::of(held, interest)?))
+}
+
+/// The fields that viewers get, or for another edge those that the origin sent.
+fn head_for<'a>(ask: &Ask, held: &'a Held) -> &'a HeaderMap {
+    if ask.asker.is_some() { &held.stored.headers } else { &held.head }
 }
 
 /// RFC 9110 §15.3.7; everything, should there be no randomness for a boundary.
@@ -141,7 +149,7 @@ fn parts(
     // Each of several parts has a head of its own, which nobody changes later.
     let mut shown = held.head.clone();
     ask.route.behavior.header_rules.change(&mut shown);
-    let Some(partial) = cut::partial(&shown, &ask.viewer.headers, spans) else { return whole(held, interest) };
+    let Some(partial) = cut::partial(&shown, &ask.viewer.headers, spans) else { return whole(ask, held, interest) };
     let source = Source::Cut(Cut::of(held, interest, partial.pieces, partial.length)?);
     Some((StatusCode::PARTIAL_CONTENT, partial.headers, source))
 }
@@ -155,11 +163,23 @@ fn unsatisfiable(complete: u64, status: CacheStatus, result: CacheResult) -> Ans
 }
 
 /// An origin's answer that is for this viewer alone.
-pub fn passed(parts: &response::Parts, body: OriginBody, status: CacheStatus, result: CacheResult) -> Answer {
-    let status = CacheStatus { forwarded_status: Some(parts.status), ..status };
-    let headers = forwarding::to_viewer(&parts.headers);
+pub fn passed(
+    ask: &Ask,
+    parts: &response::Parts,
+    body: OriginBody,
+    status: CacheStatus,
+    result: CacheResult,
+) -> Answer {
+    let status = through_shield(ask, CacheStatus { forwarded_status: Some(parts.status), ..status });
+    let is_for_edge = ask.asker.is_some();
+    let headers = if is_for_edge { hops::end_to_end(&parts.headers) } else { forwarding::to_viewer(&parts.headers) };
     let answer = finish(parts.status, headers, Source::Origin(body), status, result);
     Answer { switched: Switched::carried_by(&parts.extensions), ..answer }
+}
+
+/// The same with the word that another edge gave the answer, where there is nothing else to say.
+pub fn through_shield(ask: &Ask, status: CacheStatus) -> CacheStatus {
+    if status.detail.is_none() && ask.shield().is_some() { status.detailed(SHIELD) } else { status }
 }
 
 /// The word for why an answer was not kept.

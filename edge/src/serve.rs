@@ -83,7 +83,7 @@ fn refuse(refusal: Refusal) -> Answer {
 }
 
 /// One `match` on the reuse verdict.
-async fn answer(edge: &Arc<Edge>, ask: &Arc<Ask>, body: Option<ViewerRequestBody>) -> Answer {
+pub(crate) async fn answer(edge: &Arc<Edge>, ask: &Arc<Ask>, body: Option<ViewerRequestBody>) -> Answer {
     // RFC 9111 §5.2.1.4: what others asked for before was not validated for this one.
     let mut anew = if ask.controls.no_cache { Anew::Alone } else { Anew::Together };
     for left in (0..ROUNDS).rev() {
@@ -93,7 +93,9 @@ async fn answer(edge: &Arc<Edge>, ask: &Arc<Ask>, body: Option<ViewerRequestBody
         let held = found.map(|(held, _)| held);
         let next = match (verdict, held) {
             (Reuse::Fresh { age, .. }, Some(held)) => {
-                edge.coder.offer(&edge.live, ask, &held);
+                if ask.asker.is_none() {
+                    edge.coder.offer(&edge.live, ask, &held);
+                }
                 hit(ask, &held, age, status, CacheResult::Hit)
             }
             (Reuse::Stale(stale), Some(held)) => {
@@ -161,6 +163,11 @@ fn failed(edge: &Edge, ask: &Ask, error: &ForwardError, status: CacheStatus) -> 
 }
 
 /// A request that is not the cache's to answer.
-async fn pass(edge: &Arc<Edge>, ask: &Arc<Ask>, body: Option<ViewerRequestBody>, status: CacheStatus) -> Answer {
+pub(crate) async fn pass(
+    edge: &Arc<Edge>,
+    ask: &Arc<Ask>,
+    body: Option<ViewerRequestBody>,
+    status: CacheStatus,
+) -> Answer {
     pass::pass(edge, ask, body, status).await.unwrap_or_else(|error| failed(edge, ask, &error, status))
 }

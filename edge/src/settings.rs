@@ -18,6 +18,10 @@ pub struct Settings {
     #[arg(long, env = "KUBEFRONT_ADMIN", default_value = "0.0.0.0:9090")]
     pub admin: SocketAddr,
 
+    /// Where other edges of the Distribution connect, once the operator has sent what they prove themselves with.
+    #[arg(long, env = "KUBEFRONT_EDGES_LISTEN", default_value_t = SocketAddr::from(([0, 0, 0, 0], edge_contract::EDGES_PORT)))]
+    pub edges_listen: SocketAddr,
+
     /// The mounted configuration, as JSON: served until an operator says something newer, read again when it changes.
     #[arg(long, env = "KUBEFRONT_CONFIG")]
     pub config: Option<PathBuf>,

@@ -10,17 +10,19 @@ use crate::{
     cookies,
     hops::remove_nominated,
     proxies::{TrustedProxies, X_FORWARDED_FOR},
+    tier,
 };
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Takes out of a head what must not count, and says who the viewer is.
 ///
-/// What `Connection` names goes (RFC 9110 §7.6.1); the crumbs of a cookie become one field (RFC 9113 §8.2.3). `X-Forwarded-For` is what an
+/// What `Connection` names goes (RFC 9110 §7.6.1), and what only edges say to one another; the crumbs of a cookie become one field (RFC 9113 §8.2.3). `X-Forwarded-For` is what an
 /// origin is told from here on, and `X-Forwarded-Proto` is left only by a trusted proxy.
 pub fn settle(request: &mut request::Parts, peer: IpAddr, trusted: &TrustedProxies) -> IpAddr {
     let headers = &mut request.headers;
     remove_nominated(headers);
+    tier::strip(headers);
     if request.version == Version::HTTP_2
         && let Some(cookie) = cookies::whole(headers)
     {

@@ -54,6 +54,13 @@ impl Controls {
         self.no_cache || self.min_fresh.is_some() || (self.max_age.is_some() && self.max_stale.is_none())
     }
 
+    /// The same asked by another edge, for whoever asks that: never anything stale, which is for the edge to choose that the viewer asked.
+    #[must_use]
+    pub fn by_edge(self) -> Self {
+        let min_fresh = Some(self.min_fresh.unwrap_or_default());
+        Self { max_stale: None, stale_if_error: None, only_if_cached: false, min_fresh, ..self }
+    }
+
     fn give(&mut self, name: &str, argument: Argument<'_>) {
         let seconds = argument.text().and_then(delta_seconds);
         match name {
@@ -146,6 +153,16 @@ mod tests {
             Controls { max_age: Some(Duration::from_secs(5)), ..NONE },
         );
         check(&["pragma: no-store"], NONE);
+    }
+
+    #[test]
+    fn another_edge_is_never_given_what_is_stale() {
+        let asked = |lines: &[&str]| Controls::of(&fields(lines), &respecting()).by_edge();
+        let never_stale = Controls { min_fresh: Some(Duration::ZERO), ..NONE };
+        assert!(never_stale.wants_fresh());
+        assert_eq!(asked(&["cache-control: max-stale, stale-if-error=9, only-if-cached"]), never_stale);
+        let more = Controls { no_cache: true, min_fresh: Some(Duration::from_secs(3)), ..NONE };
+        assert_eq!(asked(&["cache-control: no-cache, min-fresh=3"]), more);
     }
 
     #[test]

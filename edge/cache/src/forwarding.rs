@@ -1,5 +1,7 @@
 //! A viewer's request into the one an origin is sent, and an origin's response fields into those a viewer gets.
 
+pub mod to_edge;
+
 use edge_contract::{Behavior, HostHeader, Origin, OriginHeaderValue};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request};
 

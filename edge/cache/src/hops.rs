@@ -3,6 +3,8 @@
 use edge_contract::OF_ONE_CONNECTION;
 use http::{HeaderMap, HeaderName, header};
 
+use crate::tier;
+
 /// RFC 8586.
 pub const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
@@ -11,10 +13,11 @@ pub fn is_of_one_connection(name: &HeaderName) -> bool {
     *name != header::TRAILER && OF_ONE_CONNECTION.contains(&name.as_str())
 }
 
-/// The end-to-end fields, in either direction.
+/// The end-to-end fields, in either direction; what edges say to one another is none of them.
 pub fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     let mut kept = headers.clone();
     remove_nominated(&mut kept);
+    tier::strip(&mut kept);
     for name in OF_ONE_CONNECTION.into_iter().filter(|name| *name != header::TRAILER) {
         kept.remove(name);
     }

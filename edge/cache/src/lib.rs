@@ -51,6 +51,7 @@ pub mod storing;
 pub mod terms;
 #[cfg(test)]
 mod testing;
+pub mod tier;
 pub mod trailers;
 pub mod upgrade;
 pub mod validation;

@@ -187,7 +187,15 @@ impl Session {
             }
             FromOperator::Trust { version, bundle } => self.take_trust(version, &bundle),
             FromOperator::NotLeader { address } => Leave::NotLeader { address }.into(),
-            FromOperator::Shields(_) | FromOperator::Certificate(_) | FromOperator::Unknown => Reply::default(),
+            FromOperator::Shields(shields) => {
+                self.live.peers().take_shields(shields);
+                Reply::default()
+            }
+            FromOperator::Certificate(certificate) => {
+                self.live.peers().take_certificate(certificate);
+                Reply::default()
+            }
+            FromOperator::Unknown => Reply::default(),
         }
     }
 
@@ -213,6 +221,7 @@ impl Session {
     fn take_trust(&mut self, version: u64, bundle: &str) -> Reply {
         match trust::certificates(bundle.as_bytes()) {
             Ok(authorities) => {
+                self.live.peers().trust(&authorities);
                 self.authorities = authorities;
                 FromEdge::Trusted { version }.into()
             }
@@ -343,5 +352,29 @@ impl From<Option<FromEdge>> for Reply {
 impl From<Leave> for Reply {
     fn from(leave: Leave) -> Self {
         Self { answers: Vec::new(), leave: Some(leave) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_contract::{EdgeCertificate, ShieldEdge, Shields, encode_line};
+
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_other_edges_is_taken_without_an_answer() {
+        let edge = Live::new();
+        let mut session = Session::new("pod".into(), "uid".into(), "boot".into(), edge.clone());
+        session.said = Some(Observed::default());
+        let edges = vec![ShieldEdge { uid: "other".into(), address: "10.0.0.1:8444".into() }];
+        for line in [
+            FromOperator::Shields(Shields { site: "s".into(), location: "near".into(), version: 1, edges }),
+            FromOperator::Certificate(EdgeCertificate { certificate: "c".into(), key: "k".into() }),
+            FromOperator::Unknown,
+        ] {
+            let bytes = encode_line(&line).expect("encodes");
+            assert_eq!(session.hear(&bytes).expect("is read"), Reply::default());
+        }
+        assert_eq!(edge.peers().before("s", "near").map(|edges| edges.len()), Some(1));
     }
 }

@@ -108,6 +108,11 @@ impl Balance {
         self.records.lock().get(&address).is_some_and(|record| record.is_avoided(now))
     }
 
+    /// How many requests are on their way to an address.
+    pub fn outstanding(&self, address: SocketAddr) -> usize {
+        self.records.lock().get(&address).map_or(0, |record| record.outstanding)
+    }
+
     /// A request goes to an address.
     pub fn hold(self: &Arc<Self>, address: SocketAddr) -> Outstanding {
         self.records.lock().entry(address).or_default().outstanding += 1;

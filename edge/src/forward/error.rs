@@ -18,6 +18,28 @@ use crate::mounts::Unusable;
 /// Within so many seconds, a pod that starts is often ready, and known to be.
 const POD_STARTS: HeaderValue = HeaderValue::from_static("5");
 
+/// The words for why an origin gave none, as edges say them to one another.
+const WORDS: [&str; 18] = [
+    "origin-missing",
+    "origin-secret",
+    "origin-breaker-open",
+    "origin-unresolved",
+    "origin-forbidden",
+    "origin-no-endpoints",
+    "origin-connect-timeout",
+    "origin-certificate",
+    "origin-tls",
+    "origin-connect",
+    "origin-timeout",
+    "origin-not-http",
+    "origin-reset",
+    "origin-framing",
+    "origin-304-unasked",
+    "origin-206-unasked",
+    "origin-body",
+    "s3-no-credentials",
+];
+
 /// Why an origin gave no answer.
 #[derive(Debug, Error)]
 pub enum ForwardError {
@@ -66,6 +88,16 @@ pub enum ForwardError {
     /// S3 sends us to another endpoint, which is not the one that was configured.
     #[error("the bucket is at another endpoint")]
     Elsewhere,
+    /// Another edge asked it, and says that it gave no answer.
+    #[error("the edge that stands before it had no answer: {detail}")]
+    Shielded {
+        /// The status for a viewer when nothing stands in.
+        status: StatusCode,
+        /// Its word for it.
+        detail: &'static str,
+        /// When asking again may be worth it.
+        retry_after: Option<HeaderValue>,
+    },
     /// The target is nothing that can be asked for.
     #[error("the target is not legal")]
     Target,
@@ -135,6 +167,12 @@ impl From<TlsError> for ForwardError {
 }
 
 impl ForwardError {
+    /// What another edge says of why there is no answer.
+    pub fn shielded(status: StatusCode, said: &str, retry_after: Option<HeaderValue>) -> Self {
+        let detail = WORDS.into_iter().find(|word| *word == said).unwrap_or("shield");
+        Self::Shielded { status, detail, retry_after }
+    }
+
     /// The status for a viewer when nothing stands in.
     pub fn status(&self) -> StatusCode {
         match self {
@@ -142,6 +180,7 @@ impl ForwardError {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::NoObject(_) => StatusCode::NOT_FOUND,
+            Self::Shielded { status, .. } => *status,
             Self::HeadTimedOut(_) | Self::Connect(ConnectError::TimedOut { .. }) => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestBody(_) | Self::Target => StatusCode::BAD_REQUEST,
             Self::RequestBodyTimedOut(_) => StatusCode::REQUEST_TIMEOUT,
@@ -171,6 +210,7 @@ impl ForwardError {
             Self::NoObject(NoObject::NoKey) => "s3-no-key",
             Self::NoObject(NoObject::EscapedSlash) => "s3-escaped-slash",
             Self::Elsewhere => "s3-wrong-region",
+            Self::Shielded { detail, .. } => detail,
             Self::Target => "target",
             Self::NoSwitch => "origin-no-upgrade",
             Self::RequestBody(_) => "request-body",
@@ -180,7 +220,11 @@ impl ForwardError {
 
     /// RFC 9110 §10.2.3: when asking again may be worth it.
     pub fn retry_after(&self) -> Option<HeaderValue> {
-        matches!(self, Self::NoEndpoints).then_some(POD_STARTS)
+        match self {
+            Self::NoEndpoints => Some(POD_STARTS),
+            Self::Shielded { retry_after, .. } => retry_after.clone(),
+            _ => None,
+        }
     }
 
     /// What it says of whether another try is worth its time; nothing where the origin had no part in it. A name without an address and

@@ -12,6 +12,7 @@ use edge_contract::{OriginTarget, Walls};
 use parking_lot::Mutex;
 
 use super::counts::Counts;
+use crate::peers::Peer;
 
 /// How seldom a refusal is told as a warning: whoever owns the name decides how often there is one.
 const WARN_EVERY: Duration = Duration::from_mins(1);
@@ -21,6 +22,11 @@ const WARN_EVERY: Duration = Duration::from_mins(1);
 pub struct Allowed(SocketAddr);
 
 impl Allowed {
+    /// That of another edge: the operator has listed it, and whoever is there has to prove that it is that edge. It is no origin.
+    pub(super) fn of_edge(peer: &Peer) -> Self {
+        Self(peer.address)
+    }
+
     /// The address.
     pub fn address(self) -> SocketAddr {
         self.0

@@ -53,6 +53,10 @@ struct Answered {
     origin: Option<Arc<str>>,
     origin_seconds: Option<f64>,
     served_by: Option<(Arc<SiteTable>, Arc<BehaviorTable>)>,
+    /// Another edge asked.
+    for_edge: bool,
+    /// The uid of the edge that gave the origin's answer.
+    shield: Option<Arc<str>>,
 }
 
 impl Request {
@@ -98,6 +102,8 @@ impl Request {
             origin: ask.map(Ask::source),
             host: ask.and_then(|ask| ask.asked.authority.clone()),
             viewer: ask.map(|ask| ask.address),
+            for_edge: ask.is_some_and(|ask| ask.asker.is_some()),
+            shield: ask.and_then(Ask::shield),
             served_by: ask.map(|ask| (Arc::clone(&ask.route.site), Arc::clone(&ask.route.behavior))),
         });
     }
@@ -130,6 +136,11 @@ impl Request {
         if let Some(answered) = answered
             && let Some((_, behavior)) = &answered.served_by
         {
+            if answered.for_edge {
+                // Its viewer is counted where it is.
+                self.edge.tiers.answered(answered.result);
+                return self.log(now, sent, complete);
+            }
             let counters = &behavior.counters;
             counters.count(answered.status, answered.result, sent);
             answered.coding.into_iter().for_each(|coding| counters.count_coded(coding));
@@ -137,6 +148,11 @@ impl Request {
                 counters.count_stale(answered.detail);
             }
         }
+        self.log(now, sent, complete);
+    }
+
+    fn log(&self, now: Now, sent: u64, complete: bool) {
+        let answered = self.answered.as_ref();
         let served_by = answered.and_then(|answered| answered.served_by.as_ref());
         // What nobody serves is logged wherever something is.
         if !self.edge.access_log || served_by.is_some_and(|(site, _)| !site.site.logging.access) {
@@ -164,6 +180,8 @@ impl Request {
             collapsed = said.map(|said| said.collapsed),
             coding = answered.and_then(|answered| answered.coding).map(Coding::token),
             origin = answered.and_then(|answered| answered.origin.as_deref()),
+            shield = answered.and_then(|answered| answered.shield.as_deref()),
+            for_edge = answered.is_some_and(|answered| answered.for_edge).then_some(true),
             origin_status = said.and_then(|said| said.forwarded_status).map(|status| status.as_u16()),
             origin_seconds = answered.and_then(|answered| answered.origin_seconds),
             cookies = answered.and_then(|answered| answered.cookies.as_deref()),

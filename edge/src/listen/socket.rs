@@ -10,13 +10,13 @@ use std::time::Duration;
 use bytes::BytesMut;
 use edge_contract::Protocol;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::activity::Activity;
 use super::framing::{Framing, Unfit, Why};
 use super::outbox::Outbox;
 use super::switch::{Behind, Switch};
+use super::wire::Wire;
 use crate::clock::Clock;
 
 /// RFC 9113 §3.4.
@@ -35,7 +35,7 @@ const READ_AHEAD: usize = 16 * 1024;
 
 /// A viewer's side of a connection.
 pub struct Socket {
-    stream: TcpStream,
+    stream: Wire,
     unread: BytesMut,
     activity: Arc<Activity>,
     clock: Clock,
@@ -55,8 +55,8 @@ struct Parting {
 
 impl Socket {
     /// Wraps a stream that was just accepted.
-    pub fn new(stream: TcpStream, activity: Arc<Activity>, clock: Clock) -> Self {
-        let (outbox, switch) = (Arc::default(), Arc::default());
+    pub fn new(stream: impl Into<Wire>, activity: Arc<Activity>, clock: Clock) -> Self {
+        let (outbox, switch, stream) = (Arc::default(), Arc::default(), stream.into());
         let unread = BytesMut::new();
         Self { stream, unread, activity, clock, outbox, switch, framing: None, refused: None, parting: None }
     }
@@ -261,7 +261,7 @@ impl Socket {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 

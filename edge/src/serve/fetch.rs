@@ -112,7 +112,7 @@ async fn run(edge: &Arc<Edge>, ask: &Arc<Ask>, work: Work, status: CacheStatus) 
         Outcome::Unshared => {
             let unshared = interest.fill().take_answer().ok_or(Anew::Alone)?;
             let status = from(ask, Some(&unshared.by), status.detailed(respond::not_kept(unshared.why)));
-            Ok(respond::passed(&unshared.parts, unshared.body, status, CacheResult::Miss))
+            Ok(respond::passed(ask, &unshared.parts, unshared.body, status, CacheResult::Miss))
         }
         other => without_response(edge, ask, other, status),
     }
@@ -170,7 +170,11 @@ fn follow(
 fn from(ask: &Ask, origin: Option<&Arc<str>>, status: CacheStatus) -> CacheStatus {
     let Some(origin) = origin else { return status };
     ask.comes_from(origin);
-    if ask.route.behavior.is_stand_in(origin) { status.detailed(FAILOVER) } else { status }
+    if ask.route.behavior.is_stand_in(origin) {
+        status.detailed(FAILOVER)
+    } else {
+        respond::through_shield(ask, status)
+    }
 }
 
 /// No response came that this viewer could have.

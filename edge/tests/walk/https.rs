@@ -59,8 +59,13 @@ impl Authority {
 
     /// A certificate for whoever asks, and its key, as PEM.
     pub fn identity(&self, name: &str) -> (String, String) {
+        self.identity_of(vec![name.to_owned()])
+    }
+
+    /// The same for more than one name.
+    pub fn identity_of(&self, names: Vec<String>) -> (String, String) {
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new([name.to_owned()]).expect("a name");
+        let params = CertificateParams::new(names).expect("names");
         (params.signed_by(&key, &self.issuer).expect("signs").pem(), key.serialize_pem())
     }
 

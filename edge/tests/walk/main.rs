@@ -2,6 +2,7 @@
 
 mod dns;
 mod edge;
+mod fleet;
 mod frames;
 mod http2_origin;
 mod origin;
@@ -56,6 +57,7 @@ mod purging;
 mod ranges;
 mod rolling;
 mod storing;
+mod tiers;
 mod trailers;
 mod upgrades;
 mod uploads;

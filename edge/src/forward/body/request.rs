@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::{BodyError, Stall, poll_incoming};
 use crate::forward::expectation::{Expectation, Waiting};
+use crate::forward::lent::Lent;
 use crate::viewer::body::ViewerRequestBody;
 
 /// What an origin is sent after a head.
@@ -21,6 +22,8 @@ pub enum RequestBody {
     Empty,
     /// What the viewer sends, as it comes.
     Viewer(Upload),
+    /// The same, as long as it may have to come back.
+    Lent(Lent),
 }
 
 /// A viewer's body on its way to an origin.
@@ -64,19 +67,37 @@ impl RequestBody {
 
     /// What is to be told of the origin's word, if the viewer waits for one.
     pub fn expectation(&self) -> Option<&Expectation> {
-        let Self::Viewer(upload) = self else { return None };
-        upload.expectation.as_ref().map(|(expectation, _)| expectation)
+        match self {
+            Self::Empty => None,
+            Self::Viewer(upload) => upload.expectation.as_ref().map(|(expectation, _)| expectation),
+            Self::Lent(lent) => lent.expectation(),
+        }
+    }
+
+    /// Nobody waits for a word any more.
+    pub fn forget_expectation(&mut self) {
+        if let Self::Viewer(upload) = self {
+            upload.expectation = None;
+        }
     }
 
     /// Where it is said that an answer has begun. From there on the pauses of the answer count: both sides of a call may speak at once, and
     /// who listens is silent.
     pub fn answered(&self) -> Option<Arc<AtomicBool>> {
-        if let Self::Viewer(upload) = self { Some(Arc::clone(&upload.answered)) } else { None }
+        match self {
+            Self::Empty => None,
+            Self::Viewer(upload) => Some(Arc::clone(&upload.answered)),
+            Self::Lent(lent) => lent.answered(),
+        }
     }
 
     /// Counts the pieces that the connection has taken: an origin that still reads cannot answer yet.
     pub fn progress(&self) -> Option<Arc<AtomicU64>> {
-        if let Self::Viewer(upload) = self { Some(Arc::clone(&upload.taken)) } else { None }
+        match self {
+            Self::Empty => None,
+            Self::Viewer(upload) => Some(Arc::clone(&upload.taken)),
+            Self::Lent(lent) => lent.progress(),
+        }
     }
 }
 
@@ -103,6 +124,7 @@ impl Body for RequestBody {
                 taken.fetch_add(1, Ordering::Relaxed);
                 Poll::Ready(frame)
             }
+            Self::Lent(lent) => lent.poll_frame(cx),
         }
     }
 
@@ -110,6 +132,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => true,
             Self::Viewer(upload) => upload.returned.is_empty() && upload.incoming.is_end_stream(),
+            Self::Lent(lent) => lent.is_end_stream(),
         }
     }
 
@@ -117,6 +140,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Viewer(upload) => upload.incoming.size_hint(),
+            Self::Lent(lent) => lent.size_hint(),
         }
     }
 }
