@@ -113,7 +113,7 @@ impl Ask {
     /// Whether it may be answered with what is stored. To another edge nothing is given but the response of the origin that it names, as
     /// it came.
     pub fn may_get(&self, held: &Held) -> bool {
-        self.asker.is_none() || held.is_of(&self.route.behavior.origin.name) && held.coding().is_none()
+        self.asker.is_none() || held.is_of(&self.route.behavior.origin.name) && held.as_it_came().is_some()
     }
 
     /// What storing and reuse are judged by.

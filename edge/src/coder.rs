@@ -48,7 +48,8 @@ impl Coder {
     /// Begins to code a stored response for viewers like this one, unless it was begun before or no turn is free: then the next hit
     /// offers it again.
     pub fn offer(&self, live: &Live, ask: &Ask, held: &Arc<Held>) {
-        if ask.accepted == Accepted::Identity || !held.awaits_coding() {
+        // What another edge asks for it codes itself.
+        if ask.asker.is_some() || ask.accepted == Accepted::Identity || !held.awaits_coding() {
             return;
         }
         let Content::Whole(whole) = &held.content else { return };
@@ -62,9 +63,10 @@ impl Coder {
             return;
         }
         let (live, key, held, whole) = (live.clone(), ask.key.clone(), Arc::clone(held), whole.clone());
+        let keeps = is_asked_by_edges(&live, ask);
         let coded = Arc::clone(&self.coded);
         tokio::task::spawn_blocking(move || {
-            if exchange(&live, &key, &held, &whole, coding).is_some_and(|taken| taken) {
+            if exchange((&live, &key), &held, &whole, coding, keeps).is_some_and(|taken| taken) {
                 coded.fetch_add(1, Ordering::Relaxed);
             }
             drop(turn);
@@ -77,7 +79,20 @@ impl Coder {
     }
 }
 
-fn exchange(live: &Live, key: &CacheKey, held: &Arc<Held>, whole: &Whole, coding: Coding) -> Option<bool> {
+/// Whether other edges may ask for it as it came.
+fn is_asked_by_edges(live: &Live, ask: &Ask) -> bool {
+    let (site, behavior) = (&ask.route.site.site.id, &ask.route.behavior);
+    let mut origins = std::iter::once(&behavior.origin).chain(&behavior.secondary);
+    origins.any(|origin| origin.shield.as_ref().is_some_and(|location| live.peers().is_before(site, location)))
+}
+
+fn exchange(
+    (live, key): (&Live, &CacheKey),
+    held: &Arc<Held>,
+    whole: &Whole,
+    coding: Coding,
+    keeps: bool,
+) -> Option<bool> {
     let limit = usize::try_from(whole.length).ok()?;
     let head_room = live.store().hold(held::cost(key.len(), &held.stored))?;
     let mut room = live.store().hold(limit + BLOCK_OVERHEAD)?;
@@ -86,7 +101,7 @@ fn exchange(live: &Live, key: &CacheKey, held: &Arc<Held>, whole: &Whole, coding
     drop(room);
     let blocks: Arc<[Bytes]> = pieces(block).collect();
     let length = blocks.iter().map(|piece| piece.len() as u64).sum();
-    let coded = held.coded(coding, Whole { blocks, length, trailers: None }, Arc::new(head_room));
+    let coded = held.coded(coding, Whole { blocks, length, trailers: None }, Arc::new(head_room), keeps);
     Some(live.store().exchange(key, held, Arc::new(coded)))
 }
 

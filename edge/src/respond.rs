@@ -131,7 +131,8 @@ fn without_body(interest: Option<Interest>) -> Source {
 }
 
 fn whole(ask: &Ask, held: &Held, interest: Option<Interest>) -> Option<(StatusCode, HeaderMap, Source)> {
-    Some((held.stored.status, head_for(ask, held).clone(), Source::of(held, interest)?))
+    let content = if ask.asker.is_some() { held.as_it_came()? } else { &held.content };
+    Some((held.stored.status, head_for(ask, held).clone(), Source::of(content, interest)?))
 }
 
 /// The fields that viewers get, or for another edge those that the origin sent.

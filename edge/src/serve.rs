@@ -93,9 +93,7 @@ pub(crate) async fn answer(edge: &Arc<Edge>, ask: &Arc<Ask>, body: Option<Viewer
         let held = found.map(|(held, _)| held);
         let next = match (verdict, held) {
             (Reuse::Fresh { age, .. }, Some(held)) => {
-                if ask.asker.is_none() {
-                    edge.coder.offer(&edge.live, ask, &held);
-                }
+                edge.coder.offer(&edge.live, ask, &held);
                 hit(ask, &held, age, status, CacheResult::Hit)
             }
             (Reuse::Stale(stale), Some(held)) => {

@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use super::cut::Cut;
 use crate::collapse::wanted::Interest;
 use crate::forward::body::{BodyError, OriginBody};
-use crate::store::held::{Content, Held, Whole};
+use crate::store::held::{Content, Whole};
 use crate::store::recording::{Piece, Reader};
 
 /// So much is read in vain rather than that a connection is closed.
@@ -54,8 +54,8 @@ pub struct Following {
 
 impl Source {
     /// The body of a stored response. None: it is still arriving, and what has come is no longer kept for newcomers.
-    pub fn of(held: &Held, interest: Option<Interest>) -> Option<Self> {
-        match &held.content {
+    pub fn of(content: &Content, interest: Option<Interest>) -> Option<Self> {
+        match content {
             Content::Whole(whole) => Some(Self::Stored(Unsent {
                 next: 0,
                 left: whole.length,

@@ -31,6 +31,8 @@ pub struct Held {
     /// The name of the origin whose response it is: nobody else knows its validators.
     pub origin: Option<Arc<str>>,
     coding: Option<Coding>,
+    /// What it was coded from, where other edges ask for that.
+    plain: Option<Content>,
     codable: bool,
     coding_claimed: AtomicBool,
     checked: AtomicU64,
@@ -94,8 +96,8 @@ impl Held {
         range::advertise(&mut head, &stored, length);
         let codable = coding::is_codable(stored.status, &stored.headers, length);
         let coding_claimed = AtomicBool::new(!codable);
-        let (origin, coding, checked) = (None, None, AtomicU64::new(0));
-        Self { stored, head, content, origin, coding, codable, coding_claimed, checked, hold }
+        let (origin, coding, plain, checked) = (None, None, None, AtomicU64::new(0));
+        Self { stored, head, content, origin, coding, plain, codable, coding_claimed, checked, hold }
     }
 
     /// The same as the response of this origin.

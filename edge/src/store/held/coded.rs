@@ -15,6 +15,14 @@ impl Held {
         self.coding
     }
 
+    /// The body that its origin sent; nothing where it was coded and that is gone.
+    pub fn as_it_came(&self) -> Option<&Content> {
+        match (self.coding, &self.plain) {
+            (None, _) => Some(&self.content),
+            (Some(_), plain) => plain.as_ref(),
+        }
+    }
+
     /// Whether viewers that accept other codings might get other bytes.
     pub fn is_codable(&self) -> bool {
         self.codable
@@ -30,14 +38,16 @@ impl Held {
         !self.coding_claimed.swap(true, Ordering::AcqRel)
     }
 
-    /// The same response with its body coded. `hold` stands for its head; the blocks pay for themselves.
+    /// The same response with its body coded. `hold` stands for its head; the blocks pay for themselves. `keeps`: with what it was coded
+    /// from beside it.
     #[must_use]
-    pub fn coded(&self, coding: Coding, whole: Whole, hold: Arc<Hold>) -> Self {
+    pub fn coded(&self, coding: Coding, whole: Whole, hold: Arc<Hold>, keeps: bool) -> Self {
         let length = whole.length;
         let mut coded = Self::new(self.stored.clone(), Content::Whole(whole), hold).of_origin(self.origin.as_ref());
         // Only what viewers are shown: the origin knows its response by the strong tag and the length that it gave it.
         coding::to_coded(&mut coded.head, coding, length);
-        Self { coding: Some(coding), codable: true, coding_claimed: AtomicBool::new(true), ..coded }
+        let plain = Some(self.content.clone()).filter(|_| keeps);
+        Self { coding: Some(coding), plain, codable: true, coding_claimed: AtomicBool::new(true), ..coded }
     }
 
     /// The same body under the fields of a 304. None: it was coded, and now may not be.
@@ -52,6 +62,7 @@ impl Held {
         let (whole, length) = (whole.clone(), whole.length);
         let mut freshened = Self::new(stored, Content::Whole(whole), hold).of_origin(self.origin.as_ref());
         coding::to_coded(&mut freshened.head, coding, length);
-        Some(Self { coding: Some(coding), codable: true, coding_claimed: AtomicBool::new(true), ..freshened })
+        let plain = self.plain.clone();
+        Some(Self { coding: Some(coding), plain, codable: true, coding_claimed: AtomicBool::new(true), ..freshened })
     }
 }
