@@ -1,8 +1,8 @@
 //! A viewer's request that was let in into everything that later steps ask about it.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use edge_cache::choice::{Carry, Going};
@@ -54,6 +54,8 @@ pub struct Ask {
     source: Mutex<Option<Arc<str>>>,
     /// The uid of the edge that gave the origin's answer.
     shield: Mutex<Option<Arc<str>>>,
+    /// The name of its read, where that goes by way of another edge.
+    by_tier: OnceLock<CacheKey>,
 }
 
 impl Ask {
@@ -68,7 +70,9 @@ impl Ask {
     pub fn of_edge(viewer: request::Parts, asked: Asked, route: Route, from: &Viewer) -> Self {
         let settled = Self::settled(viewer, asked, route, from.peer);
         let controls = settled.controls.by_edge();
-        Self { interim: from.interim.clone(), asker: Some(from.peer), controls, ..settled }
+        // The two of a group share a key for viewers, who get either; an edge wants the one that it names.
+        let key = if settled.route.behavior.stands_in { settled.key.of_stand_in() } else { settled.key.clone() };
+        Self { interim: from.interim.clone(), asker: Some(from.peer), controls, key, ..settled }
     }
 
     /// A request for another path of the same site, on behalf of the same viewer.
@@ -87,6 +91,7 @@ impl Ask {
         let interim = Interim::closed();
         let (key, at_origin, source, shield) =
             (key.accepting(accepted), AtomicU64::default(), Mutex::default(), Mutex::default());
+        let by_tier = OnceLock::new();
         Self {
             viewer,
             asked,
@@ -102,12 +107,29 @@ impl Ask {
             at_origin,
             source,
             shield,
+            by_tier,
         }
     }
 
     /// The viewer's method.
     pub fn method(&self) -> &Method {
         &self.viewer.method
+    }
+
+    /// Its read goes by way of another edge, from here on.
+    pub fn goes_by_tier(&self) {
+        self.by_tier.get_or_init(|| self.key.by_tier());
+    }
+
+    /// Whether it does.
+    pub fn is_by_tier(&self) -> bool {
+        self.by_tier.get().is_some()
+    }
+
+    /// The name under which it waits for others who want the same. Reads that wait for another edge are apart from those that other edges
+    /// wait for: else two edges, each of which takes the other for the owner, would wait for one another.
+    pub fn read_name(&self) -> &CacheKey {
+        self.by_tier.get().unwrap_or(&self.key)
     }
 
     /// Whether it may be answered with what is stored. To another edge nothing is given but the response of the origin that it names, as

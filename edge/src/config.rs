@@ -75,6 +75,8 @@ pub struct BehaviorTable {
     pub failover_on: Vec<u16>,
     /// What has been counted for it, through all revisions.
     pub counters: Arc<BehaviorCounters>,
+    /// Whether its origin is the second of a group, asked alone.
+    pub stands_in: bool,
     /// The same with one of the two origins of its group alone.
     members: Vec<Arc<BehaviorTable>>,
 }
@@ -178,6 +180,7 @@ impl SiteTable {
                 secondary: None,
                 failover_on: Vec::new(),
                 counters: Arc::clone(&counters),
+                stands_in: group.is_some_and(|group| group.secondary == origin.name),
                 members: Vec::new(),
             };
             let secondary = group.and_then(|group| named(&group.secondary));

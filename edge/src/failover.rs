@@ -91,17 +91,21 @@ async fn one(
     }
     let condition = condition.map(|first| first.with_tags_of(offered.iter().map(|held| &held.stored)));
     let forwarded = ask.forwarded_to(origin, condition.as_ref());
-    let mut asked = edge.clock.now();
-    let response = match tier::ask(edge, ask, origin, condition.as_ref(), body).await {
-        Asked::Answered(response) => response,
-        Asked::Failed(error) => return Err(error),
-        Asked::Unasked(body) => {
-            let request = ask.request_to(origin, forwarded.clone(), body)?;
-            asked = edge.clock.now();
-            edge.ask_origin(ask, origin, request).await?
-        }
-    };
-    Ok(Answered { response, by: Arc::clone(origin), forwarded, asked, offered })
+    let by = Arc::clone(origin);
+    let mut body = body;
+    if origin.shield.is_some() {
+        let asked = edge.clock.now();
+        // Most origins have none, and their requests need no room for it.
+        body = match Box::pin(tier::ask(edge, ask, origin, condition.as_ref(), body)).await {
+            Asked::Answered(response) => return Ok(Answered { response: *response, by, forwarded, asked, offered }),
+            Asked::Failed(error) => return Err(error),
+            Asked::Unasked(body) => body,
+        };
+    }
+    let request = ask.request_to(origin, forwarded.clone(), body)?;
+    let asked = edge.clock.now();
+    let response = edge.ask_origin(ask, origin, request).await?;
+    Ok(Answered { response, by, forwarded, asked, offered })
 }
 
 /// Whether the first of two gave nothing that counts.

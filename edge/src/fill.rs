@@ -12,7 +12,7 @@ use std::sync::Arc;
 use edge_cache::reuse::{self, Failure, Fallback};
 use edge_cache::storing::{self, Exchange, Reason, Storing};
 use edge_cache::validation::Conditional;
-use edge_cache::{Label, Moment, Received, Stored};
+use edge_cache::{Controls, Label, Moment, Received, Stored};
 use http::{HeaderMap, Method, StatusCode, response};
 
 use crate::ask::Ask;
@@ -85,6 +85,10 @@ impl Work {
                 continue;
             }
             if self.something_stands_in(status) {
+                if self.ask.asker.is_some() {
+                    // For the edge that asks nothing does: it is told, and what stands in for viewers stays.
+                    return self.pass(answer.parts, answer.body, &answer.by, NotKept::Refused(Reason::Status));
+                }
                 return fill.conclude(Outcome::ErrorStatus(status));
             }
             return self.keep_or_pass(answer, label).await;
@@ -125,8 +129,11 @@ impl Work {
 
     /// Whether a stored response may be served in place of this error; then it must not be displaced by it.
     fn something_stands_in(&self, status: StatusCode) -> bool {
-        let failure = Failure::Status(status);
-        status.is_server_error() && matches!(stands_in(&self.edge, &self.ask, failure).1, Fallback::Stale(_))
+        if !status.is_server_error() {
+            return false;
+        }
+        let controls = if self.ask.asker.is_some() { Controls::default() } else { self.ask.controls };
+        matches!(stands_in_for(&self.edge, &self.ask, controls, Failure::Status(status)).1, Fallback::Stale(_))
     }
 
     async fn keep_or_pass(mut self, answer: Answer, label: Label) {
@@ -198,7 +205,7 @@ impl Work {
 
     /// Nobody may join any more, and nobody waits for this key for a while.
     fn stop_sharing(&mut self) {
-        self.edge.collapse.go_alone(&self.ask.key, self.edge.clock.now().monotonic);
+        self.edge.collapse.go_alone(self.ask.read_name(), self.edge.clock.now().monotonic);
         self.lead.close();
     }
 }
@@ -210,8 +217,14 @@ pub fn received(asked: Now, answered: Now) -> Received {
 
 /// Asks whether what is stored may stand in, of what the store and the ledger say now.
 pub fn stands_in(edge: &Edge, ask: &Ask, failure: Failure) -> (Option<Arc<Held>>, Fallback) {
+    stands_in_for(edge, ask, ask.controls, failure)
+}
+
+/// The same for one who asks for this of the cache.
+fn stands_in_for(edge: &Edge, ask: &Ask, controls: Controls, failure: Failure) -> (Option<Arc<Held>>, Fallback) {
     let found = edge.find(ask);
     let fallback = ask.reuse(|request| {
+        let request = &reuse::Request { controls, ..*request };
         let found = found.as_ref().map(|(held, admission)| (&held.stored, *admission));
         reuse::on_failure(failure, request, found, ask.policy(), Moment(edge.clock.now().monotonic))
     });

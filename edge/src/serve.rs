@@ -26,6 +26,7 @@ use crate::pass;
 use crate::respond::{self, Answer, Showing, shown};
 use crate::route;
 use crate::store::held::Held;
+use crate::tier;
 use crate::viewer::Viewer;
 use crate::viewer::body::ViewerRequestBody;
 use fetch::fetch;
@@ -167,5 +168,6 @@ pub(crate) async fn pass(
     body: Option<ViewerRequestBody>,
     status: CacheStatus,
 ) -> Answer {
+    tier::settle_way(edge, ask);
     pass::pass(edge, ask, body, status).await.unwrap_or_else(|error| failed(edge, ask, &error, status))
 }

@@ -3,7 +3,7 @@
 //! Flow: the edges of the origin's shield, the owner of the target first ([`order`]) → one of them, over a connection on which both sides have
 //! proved themselves ([`crate::peers`]) → its walk ([`answering`]) → its answer, as if the origin had given it.
 //! Guarantees: a request that came from another edge goes to no third one: there is one hop, and no loop. Where a shield is away, the origin
-//! is asked as if there were none: at most [`TRIES`] edges are tried, each for at most [`CONNECT_WITHIN`] where nobody answers, and only
+//! is asked as if there were none: at most [`TRIES`] edges are tried, each for at most [`HEARD_WITHIN`] where nobody answers, and only
 //! with what is safe to repeat or was not taken (RFC 9110 §9.2.2). What becomes of that is no news of the origin: its breaker hears nothing.
 //! Errors: [`Asked::Failed`] where the origin gave the other edge no answer, and where a request may have been carried out.
 
@@ -24,7 +24,7 @@ use crate::config::OriginTable;
 use crate::edge::Edge;
 use crate::forward::ForwardError;
 use crate::forward::body::{OriginBody, RequestBody};
-use crate::forward::edges::AtEdge;
+use crate::forward::edges::{AskingEdge, AtEdge};
 use crate::peers::Peer;
 use crate::peers::proof::Credentials;
 use counts::Fallback;
@@ -34,17 +34,32 @@ use lent::Loan;
 pub const TRIES: usize = 2;
 /// For a connection to one of them: they are as near as an origin, and there is somebody else to ask.
 pub const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+/// For a sign of life of one that has a connection: else it may be frozen, and take every viewer along for as long as an origin may think.
+pub const HEARD_WITHIN: Duration = Duration::from_secs(3);
 /// What another edge may take beyond the time that its origin has.
 const BEYOND_ORIGIN: Duration = Duration::from_secs(2);
 
 /// What became of it.
 pub enum Asked {
     /// Another edge has given the origin's answer.
-    Answered(Response<OriginBody>),
+    Answered(Box<Response<OriginBody>>),
     /// The origin gave it none, or nobody knows what became of the request.
     Failed(ForwardError),
     /// It is for this edge to ask the origin.
     Unasked(RequestBody),
+}
+
+/// Settles whether a request's read goes by way of another edge: before anybody waits for it, and for good.
+pub fn settle_way(edge: &Edge, ask: &Ask) {
+    let behavior = &ask.route.behavior;
+    let mut shielded =
+        std::iter::once(&behavior.origin).chain(&behavior.secondary).filter(|origin| origin.shield.is_some());
+    if !survives_tier(ask) || ask.is_by_tier() {
+        return;
+    }
+    if shielded.any(|origin| whom(edge, ask, origin).is_ok_and(|edges| !edges.is_empty())) {
+        ask.goes_by_tier();
+    }
 }
 
 /// Asks the edge that stands before an origin, if one does.
@@ -55,11 +70,13 @@ pub async fn ask(
     condition: Option<&Conditional>,
     body: RequestBody,
 ) -> Asked {
-    let Some(location) = origin.shield.as_deref().filter(|_| goes_by_tier(ask)) else { return Asked::Unasked(body) };
+    if origin.shield.is_none() || !survives_tier(ask) {
+        return Asked::Unasked(body);
+    }
     if let Err(error) = ask.target(origin) {
         return Asked::Failed(error);
     }
-    let way = match Way::find(edge, ask, origin, location) {
+    let way = match Way::find(edge, ask, origin) {
         Ok(way) => way,
         Err(why) => {
             edge.tiers.fell_back(why);
@@ -73,7 +90,7 @@ pub async fn ask(
 }
 
 /// What ends at another edge, or would not survive the hop: it speaks HTTP/1.1, and what is no request and response cannot be kept there.
-fn goes_by_tier(ask: &Ask) -> bool {
+fn survives_tier(ask: &Ask) -> bool {
     let is = |name, value: &[u8]| {
         let said = ask.viewer.headers.get(name).map(http::HeaderValue::as_bytes).unwrap_or_default();
         said.get(..value.len()).is_some_and(|said| said.eq_ignore_ascii_case(value))
@@ -93,14 +110,17 @@ struct Way<'a> {
 }
 
 impl<'a> Way<'a> {
-    fn find(edge: &'a Edge, ask: &'a Ask, origin: &'a OriginTable, location: &str) -> Result<Self, Fallback> {
-        let (live, site) = (&edge.live, &ask.route.site.site.id);
-        let listed = live.peers().before(site, location).filter(|edges| !edges.is_empty()).ok_or(Fallback::NoEdges)?;
+    fn find(edge: &'a Edge, ask: &'a Ask, origin: &'a OriginTable) -> Result<Self, Fallback> {
+        let live = &edge.live;
+        let peers = whom(edge, ask, origin)?;
+        if !ask.is_by_tier() {
+            // Others may wait for it who are edges themselves.
+            return Err(Fallback::Itself);
+        }
         let revision = live.serving_revision().ok_or(Fallback::NoEdges)?;
         // Where the log stands now, which is never before where it stood when a fill began.
         let needs = live.purge().label().log;
         let question = Question { origin: origin.name.clone(), revision, needs, expects: ask.asked.expects_continue };
-        let peers: Vec<Peer> = turns(edge, ask, &listed).map_err(|itself| itself.unwrap_or(Fallback::Avoided))?;
         let credentials = live.peers().credentials().ok_or(Fallback::NoCertificate)?;
         Ok(Self { edge, ask, origin, question, credentials, peers })
     }
@@ -121,7 +141,7 @@ impl<'a> Way<'a> {
             tracing::debug!(edge = peer.uid, ?why, %error, "an edge before an origin did not serve");
             match loan.take_back(self.ask.asked.expects_continue).filter(|_| is_repeatable) {
                 Some(whole) => body = whole,
-                None => return Asked::Failed(error),
+                None => return Asked::Failed(error.at_edge()),
             }
             self.edge.tiers.fell_back(why);
         }
@@ -136,9 +156,9 @@ impl<'a> Way<'a> {
     ) -> Result<AtEdge, ForwardError> {
         let request = self.ask.request_to_edge(self.origin, &self.question, condition, body)?;
         let origin_has = self.origin.connect_timeout_ms.saturating_mul(u64::from(self.origin.attempts));
-        let head_within =
-            Duration::from_millis(origin_has.saturating_add(self.origin.response_timeout_ms)) + BEYOND_ORIGIN;
-        Ok(self.edge.forwarder.at_edge(peer, &self.credentials.client, head_within, request, &self.ask.interim).await)
+        let within = Duration::from_millis(origin_has.saturating_add(self.origin.response_timeout_ms)) + BEYOND_ORIGIN;
+        let asking = AskingEdge { peer, client: &self.credentials.client, within, interim: &self.ask.interim };
+        Ok(self.edge.forwarder.at_edge(asking, request).await)
     }
 
     /// Whose answer it is that another edge has given.
@@ -147,7 +167,7 @@ impl<'a> Way<'a> {
             Some(Word::Origin) => {
                 tier::strip(response.headers_mut());
                 self.ask.came_by(&peer.uid);
-                Ok(Asked::Answered(response))
+                Ok(Asked::Answered(Box::new(response)))
             }
             Some(Word::NoAnswer(why)) => {
                 let retry_after = response.headers().get(header::RETRY_AFTER).cloned();
@@ -159,28 +179,36 @@ impl<'a> Way<'a> {
     }
 }
 
-/// Whom to ask, in turn, up to this edge itself; nobody, where it is the first.
-fn turns(edge: &Edge, ask: &Ask, listed: &[Peer]) -> Result<Vec<Peer>, Option<Fallback>> {
+/// Whom to ask in place of an origin, in turn; or why nobody. Where this edge comes after one that fails, it asks itself by its own door, like
+/// all who come there: their read is then one.
+fn whom(edge: &Edge, ask: &Ask, origin: &OriginTable) -> Result<Vec<Peer>, Fallback> {
+    let location = origin.shield.as_deref().unwrap_or_default();
+    let listed = edge.live.peers().before(&ask.route.site.site.id, location);
+    let listed = listed.filter(|edges| !edges.is_empty()).ok_or(Fallback::NoEdges)?;
     let is_read = matches!(*ask.method(), Method::GET | Method::HEAD);
     // What is written has to meet what is stored: that is with the owner, however much it has to do.
     let outstanding = |peer: &Peer| if is_read { edge.forwarder.outstanding(peer.address) } else { 0 };
-    let ordered = order::by_weight(ask.key.target(), listed, |peer| (peer.uid.as_str(), outstanding(peer)));
+    let ordered = order::by_weight(ask.key.target(), &listed, |peer| (peer.uid.as_str(), outstanding(peer)));
     let (me, now) = (edge.live.peers().uid(), edge.clock.now().monotonic);
-    let mut before_me = ordered.into_iter().take_while(|peer| Some(peer.uid.as_str()) != me).peekable();
-    if before_me.peek().is_none() {
-        return Err(Some(Fallback::Itself));
+    let is_me = |peer: &Peer| Some(peer.uid.as_str()) == me;
+    if ordered.first().is_some_and(|first| is_me(first)) {
+        return Err(Fallback::Itself);
     }
-    let there: Vec<Peer> =
-        before_me.filter(|peer| !edge.forwarder.is_avoided(peer.address, now)).take(TRIES).cloned().collect();
-    if there.is_empty() { Err(None) } else { Ok(there) }
+    let there = ordered.into_iter().filter(|peer| is_me(peer) || !edge.forwarder.is_avoided(peer.address, now));
+    let there: Vec<Peer> = there.take(TRIES).cloned().collect();
+    match there.first() {
+        Some(first) if is_me(first) => Err(Fallback::Itself),
+        Some(_) => Ok(there),
+        None => Err(Fallback::Avoided),
+    }
 }
 
 /// What would be asked first, for people.
 pub fn first(edge: &Edge, ask: &Ask, origin: &OriginTable) -> Option<(String, Result<String, &'static str>)> {
     let location = origin.shield.clone()?;
-    let way = Way::find(edge, ask, origin, &location);
-    let first = way.map_err(Fallback::word).and_then(|way| way.peers.first().map(|peer| peer.uid.clone()).ok_or(""));
-    Some((location, first))
+    settle_way(edge, ask);
+    let way = Way::find(edge, ask, origin).map_err(Fallback::word);
+    Some((location, way.map(|way| way.peers.iter().map(|peer| peer.uid.as_str()).take(1).collect())))
 }
 
 /// Fields of a request that came from a viewer, as another edge left them.

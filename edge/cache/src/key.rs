@@ -58,9 +58,22 @@ impl CacheKey {
     #[must_use]
     pub fn accepting(&self, accepted: Accepted) -> Self {
         let mark = accepted.mark();
-        if mark.is_empty() {
-            return self.clone();
-        }
+        if mark.is_empty() { self.clone() } else { self.marked(mark) }
+    }
+
+    /// The same of the origin that stands in for another, where another edge asks for that one alone. To be marked after its codings.
+    #[must_use]
+    pub fn of_stand_in(&self) -> Self {
+        self.marked("s")
+    }
+
+    /// The name of reads that go by way of other edges. Nothing is stored under it. To be marked last.
+    #[must_use]
+    pub fn by_tier(&self) -> Self {
+        self.marked("t")
+    }
+
+    fn marked(&self, mark: &str) -> Self {
         Self { text: format!("{mark}{}", self.text).into(), target_at: self.target_at + mark.len() }
     }
 

@@ -18,6 +18,9 @@ use crate::mounts::Unusable;
 /// Within so many seconds, a pod that starts is often ready, and known to be.
 const POD_STARTS: HeaderValue = HeaderValue::from_static("5");
 
+/// The word for a request that was lost with the edge that was asked.
+const LOST: &str = "shield-lost";
+
 /// The words for why an origin gave none, as edges say them to one another.
 const WORDS: [&str; 18] = [
     "origin-missing",
@@ -169,8 +172,14 @@ impl From<TlsError> for ForwardError {
 impl ForwardError {
     /// What another edge says of why there is no answer.
     pub fn shielded(status: StatusCode, said: &str, retry_after: Option<HeaderValue>) -> Self {
-        let detail = WORDS.into_iter().find(|word| *word == said).unwrap_or("shield");
+        let detail = WORDS.into_iter().find(|word| *word == said).unwrap_or(LOST);
         Self::Shielded { status, detail, retry_after }
+    }
+
+    /// The same of an edge that was asked in place of the origin: nobody knows what the origin has of it.
+    #[must_use]
+    pub fn at_edge(self) -> Self {
+        if self.is_the_viewers() { self } else { Self::shielded(self.status(), LOST, None) }
     }
 
     /// The status for a viewer when nothing stands in.

@@ -23,6 +23,7 @@ use crate::fill::{self, Work};
 use crate::metrics::{CacheResult, Crowding};
 use crate::respond::{self, Answer, Showing};
 use crate::store::held::Held;
+use crate::tier;
 
 /// Waits for a fill that is under way, or runs one.
 pub(super) async fn fetch(
@@ -32,6 +33,7 @@ pub(super) async fn fetch(
     status: CacheStatus,
     anew: Anew,
 ) -> Result<Answer, Anew> {
+    tier::settle_way(edge, ask);
     let mut joined = if anew == Anew::Alone { Joined::Alone } else { join(edge, ask, None) };
     let mut once_more = true;
     let lead = loop {
@@ -66,7 +68,7 @@ async fn alone(
     status: CacheStatus,
 ) -> Result<Answer, Anew> {
     let counters = &ask.route.behavior.counters;
-    let place = match edge.collapse.place(&ask.key, patience(ask)).await {
+    let place = match edge.collapse.place(ask.read_name(), patience(ask)).await {
         Ok(place) => place,
         Err(crowded) => {
             counters.count_crowded(crowded.into());
@@ -150,6 +152,9 @@ fn follow(
     let (Outcome::Arriving(held) | Outcome::Freshened(Freshened { held, .. })) = &outcome else {
         return without_response(edge, ask, outcome, status);
     };
+    if !ask.may_get(held) {
+        return Err(Anew::Alone);
+    }
     let admission = edge.live.purge().admits(&ask.key, held);
     let verdict = judge(edge, ask, Some((held.as_ref(), admission)));
     let age = match verdict {
@@ -157,7 +162,7 @@ fn follow(
         _ if !admission.is_admitted() => return Err(Anew::Together),
         Reuse::Forward(Forward::VaryMiss) => return Err(Anew::Alone),
         _ => {
-            edge.collapse.go_alone(&ask.key, edge.clock.now().monotonic);
+            edge.collapse.go_alone(ask.read_name(), edge.clock.now().monotonic);
             return Err(Anew::Alone);
         }
     };
@@ -212,6 +217,7 @@ pub(super) fn validate_in_background(edge: &Arc<Edge>, ask: &Arc<Ask>, held: &Ar
     if *ask.method() != Method::GET || ask.controls.no_store {
         return;
     }
+    tier::settle_way(edge, ask);
     let Joined::Lead(lead) = join(edge, ask, None) else { return };
     lead.fill().go_on_unattended();
     let validates = stale.condition.clone().map(|condition| (Arc::clone(held), condition));
@@ -224,7 +230,7 @@ fn join(edge: &Edge, ask: &Ask, failed: Option<&Fill>) -> Joined {
     let admits = |label| purge.admits_read(&ask.key, label);
     let label = || purge.label();
     match failed {
-        Some(failed) => edge.collapse.join_next(failed, &ask.key, now, admits, label),
-        None => edge.collapse.join(&ask.key, now, admits, label),
+        Some(failed) => edge.collapse.join_next(failed, ask.read_name(), now, admits, label),
+        None => edge.collapse.join(ask.read_name(), now, admits, label),
     }
 }

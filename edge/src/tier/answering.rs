@@ -7,12 +7,14 @@
 //! Errors: every one of them is an answer that says whose it is.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use edge_cache::cache_status::CACHE_STATUS;
 use edge_cache::forwarding::to_edge::NO_HOST;
 use edge_cache::reuse::Forward;
 use edge_cache::tier::{self, EXPECTS, Question, Word};
 use edge_cache::{CacheStatus, Reuse, head, key, overwriting};
+use edge_contract::Sequence;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header, request};
 use http_body::Body;
 
@@ -25,6 +27,10 @@ use crate::route::Route;
 use crate::serve;
 use crate::viewer::Viewer;
 use crate::viewer::body::ViewerRequestBody;
+
+/// What an edge says that is still there while its origin thinks, before anything else, and after what time.
+pub const SIGN_OF_LIFE: StatusCode = StatusCode::PROCESSING;
+const SIGN_AFTER: Duration = Duration::from_millis(250);
 
 /// Answers an edge that has proved to be one of this site.
 pub async fn serve(
@@ -43,14 +49,30 @@ pub async fn serve(
         }
     };
     let ask = Arc::new(ask);
-    let own = edge.live.purge().label().log;
-    let answer = if tier::may_share(question.needs, own) || overwriting::is_unsafe(ask.method()) {
-        serve::answer(edge, &ask, Some(body)).await
-    } else {
-        // Past the store and past who else asks: what they have may be older than the other edge lets it be.
-        serve::pass(edge, &ask, Some(body), CacheStatus::of(&Reuse::Forward(Forward::Purged))).await
-    };
+    let answer = with_sign_of_life(viewer, walk(edge, &ask, body, question.needs)).await;
     (told(answer), Some(ask))
+}
+
+/// An edge that is asked for what takes its time says that it is there.
+async fn with_sign_of_life(viewer: &Viewer, answer: impl Future<Output = Answer>) -> Answer {
+    let mut answer = Box::pin(answer);
+    tokio::select! {
+        biased;
+        answer = answer.as_mut() => answer,
+        () = tokio::time::sleep(SIGN_AFTER) => {
+            viewer.interim.offer(SIGN_OF_LIFE, &HeaderMap::new());
+            answer.await
+        }
+    }
+}
+
+async fn walk(edge: &Arc<Edge>, ask: &Arc<Ask>, body: ViewerRequestBody, needs: Option<Sequence>) -> Answer {
+    let own = edge.live.purge().label().log;
+    if tier::may_share(needs, own) || overwriting::is_unsafe(ask.method()) {
+        return serve::answer(edge, ask, Some(body)).await;
+    }
+    // Past the store and past who else asks: what they have may be older than the other edge lets it be.
+    serve::pass(edge, ask, Some(body), CacheStatus::of(&Reuse::Forward(Forward::Purged))).await
 }
 
 /// Whether an edge may be answered, and what it asks for; or why not.

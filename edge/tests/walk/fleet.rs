@@ -58,6 +58,19 @@ impl Member {
         }
     }
 
+    /// Stops all that it does, with its sockets open, until what is returned is dropped.
+    pub async fn freeze(&self) -> std::sync::mpsc::Sender<()> {
+        let (thaw, thawed) = std::sync::mpsc::channel::<()>();
+        let (freezes, frozen) = tokio::sync::oneshot::channel();
+        // It has one thread.
+        self.runtime.as_ref().expect("it runs").spawn(async move {
+            freezes.send(()).expect("is waited for");
+            assert!(thawed.recv().is_err(), "nothing is said");
+        });
+        frozen.await.expect("is on its way");
+        thaw
+    }
+
     /// What the operator sends it of others, and of itself.
     pub async fn proves_itself(&self, authority: &Authority) {
         self.takes(authority, &self.certificate(authority, SITE)).await;

@@ -58,6 +58,8 @@ mod ranges;
 mod rolling;
 mod storing;
 mod tiers;
+mod tiers_away;
+mod tiers_behind;
 mod trailers;
 mod upgrades;
 mod uploads;

@@ -248,6 +248,20 @@ async fn read_head(reader: &mut BufReader<OwnedReadHalf>) -> Option<(String, Str
     }
 }
 
+/// An address on which nobody listens, and nobody else will as long as this is held.
+pub struct Nobody {
+    pub address: SocketAddr,
+    _held: tokio::net::TcpSocket,
+}
+
+impl Nobody {
+    pub fn there() -> Self {
+        let held = tokio::net::TcpSocket::new_v4().expect("a socket");
+        held.bind("127.0.0.1:0".parse().expect("an address")).expect("a port is free");
+        Self { address: held.local_addr().expect("is bound"), _held: held }
+    }
+}
+
 /// An address on which nobody listens.
 pub async fn nobody() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
