@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use crate::{
     clock,
     cluster::{apply, eventually, until, until_gone},
-    product::{complete, distribution, edges, invalidation, origin, ready, service_address, status, until_ready},
+    product::{
+        complete, distribution, edges, invalidation, is_ready, origin, ready, service_address, status, until_ready,
+    },
     replicas,
     viewers::Viewers,
 };
@@ -110,11 +112,6 @@ async fn replace_an_edge(client: &Client, namespace: &str) {
     until_gone(&pods, &gone.name_any()).await;
     let ready = || async { edges(client, namespace).await.iter().filter(|pod| is_ready(pod)).count() };
     eventually("two edges are ready without an operator", || async { ready().await == 2 }).await;
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
-    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 /// As `kubectl rollout restart` does, until the pod before is gone.

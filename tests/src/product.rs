@@ -179,6 +179,12 @@ pub async fn edges(client: &Client, namespace: &str) -> Vec<Pod> {
     listed.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect()
 }
 
+/// Whether an edge is sent requests.
+pub fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
 /// Asks one edge, past the Service.
 pub async fn ask_edge(pod: &Pod, path: &str) -> Seen {
     ask_edge_with(pod, path, &[]).await

@@ -9,7 +9,8 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use tests::cluster::{eventually, in_namespace};
 use tests::product::{
-    ask_edge, complete, distribution, edges, installed, invalidation, origin, ready, service_address, set_content,
+    ask_edge, complete, distribution, edges, installed, invalidation, is_ready, origin, ready, service_address,
+    set_content,
 };
 use tests::viewer;
 
@@ -27,10 +28,11 @@ fn shielded() -> Value {
     two_locations(|spec| spec["origins"][0]["shield"] = json!({ "location": "near-origin" }))
 }
 
-/// The edges by their locations.
+/// The edges that are ready, by their locations.
 async fn by_location(client: &Client, namespace: &str) -> BTreeMap<String, Pod> {
     let location = |pod: &Pod| pod.labels()["cdn.kubefront.io/location"].clone();
-    edges(client, namespace).await.into_iter().map(|pod| (location(&pod), pod)).collect()
+    let pods = edges(client, namespace).await.into_iter().filter(is_ready);
+    pods.map(|pod| (location(&pod), pod)).collect()
 }
 
 /// How often the origin was asked for a path.
