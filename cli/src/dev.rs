@@ -241,7 +241,7 @@ impl Session {
             eprintln!("nothing in the files can be served: what served last serves on");
         }
         self.said = texts;
-        let all: Vec<_> = complaints.iter().chain(&world.skipped).cloned().chain(self.unused(world)).collect();
+        let all: Vec<_> = complaints.iter().chain(&world.skipped).cloned().chain(self.unused(world, served)).collect();
         if all != self.complaints {
             say(&all);
             for Served { file, site, .. } in served.iter().filter(|one| one.is_refused) {
@@ -255,9 +255,9 @@ impl Session {
         self.complaints = all;
     }
 
-    /// Flags for what no origin names. While a file was not taken, nobody knows what it names.
-    fn unused(&self, world: &World) -> Vec<Complaint> {
-        if !world.refused.is_empty() {
+    /// Flags for what no origin names. While something was not taken, what served before may name it.
+    fn unused(&self, world: &World, served: &[Served]) -> Vec<Complaint> {
+        if !world.refused.is_empty() || served.iter().any(|one| one.is_refused) {
             return Vec::new();
         }
         let specs = world.distributions.iter().map(|(key, one)| (key.namespace.as_str(), &one.object.spec));

@@ -122,9 +122,14 @@ impl Places {
         unused
     }
 
-    /// The Services that a spec names and are taken to be there, as the origins expect them.
-    pub fn services(&self, spec: &DistributionSpec, namespace: &str, assume: Assume) -> BTreeMap<Name, Arc<Service>> {
-        let references = spec.origins.iter().filter_map(|origin| origin.service.as_ref());
+    /// The Services that these specs name and are taken to be there, as the origins expect them.
+    pub fn services(
+        &self,
+        specs: &[&DistributionSpec],
+        namespace: &str,
+        assume: Assume,
+    ) -> BTreeMap<Name, Arc<Service>> {
+        let references = specs.iter().flat_map(|spec| &spec.origins).filter_map(|origin| origin.service.as_ref());
         let mut ports: BTreeMap<Name, Vec<ServicePort>> = BTreeMap::new();
         for reference in references {
             ports.entry(name_of(reference, namespace)).or_default().push(port(&reference.port));
@@ -139,21 +144,21 @@ impl Places {
     }
 
     /// What other namespaces would have to grant. Only a cluster knows whether they do, so here they are taken to.
-    pub fn grants(spec: &DistributionSpec, namespace: &str) -> Vec<Arc<ReferenceGrant>> {
-        let references = spec.origins.iter().filter_map(|origin| origin.service.as_ref());
+    pub fn grants(specs: &[&DistributionSpec], namespace: &str) -> Vec<Arc<ReferenceGrant>> {
+        let references = specs.iter().flat_map(|spec| &spec.origins).filter_map(|origin| origin.service.as_ref());
         let foreign = references.map(|reference| name_of(reference, namespace)).filter(|(ns, _)| ns != namespace);
         foreign.map(|(ns, _)| Arc::new(ReferenceGrant::of_all_services(&ns, namespace))).collect()
     }
 
-    /// The Ingresses that a spec names and are taken to be there, with an address, as `known` or as the origins expect them.
+    /// The Ingresses that these specs name and are taken to be there, with an address, as `known` or as the origins expect them.
     pub fn ingresses(
         &self,
-        spec: &DistributionSpec,
+        specs: &[&DistributionSpec],
         namespace: &str,
         known: &BTreeMap<Name, Arc<Ingress>>,
         assume: Assume,
     ) -> BTreeMap<String, Arc<Ingress>> {
-        let references = spec.origins.iter().filter_map(|origin| origin.ingress.as_ref());
+        let references = specs.iter().flat_map(|spec| &spec.origins).filter_map(|origin| origin.ingress.as_ref());
         let placed = references.filter_map(|reference| {
             let name = (namespace.to_owned(), reference.name.clone());
             let address = self.ingresses.get(&name);

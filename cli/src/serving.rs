@@ -172,16 +172,19 @@ pub fn observe(
     claims: Vec<Claim>,
 ) -> Observed {
     let namespace = distribution.metadata.namespace.clone().unwrap_or_default();
-    let mut services = around.places.services(&distribution.spec, &namespace, around.assume);
+    // A generation that is refused leaves the one before it serving, with all that it names.
+    let specs: Vec<&DistributionSpec> =
+        std::iter::once(&distribution.spec).chain(taken.as_ref().map(|taken| &taken.spec)).collect();
+    let mut services = around.places.services(&specs, &namespace, around.assume);
     services.extend(world.services.iter().map(|(name, service)| (name.clone(), Arc::clone(service))));
     let of_namespace = services.iter().filter(|((ns, _), _)| *ns == namespace);
     let children = of_namespace.map(|((_, name), service)| (name.clone(), Arc::clone(service))).collect();
     let declared = world.ingresses.iter().filter(|((ns, _), _)| *ns == namespace);
     let mut ingresses: BTreeMap<_, _> =
         declared.map(|((_, name), ingress)| (name.clone(), Arc::clone(ingress))).collect();
-    ingresses.extend(around.places.ingresses(&distribution.spec, &namespace, &world.ingresses, around.assume));
+    ingresses.extend(around.places.ingresses(&specs, &namespace, &world.ingresses, around.assume));
     Observed {
-        grants: Places::grants(&distribution.spec, &namespace),
+        grants: Places::grants(&specs, &namespace),
         distribution: Arc::new(distribution),
         taken,
         children: Children { services: children, ..Children::default() },
@@ -314,6 +317,20 @@ mod tests {
             [
                 "0.yaml:5: warning: spec.origins[app].service: nothing says where Service default/shop is on this machine, so its behaviors answer 503; add --service default/shop=HOST:PORT"
             ]
+        );
+    }
+
+    #[test]
+    fn a_generation_that_serves_on_finds_what_it_names_though_the_new_one_does_not() {
+        let (mut memory, around) = (Memory::default(), around(&["shop=127.0.0.1:3000"], false));
+        decide(&world(&[&distribution("shop", SERVICE, "")]), &mut memory, &around);
+        let refused = world(&[&distribution("shop", "url: \"http://169.254.169.254\"", "")]);
+        let (served, complaints) = decide(&refused, &mut memory, &around);
+        assert!(served[0].is_refused && complaints.len() == 1, "{complaints:?}");
+        assert!(
+            matches!(targets(&served)[0], Some(OriginTarget::Address { port: 3000, .. })),
+            "{:?}",
+            targets(&served)
         );
     }
 

@@ -16,6 +16,8 @@ use crate::clock;
 
 /// Where the edge logs requests.
 const ACCESS: &str = "access";
+/// Where it says what has become of origins: that one is back is worth as much as that it is gone.
+const HEALTH: &str = "edge::health";
 
 /// What is served now, as far as lines speak of it.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +65,7 @@ impl<S: Subscriber> Layer<S> for Lines {
             let line = access(&fields, &time, self.colour, &known);
             // Whoever read this has left; that is no reason to stop serving.
             let _ = writeln!(std::io::stdout(), "{line}");
-        } else if *event.metadata().level() <= Level::WARN {
+        } else if *event.metadata().level() <= Level::WARN || event.metadata().target() == HEALTH {
             let _ = writeln!(std::io::stderr(), "{time}  {}", remark(&fields, &known));
         }
     }
