@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use edge_cache::answer;
 use edge_contract::Origin;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::balance::{Failing, Outstanding};
@@ -212,17 +213,61 @@ impl Attempt<'_> {
     }
 }
 
-/// Waits for a head, anew for as long as the request's body is still on its way.
-async fn head_within<F: Future>(limit: Duration, progress: Option<Arc<AtomicU64>>, head: F) -> Option<F::Output> {
-    let taken = || progress.as_ref().map(|taken| taken.load(Ordering::Relaxed));
+/// Waits for a head, anew with each piece of the request's body that goes out.
+async fn head_within<F: Future>(
+    limit: Duration,
+    mut progress: Option<watch::Receiver<()>>,
+    head: F,
+) -> Option<F::Output> {
     let mut head = std::pin::pin!(head);
     loop {
-        let before = taken();
-        if let Ok(answer) = tokio::time::timeout(limit, head.as_mut()).await {
-            return Some(answer);
+        tokio::select! {
+            biased;
+            answer = head.as_mut() => return Some(answer),
+            () = goes_on(&mut progress) => {}
+            () = tokio::time::sleep(limit) => return None,
         }
-        if taken() == before {
-            return None;
+    }
+}
+
+/// Returns when a piece has gone out; where none will, never.
+async fn goes_on(progress: &mut Option<watch::Receiver<()>>) {
+    if let Some(taken) = progress
+        && taken.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How long a head that does not come is waited for, when pieces of the body go out after these milliseconds.
+    async fn waited(pieces: &[u64]) -> u128 {
+        let (taken, progress) = watch::channel(());
+        let began = Clock::deadline(Duration::ZERO);
+        let sending = async {
+            for piece in pieces {
+                tokio::time::sleep_until(began + Duration::from_millis(*piece)).await;
+                taken.send_replace(());
+            }
+            std::future::pending::<()>().await;
+        };
+        let limit = Duration::from_secs(3);
+        tokio::select! {
+            head = head_within(limit, Some(progress), std::future::pending::<()>()) => assert_eq!(head, None),
+            () = sending => {}
         }
+        Clock::deadline(Duration::ZERO).duration_since(began).as_millis()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_origin_has_its_time_from_the_last_piece_of_a_body_on() {
+        assert_eq!(waited(&[]).await, 3_000);
+        assert_eq!(waited(&[0]).await, 3_000);
+        assert_eq!(waited(&[1, 2_900, 5_000]).await, 8_000);
+        assert_eq!(waited(&[4_000]).await, 3_000);
     }
 }

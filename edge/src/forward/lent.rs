@@ -5,12 +5,13 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::body::{BodyError, RequestBody};
 use super::expectation::Expectation;
@@ -20,7 +21,7 @@ use super::expectation::Expectation;
 pub struct Lent {
     state: Arc<Mutex<State>>,
     expectation: Option<Expectation>,
-    progress: Option<Arc<AtomicU64>>,
+    progress: Option<watch::Receiver<()>>,
     answered: Option<Arc<AtomicBool>>,
 }
 
@@ -50,8 +51,8 @@ impl Lent {
         self.expectation.as_ref()
     }
 
-    /// The pieces that were taken.
-    pub fn progress(&self) -> Option<Arc<AtomicU64>> {
+    /// Changes with each piece that is taken.
+    pub fn progress(&self) -> Option<watch::Receiver<()>> {
         self.progress.clone()
     }
 

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use tokio::sync::watch;
 
 use super::{BodyError, Stall, poll_incoming};
 use crate::forward::expectation::{Expectation, Waiting};
@@ -33,7 +34,7 @@ pub struct Upload {
     /// What was taken before, and has to be sent again.
     returned: VecDeque<Bytes>,
     stall: Stall,
-    taken: Arc<AtomicU64>,
+    taken: watch::Sender<()>,
     answered: Arc<AtomicBool>,
     expectation: Option<(Expectation, Waiting)>,
 }
@@ -45,7 +46,7 @@ impl RequestBody {
             return Self::Empty;
         }
         let stall = Stall::new(patience);
-        let (returned, taken, answered) = (VecDeque::new(), Arc::default(), Arc::default());
+        let (returned, taken, answered) = (VecDeque::new(), watch::Sender::default(), Arc::default());
         Self::Viewer(Upload { incoming, returned, stall, taken, answered, expectation: None })
     }
 
@@ -91,11 +92,11 @@ impl RequestBody {
         }
     }
 
-    /// Counts the pieces that the connection has taken: an origin that still reads cannot answer yet.
-    pub fn progress(&self) -> Option<Arc<AtomicU64>> {
+    /// Changes with each piece that the connection takes: an origin that still reads cannot answer yet.
+    pub fn progress(&self) -> Option<watch::Receiver<()>> {
         match self {
             Self::Empty => None,
-            Self::Viewer(upload) => Some(Arc::clone(&upload.taken)),
+            Self::Viewer(upload) => Some(upload.taken.subscribe()),
             Self::Lent(lent) => lent.progress(),
         }
     }
@@ -121,7 +122,7 @@ impl Body for RequestBody {
                     stall.lift();
                 }
                 let frame = ready!(poll_incoming(incoming, stall, cx));
-                taken.fetch_add(1, Ordering::Relaxed);
+                taken.send_replace(());
                 Poll::Ready(frame)
             }
             Self::Lent(lent) => lent.poll_frame(cx),
