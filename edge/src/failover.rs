@@ -58,6 +58,7 @@ pub async fn ask(edge: &Edge, ask: &Ask, body: RequestBody, offered: &[Arc<Held>
         return first;
     }
     behavior.counters.count_failover();
+    tell(ask, &first);
     let second = one(edge, ask, secondary, RequestBody::Empty, offered).await;
     if has_last_word(&first, &second) {
         if let Ok(unwanted) = first {
@@ -72,6 +73,17 @@ pub async fn ask(edge: &Edge, ask: &Ask, body: RequestBody, offered: &[Arc<Held>
 /// RFC 9110 §9.2.1: what is safe, as long as it has no body.
 pub fn may_be_asked_twice(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// What ails the first does not show in what viewers get. While its breaker is open, that is known.
+fn tell(ask: &Ask, first: &Result<Answered, ForwardError>) {
+    let Err(error) = first else { return };
+    if matches!(error, ForwardError::BreakerOpen) {
+        return;
+    }
+    let (site, origin) = (&ask.route.site.site.name, &*ask.source());
+    let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    tracing::warn!(site, origin, detail = error.detail(), %error, source, "no answer; the other origin of the group is asked");
 }
 
 /// Asks one of them.
