@@ -12,15 +12,7 @@ use crate::origin::{Door, Origin, Then};
 #[tokio::test]
 async fn a_cold_key_that_a_thousand_viewers_of_six_edges_want_is_read_once() {
     let door = Door::closed();
-    let held = door.clone();
-    let origin = Origin::start(move |seen, exchange| {
-        let held = held.clone();
-        async move {
-            held.pass().await;
-            exchange.respond("200 OK", "cache-control: max-age=60\r\n", &format!("read {}", seen.number)).await
-        }
-    })
-    .await;
+    let origin = Origin::held(&door, "cache-control: max-age=60\r\n").await;
     let fleet = Fleet::start(2, 4, &shielded(origin.address)).await;
     let mut viewers = JoinSet::new();
     for n in 0..1_000 {

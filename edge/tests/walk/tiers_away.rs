@@ -13,16 +13,8 @@ use crate::origin::{Door, Nobody, Origin};
 async fn an_edge_that_dies_while_the_origin_thinks_costs_one_read_more_and_no_viewer() {
     let door = Door::closed();
     let held = door.clone();
-    let origin = Origin::start(move |seen, exchange| {
-        let held = held.clone();
-        async move {
-            if seen.number == 1 {
-                held.pass().await;
-            }
-            exchange.respond("200 OK", "cache-control: max-age=60\r\n", "here").await
-        }
-    })
-    .await;
+    let first = move |number| (number == 1).then(|| held.clone());
+    let origin = Origin::gated("cache-control: max-age=60\r\n", first).await;
     let mut fleet = Fleet::start(2, 4, &shielded(origin.address)).await;
     let owner = fleet.owner("/a");
     let mut viewers = JoinSet::new();
@@ -36,7 +28,7 @@ async fn an_edge_that_dies_while_the_origin_thinks_costs_one_read_more_and_no_vi
     until("all edges ask it", || fleet.members[owner].running.edge.collapse.interested() == 5).await;
     fleet.members[owner].kill();
     while let Some(reply) = viewers.join_next().await {
-        assert_eq!(reply.expect("ends").expect("is whole").body, "here");
+        assert_eq!(reply.expect("ends").expect("is whole").body, "read 2");
     }
     assert!(origin.reads() <= 2, "{}", origin.reads());
     door.open();
@@ -123,15 +115,7 @@ async fn who_is_no_edge_of_the_distribution_is_not_answered() {
 #[tokio::test]
 async fn edges_whose_locations_stand_before_each_others_origins_ask_once_around() {
     let door = Door::closed();
-    let held = door.clone();
-    let origin = Origin::start(move |_, exchange| {
-        let held = held.clone();
-        async move {
-            held.pass().await;
-            exchange.respond("200 OK", "cache-control: max-age=60\r\n", "here").await
-        }
-    })
-    .await;
+    let origin = Origin::held(&door, "cache-control: max-age=60\r\n").await;
     let config = shielded(origin.address);
     let fleet = Fleet::start(2, 0, &config).await;
     let [one, other] = &fleet.members[..] else { panic!("two") };
