@@ -30,8 +30,8 @@ use rustls::{
 };
 use tokio::sync::watch;
 
+use crate::causes::chain;
 use crate::clock;
-use crate::runner::chain;
 pub use edges::{EdgeIssuer, Issued};
 use keeping::{Due, Kept, Pair};
 

@@ -1,7 +1,6 @@
 //! What both reconcilers are given: the API, what is known of it, the edges, and what the operator was told to do.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use crds::{Distribution, Invalidation};
@@ -12,9 +11,7 @@ use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
-use crate::clock;
 use crate::cluster::Cluster;
 use crate::distribution::accept::Taken;
 use crate::distribution::apply::{ToldEndpoints, ToldShields};
@@ -25,7 +22,7 @@ use crate::interests::Interests;
 use crate::invalidation::Memories;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
-use crate::names::{DISTRIBUTION_LABEL, DistributionKey};
+use crate::names::{DISTRIBUTION_LABEL, DistributionKey, key_of};
 use crate::reference_grant::ReferenceGrant;
 use crate::server_side_apply::Writer;
 use crate::settings::Settings;
@@ -136,40 +133,6 @@ impl Stores {
     }
 }
 
-/// When a reconcile wants to run again though nothing changed, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wake {
-    /// When; nothing: only when something changes.
-    pub at: Option<Instant>,
-    /// Why, for the log.
-    pub why: &'static str,
-}
-
-impl Wake {
-    /// Only when something changes.
-    pub const ON_CHANGE: Self = Self { at: None, why: "nothing is due" };
-
-    /// At that moment at the latest.
-    pub fn at(at: Instant, why: &'static str) -> Self {
-        Self { at: Some(at), why }
-    }
-
-    /// After that long at the latest.
-    pub fn after(wait: Duration, why: &'static str) -> Self {
-        Self::at(clock::monotonic() + wait, why)
-    }
-
-    /// The earlier of two.
-    #[must_use]
-    pub fn or(self, other: Self) -> Self {
-        match (self.at, other.at) {
-            (Some(mine), Some(theirs)) if theirs < mine => other,
-            (None, Some(_)) => other,
-            _ => self,
-        }
-    }
-}
-
 impl Default for Stores {
     fn default() -> Self {
         Self {
@@ -202,11 +165,6 @@ impl Default for Stores {
             reference_grants: Table::new(|grant| vec![Group::Grants(grant.namespace().unwrap_or_default())]),
         }
     }
-}
-
-/// The key under which a Distribution is reconciled.
-pub fn key_of(distribution: &Distribution) -> DistributionKey {
-    DistributionKey::new(distribution.namespace().unwrap_or_default(), distribution.name_any())
 }
 
 fn by_label<K: ResourceExt>(object: &K) -> Vec<Group> {

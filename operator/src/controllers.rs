@@ -20,15 +20,17 @@ use serde::de::DeserializeOwned;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::context::{Context, Wake, key_of};
+use crate::causes::chain;
+use crate::context::Context;
 use crate::distribution;
 use crate::invalidation;
 use crate::leader::Leadership;
-use crate::names::{DISTRIBUTION_LABEL, DistributionKey};
+use crate::names::{DISTRIBUTION_LABEL, DistributionKey, key_of};
 use crate::reference_grant::{GrantVersion, ReferenceGrant};
 use crate::runner::{self, Bell};
 use crate::slim;
 use crate::table::{Feed, Group, Table};
+use crate::wake::Wake;
 
 /// How often every key is looked at though nothing changed.
 const RESYNC: Duration = Duration::from_mins(10);
@@ -202,11 +204,7 @@ impl Controllers {
                 }
                 Err(error) if is_undefined(&error) => return,
                 Err(error) => {
-                    tracing::warn!(
-                        kind = "ReferenceGrant",
-                        error = runner::chain(&error),
-                        "a watch failed and starts again"
-                    );
+                    tracing::warn!(kind = "ReferenceGrant", error = chain(&error), "a watch failed and starts again");
                 }
             }
         }
@@ -229,7 +227,7 @@ impl Controllers {
                     let _ = object.0.as_mut().map(slim);
                 }),
                 Err(error) => {
-                    tracing::warn!(kind = %K::kind(&()), error = runner::chain(&error), "a watch failed and starts again");
+                    tracing::warn!(kind = %K::kind(&()), error = chain(&error), "a watch failed and starts again");
                     continue;
                 }
             };

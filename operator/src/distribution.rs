@@ -12,8 +12,9 @@ pub mod resolve;
 pub mod taken;
 pub mod turns;
 
-use crate::context::{Context, Wake};
+use crate::context::Context;
 use crate::names::DistributionKey;
+use crate::wake::Wake;
 use report::Outcome;
 
 /// Which step failed.

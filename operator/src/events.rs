@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
-use crate::runner::chain;
+use crate::causes::chain;
 use crate::setback::Setback;
 
 /// Tells what happened, at the object it happened to. Repetitions become one Event with a count.

@@ -21,9 +21,10 @@ mod witness;
 
 pub use memory::Memories;
 
-use crate::context::{Context, Wake};
+use crate::context::Context;
 use crate::leader::Leadership;
 use crate::names::DistributionKey;
+use crate::wake::Wake;
 
 /// Which step failed.
 #[derive(Debug, thiserror::Error)]

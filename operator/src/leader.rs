@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 pub use decide::Candidacy;
 use decide::{GIVE_UP, Observed, RENEW_EVERY, RETRY, Step, decide, held, released};
 
+use crate::causes::chain;
 use crate::clock;
-use crate::runner::chain;
 
 /// Who leads.
 #[derive(Clone, Debug, PartialEq, Eq)]

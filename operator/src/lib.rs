@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod authority;
+pub mod causes;
 pub mod child;
 pub mod clock;
 pub mod cluster;
@@ -36,3 +37,4 @@ pub mod settings;
 pub mod slim;
 pub mod surroundings;
 pub mod table;
+pub mod wake;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use operator::runner::chain;
+use operator::causes::chain;
 use operator::settings::{Command, CommandLine, LogFormat};
 use operator::{admin, run};
 use tracing_subscriber::EnvFilter;

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crds::Distribution;
+use kube::ResourceExt;
+
 /// Which Distribution: the key of every table of the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DistributionKey {
@@ -16,6 +19,11 @@ impl DistributionKey {
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
+}
+
+/// The key under which a Distribution is reconciled.
+pub fn key_of(distribution: &Distribution) -> DistributionKey {
+    DistributionKey::new(distribution.namespace().unwrap_or_default(), distribution.name_any())
 }
 
 impl fmt::Display for DistributionKey {

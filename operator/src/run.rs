@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::authority::{Authority, AuthorityError};
+use crate::causes::chain;
 use crate::context::{Context, Stores};
 use crate::distribution::accept::Taken;
 use crate::distribution::apply::{ToldEndpoints, ToldShields};
@@ -23,7 +24,6 @@ use crate::interests::Interests;
 use crate::invalidation::Memories;
 use crate::leader::{Candidacy, Elector};
 use crate::metrics::Metrics;
-use crate::runner::chain;
 use crate::server_side_apply::Writer;
 use crate::settings::{LEASE, Settings};
 use crate::{admin, controllers, dice, surroundings};

@@ -9,7 +9,6 @@
 //! ends nothing is tried more often than once a minute, and an API server that has yet to learn our kinds is asked each second.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt::Display;
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
@@ -19,12 +18,13 @@ use kube::runtime::scheduler::{ScheduleRequest, scheduler};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
+use crate::causes::chain;
 use crate::clock;
-use crate::context::Wake;
 use crate::dice;
 use crate::metrics::Reconciles;
 use crate::names::DistributionKey;
 use crate::setback::Setback;
+use crate::wake::Wake;
 
 /// The longest that one run may take. Everything in it is a few calls of the API.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -166,18 +166,6 @@ impl Tries {
             }
         }
     }
-}
-
-/// An error with its causes, as one line.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |line, cause| append(line, cause))
-}
-
-fn append(line: String, cause: &dyn Display) -> String {
-    // Some errors repeat their source in their own words.
-    let cause = cause.to_string();
-    if line.ends_with(&cause) { line } else { format!("{line}: {cause}") }
 }
 
 /// How long to wait after so many failures in a row.

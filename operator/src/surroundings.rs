@@ -9,8 +9,8 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
 use kube::api::ListParams;
 
+use crate::causes::chain;
 use crate::cluster::{Channel, Cluster, EdgeImage};
-use crate::runner::chain;
 use crate::settings::Settings;
 
 /// The Service of the API servers, which every cluster has.

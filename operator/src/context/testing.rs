@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::cluster;
 use crate::fake_api::FakeApi;
 use crate::settings::LogFormat;
+use crate::{clock, cluster};
 
 impl Context {
     /// A process that leads since `leads_for`, in front of `api`. Whoever holds the sender says who leads.

@@ -21,7 +21,7 @@ use crate::counters::{Traces, begin};
 use crate::distribution::observe::Observed;
 use crate::distribution::plan::Configuration;
 use crate::invalidation::content_version;
-use crate::names::{self, DistributionKey};
+use crate::names::{self, DistributionKey, key_of};
 use crate::objects::config_map;
 use crate::table::Group;
 use crate::{dice, slim};
@@ -150,7 +150,7 @@ fn known(context: &Context, observed: &Observed, configuration: &Configuration, 
 
 /// Whether the Distribution lived before: then what its edges hold is to be dropped.
 fn traces(context: &Context, observed: &Observed, status: &DistributionStatus) -> Traces {
-    let key = crate::context::key_of(&observed.distribution);
+    let key = key_of(&observed.distribution);
     let invalidations = context.stores.invalidations.of(&Group::Distribution(key.clone()));
     let has_number = |status: &crds::InvalidationStatus| status.sequence.is_some();
     Traces {

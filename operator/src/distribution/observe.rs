@@ -16,13 +16,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use kube::{Api, ResourceExt};
 
+use crate::causes::chain;
 use crate::child::ChildKind;
 use crate::cluster::Cluster;
-use crate::context::{Context, key_of};
+use crate::context::Context;
 use crate::distribution::taken::Taken;
-use crate::names::{self, DistributionKey};
+use crate::names::{self, DistributionKey, key_of};
 use crate::reference_grant::ReferenceGrant;
-use crate::runner::chain;
 use crate::server_side_apply::Child;
 use crate::table::{Group, Table};
 

@@ -15,8 +15,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::{Api, PostParams};
 use kube::{Resource, ResourceExt};
 
+use crate::causes::chain;
 use crate::conditions::{EdgesSeen, Judged, judge};
-use crate::context::{Context, Wake, key_of};
+use crate::context::Context;
 use crate::distribution::accept::{Accepted, Number};
 use crate::distribution::ailing::ailing;
 use crate::distribution::apply::Applied;
@@ -26,12 +27,12 @@ use crate::distribution::resolve::{Resolution, Resolved, ResolvedLocation};
 use crate::edges::EdgeSeen;
 use crate::invalidation::content_version;
 use crate::leader::Leadership;
-use crate::names::{self, DistributionKey, LOCATION_LABEL};
+use crate::names::{self, DistributionKey, LOCATION_LABEL, key_of};
 use crate::pods::is_ready;
 use crate::reports::Reports;
-use crate::runner::chain;
 use crate::setback::Setback;
 use crate::table::Group;
+use crate::wake::Wake;
 use crate::{clock, slim};
 
 /// How long edges have to call a new leader before their silence counts.

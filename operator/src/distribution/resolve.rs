@@ -26,7 +26,7 @@ use crate::child::{ChildKind, is_owned};
 use crate::compile;
 use crate::distribution::observe::Observed;
 use crate::finding::{Finding, MendedBy};
-use crate::names::DistributionKey;
+use crate::names::{DistributionKey, key_of};
 
 /// What serves, and what is to be mended.
 #[derive(Clone, Debug)]
@@ -113,7 +113,7 @@ fn examine(spec: &DistributionSpec, generation: i64, observed: &Observed) -> Exa
 
     let own_names = own_names(distribution, &locations, observed);
     let resolved = Resolved {
-        key: key(distribution),
+        key: key_of(distribution),
         uid: distribution.uid().unwrap_or_default(),
         generation,
         spec: spec.clone(),
@@ -131,11 +131,6 @@ fn examine(spec: &DistributionSpec, generation: i64, observed: &Observed) -> Exa
     let resolved = of_configuration.is_empty().then_some(resolved);
     findings.extend(of_configuration);
     Examined { resolved, findings }
-}
-
-/// The key of a Distribution.
-fn key(distribution: &Distribution) -> DistributionKey {
-    DistributionKey::new(distribution.namespace().unwrap_or_default(), distribution.name_any())
 }
 
 /// Every name that the cluster's DNS and its load balancers have for the Distribution's own Services.

@@ -14,12 +14,12 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::context::{Context, key_of};
+use crate::context::Context;
 use crate::distribution::observe::Observed;
 use crate::distribution::plan::{self, Progress, Turn, Upgrade};
 use crate::distribution::resolve::Resolved;
 use crate::leader::Leadership;
-use crate::names::DistributionKey;
+use crate::names::{DistributionKey, key_of};
 use crate::table::Group;
 
 /// Whose turn it is.

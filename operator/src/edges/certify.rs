@@ -9,8 +9,8 @@ use edge_contract::EdgeCertificate;
 use tokio::time::Instant;
 
 use crate::authority::{EdgeIssuer, Issued};
+use crate::causes::chain;
 use crate::clock;
-use crate::runner::chain;
 
 /// How long after a failure it is tried again: without a certificate edges ask origins by themselves, so nothing waits for it.
 const AGAIN: Duration = Duration::from_mins(1);

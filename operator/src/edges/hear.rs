@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::seen::Heard;
 use super::stream::Seat;
-use crate::runner::chain;
+use crate::causes::chain;
 
 /// What went wrong on a stream.
 #[derive(Debug, thiserror::Error)]

@@ -31,8 +31,8 @@ use super::hear::{BodyLines, listen, read_hello};
 use super::identity::{Identity, Refusal, Reviewer};
 use super::stream::{Attached, Seat};
 use super::{Edges, NotLeader};
+use crate::causes::chain;
 use crate::clock;
-use crate::runner::chain;
 
 /// How long a caller has from its connection to its hello, beside the review of its token.
 const HELLO_LIMIT: Duration = Duration::from_secs(15);

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use super::observe::Observed;
 use super::witness::Witness;
-use crate::context::Wake;
 use crate::edges::{EdgeSeen, PurgeLog};
 use crate::names::DistributionKey;
+use crate::wake::Wake;
 
 /// The memories of all Distributions.
 #[derive(Debug, Default)]

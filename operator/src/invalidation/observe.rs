@@ -21,11 +21,11 @@ use super::memory::{Expected, Memory, Place};
 use super::order;
 use super::plan::progress::Sights;
 use super::witness::{Probe, Sighting};
+use crate::causes::chain;
 use crate::context::Context;
 use crate::counters::{Holder, Log};
 use crate::edges::EdgeSeen;
 use crate::names::{DISTRIBUTION_LABEL, DistributionKey, edge};
-use crate::runner::chain;
 use crate::table::Group;
 use crate::{clock, slim};
 

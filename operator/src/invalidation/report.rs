@@ -18,8 +18,9 @@ use super::memory::Memory;
 use super::observe::Observed;
 use super::plan::{Plan, Report};
 use super::{content_version, observe, order};
-use crate::context::{Context, Wake};
+use crate::context::Context;
 use crate::counters::{Holder, Log};
+use crate::wake::Wake;
 
 /// How long a status that says how far work has come stands at least.
 const PAUSE: Duration = Duration::from_millis(500);

@@ -10,12 +10,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::distribution::observe::Observed;
 use crate::finding::Finding;
-use crate::names::DistributionKey;
+use crate::names::{DistributionKey, key_of};
 
 /// The aliases that are held, in the order of the spec, and a finding for each that is not.
 pub(super) fn held(spec: &DistributionSpec, observed: &Observed) -> (Vec<String>, Vec<Finding>) {
     let distribution = &*observed.distribution;
-    let own_key = super::key(distribution);
+    let own_key = key_of(distribution);
     let (mut held, mut findings) = (Vec::new(), Vec::new());
     for alias in &spec.aliases {
         let own = rank(has(distribution, alias), distribution.metadata.creation_timestamp.as_ref(), &own_key);

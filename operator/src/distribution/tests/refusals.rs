@@ -1,8 +1,9 @@
 //! What becomes of a Distribution when the API refuses, is ahead or does not answer.
 
 use super::*;
+use crate::causes::chain;
 use crate::fake_api::Fault;
-use crate::runner::{DEADLINE, chain};
+use crate::runner::DEADLINE;
 use crate::setback::Setback;
 
 #[tokio::test]
