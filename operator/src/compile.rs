@@ -13,10 +13,10 @@ mod response_headers;
 use crds::distribution;
 use crds::duration::Duration;
 use edge_contract::{Logging, Protocol, Site};
-use sha2::{Digest, Sha256};
 
 pub use behaviors::{normal_path, ttl};
 
+use crate::digest::digest;
 use crate::distribution::resolve::Resolved;
 
 /// An alias that no viewer asks for (RFC 6761 §6.4). A Distribution that holds none of its aliases serves only its own
@@ -47,21 +47,8 @@ pub fn site(resolved: &Resolved) -> Site {
 }
 
 /// What tells one configuration from another, its number aside.
-///
-/// # Panics
-/// Never: sites are plain data.
 pub fn fingerprint(sites: &[Site]) -> String {
-    let json = serde_json::to_vec(sites).unwrap_or_else(|error| unreachable!("sites are plain data: {error}"));
-    hex(&Sha256::digest(json))
-}
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
+    digest(sites)
 }
 
 fn protocols(spec: &crds::DistributionSpec) -> Vec<Protocol> {

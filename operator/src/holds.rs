@@ -11,9 +11,8 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
-use crate::compile::hex;
+use crate::digest::digest;
 use crate::names::APPLIED_ANNOTATION;
 use crate::quantity::billionths;
 
@@ -26,12 +25,6 @@ pub fn seal<K: Serialize + k8s_openapi::Metadata<Ty = ObjectMeta>>(mut object: K
     let annotations: &mut BTreeMap<_, _> = object.metadata_mut().annotations.get_or_insert_default();
     annotations.insert(APPLIED_ANNOTATION.into(), digest);
     object
-}
-
-/// A digest of everything that a value says.
-pub fn digest<T: Serialize>(value: &T) -> String {
-    let json = serde_json::to_vec(value).unwrap_or_else(|error| unreachable!("a value is plain data: {error}"));
-    hex(&Sha256::digest(json))
 }
 
 /// Whether `live` holds all of `planned`.

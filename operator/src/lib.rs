@@ -12,6 +12,7 @@ pub mod context;
 pub mod controllers;
 pub mod counters;
 pub mod dice;
+pub mod digest;
 pub mod distribution;
 pub mod edges;
 pub mod events;

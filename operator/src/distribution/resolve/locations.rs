@@ -6,8 +6,8 @@ use crds::distribution::{Location, PodTemplate};
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
+use crate::digest::digest;
 use crate::finding::Finding;
-use crate::holds::digest;
 use crate::names::DEFAULT_LOCATION;
 use crate::quantity;
 
