@@ -5,13 +5,13 @@
 
 mod behaviors;
 mod choices;
+mod durations;
 mod error_responses;
 mod origin_groups;
 mod origins;
 mod response_headers;
 
 use crds::distribution;
-use crds::duration::Duration;
 use edge_contract::{Logging, Protocol, Site};
 
 pub use behaviors::{normal_path, ttl};
@@ -75,9 +75,4 @@ fn logging(given: Option<&distribution::Logging>) -> Logging {
         access: given.and_then(|given| given.access).unwrap_or(plain.access),
         include_cookies: given.and_then(|given| given.include_cookies).unwrap_or(plain.include_cookies),
     }
-}
-
-/// Whole seconds, rounded down: nothing is kept longer than was said. `resolve` has refused what is no duration.
-fn seconds(given: Option<&Duration>) -> Option<u64> {
-    given.and_then(|given| given.length().ok()).map(|length| length.as_secs())
 }

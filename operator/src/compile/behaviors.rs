@@ -4,7 +4,8 @@ use crds::DistributionSpec;
 use crds::distribution::{self, CachePolicy, Policy};
 use edge_contract::{Behavior, Heuristic, Methods, SetCookie, Stale, Ttl, ViewerControls};
 
-use super::{choices, response_headers, seconds};
+use super::durations::seconds;
+use super::{choices, response_headers};
 
 const DAY: u64 = 24 * 3600;
 const YEAR: u64 = 8760 * 3600;

@@ -3,7 +3,8 @@
 use crds::distribution;
 use edge_contract::ErrorResponse;
 
-use super::{normal_path, seconds};
+use super::behaviors::normal_path;
+use super::durations::seconds;
 
 /// By status, so that the order in which they are written makes no new revision.
 pub(super) fn compile(given: &[distribution::ErrorResponse]) -> Vec<ErrorResponse> {

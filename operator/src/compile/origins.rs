@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crds::distribution::{self, HostHeaderMode, S3Origin, SecretKeyReference};
-use crds::duration::Duration;
 use edge_contract::{
     HostHeader, Identity, Mounted, MountedKind, Origin, OriginHeader, OriginHeaderValue, OriginTls, S3, S3Credentials,
 };
 use url::Url;
 
+use super::durations::milliseconds;
 use crate::distribution::resolve::ResolvedOrigin;
 
 const CONNECT_TIMEOUT_MS: u64 = 3_000;
@@ -106,12 +106,6 @@ fn s3(given: &S3Origin, origin: &str) -> S3 {
 /// A key of a Secret, as edges find it mounted.
 fn secret(name: &str, key: &str, field: String) -> Mounted {
     Mounted { kind: MountedKind::Secret, name: name.to_owned(), key: key.to_owned(), field }
-}
-
-/// `resolve` has refused what is no duration.
-fn milliseconds(given: Option<&Duration>, default: u64) -> u64 {
-    let length = given.and_then(|given| given.length().ok());
-    length.map_or(default, |length| u64::try_from(length.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

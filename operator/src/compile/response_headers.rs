@@ -6,7 +6,7 @@ use crds::distribution::{self, ContentTypeOptions, CorsMethod, FrameOptions, Hst
 use edge_contract::{Cors, Header, ResponseHeaders};
 
 use super::choices::{in_lower_case, sorted};
-use super::seconds;
+use super::durations::seconds;
 
 /// What is changed. By name, so that the order in which fields are written makes no new revision.
 pub(super) fn compile(given: Option<&distribution::ResponseHeaders>) -> ResponseHeaders {
