@@ -36,6 +36,7 @@ pub mod server_side_apply;
 pub mod setback;
 pub mod settings;
 pub mod slim;
+pub mod stores;
 pub mod surroundings;
 pub mod table;
 pub mod wake;

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authority::{Authority, AuthorityError};
 use crate::causes::chain;
-use crate::context::{Context, Stores};
+use crate::context::Context;
 use crate::distribution::accept::Taken;
 use crate::distribution::apply::{ToldEndpoints, ToldShields};
 use crate::distribution::turns::Turns;
@@ -26,6 +26,7 @@ use crate::leader::{Candidacy, Elector};
 use crate::metrics::Metrics;
 use crate::server_side_apply::Writer;
 use crate::settings::{LEASE, Settings};
+use crate::stores::Stores;
 use crate::{admin, controllers, dice, surroundings};
 
 /// How long what runs has to end after SIGTERM: less than the 30 s that Kubernetes gives.
