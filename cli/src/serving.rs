@@ -11,7 +11,7 @@ use crds::{Distribution, DistributionSpec, DistributionStatus};
 use edge_contract::Site;
 use operator::cluster::Cluster;
 use operator::compile;
-use operator::distribution::observe::{Children, Claim, Observed};
+use operator::distribution::observed::{Children, Claim, Observed};
 use operator::distribution::resolve::{Resolved, resolve};
 use operator::distribution::taken::Taken;
 use operator::finding::Finding;

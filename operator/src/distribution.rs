@@ -6,6 +6,7 @@ pub mod accept;
 pub mod ailing;
 pub mod apply;
 pub mod observe;
+pub mod observed;
 pub mod plan;
 pub mod report;
 pub mod resolve;

@@ -13,6 +13,7 @@ pub mod apply;
 pub mod content_version;
 mod memory;
 pub mod observe;
+pub mod observed;
 pub mod order;
 pub mod plan;
 pub mod report;

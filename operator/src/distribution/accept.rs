@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use crate::child::is_owned;
 use crate::context::Context;
 use crate::counters::{Traces, begin};
-use crate::distribution::observe::Observed;
+use crate::distribution::observed::Observed;
 use crate::distribution::plan::Configuration;
 use crate::invalidation::content_version;
 use crate::names::{self, DistributionKey, key_of};

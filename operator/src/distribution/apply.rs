@@ -19,7 +19,7 @@ pub use told_shields::ToldShields;
 use crate::child::ChildKind;
 use crate::context::Context;
 use crate::distribution::accept::Accepted;
-use crate::distribution::observe::{Children, Observed};
+use crate::distribution::observed::{Children, Observed};
 use crate::distribution::plan::{HeldBack, OriginEndpoints, Plan, Prune};
 use crate::edges::ForEdges;
 use crate::holds::holds;

@@ -26,7 +26,7 @@ pub use roll::{HeldBack, Progress, Turn, Upgrade, is_rolling, progress};
 
 use crate::child::{ChildKind, is_owned};
 use crate::compile;
-use crate::distribution::observe::Observed;
+use crate::distribution::observed::Observed;
 use crate::distribution::resolve::Resolved;
 use crate::holds::seal;
 use crate::names;

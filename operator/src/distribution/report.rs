@@ -21,7 +21,7 @@ use crate::context::Context;
 use crate::distribution::accept::{Accepted, Number};
 use crate::distribution::ailing::ailing;
 use crate::distribution::apply::Applied;
-use crate::distribution::observe::Observed;
+use crate::distribution::observed::Observed;
 use crate::distribution::plan::{is_rolling, without_endpoints};
 use crate::distribution::resolve::{Resolution, Resolved, ResolvedLocation};
 use crate::edges::EdgeSeen;

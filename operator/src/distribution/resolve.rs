@@ -24,7 +24,7 @@ pub use origins::{ResolvedOrigin, ResolvedService};
 
 use crate::child::{ChildKind, is_owned};
 use crate::compile;
-use crate::distribution::observe::Observed;
+use crate::distribution::observed::Observed;
 use crate::finding::{Finding, MendedBy};
 use crate::names::{DistributionKey, key_of};
 

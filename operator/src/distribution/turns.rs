@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::context::Context;
-use crate::distribution::observe::Observed;
+use crate::distribution::observed::Observed;
 use crate::distribution::plan::{self, Progress, Turn, Upgrade};
 use crate::distribution::resolve::Resolved;
 use crate::leader::Leadership;

@@ -18,7 +18,8 @@ use kube::ResourceExt;
 use kube::api::{Api, PostParams};
 
 use super::memory::Memory;
-use super::observe::{self, Observed};
+use super::observe;
+use super::observed::Observed;
 use super::{order, plan, status};
 use crate::context::Context;
 use crate::dice;
@@ -95,7 +96,7 @@ async fn write(
     let next = Distribution { status: Some(next), ..before.clone() };
     context.metrics.wrote("update", "Distribution/status");
     match api.replace_status(&observed.key.name, &PostParams::default(), &next).await {
-        Ok(written) => observed.stands(context, written),
+        Ok(written) => observed.stands(&context.stores, written),
         Err(error) if is_overtaken(&error) => reread(context, observed).await?,
         Err(error) => return Err(Error::WriteCounters(error)),
     }
@@ -106,7 +107,7 @@ async fn write(
 async fn reread(context: &Context, observed: &mut Observed) -> Result<(), Error> {
     let found = observe::distribution(&context.client, &observed.key).await;
     match found.map_err(|error| Error::Read(Box::new(error)))? {
-        Some(found) => observed.stands(context, found),
+        Some(found) => observed.stands(&context.stores, found),
         None => observed.distribution = None,
     }
     Ok(())
@@ -126,7 +127,7 @@ async fn record(
     let written: Vec<_> = iter(writes).buffer_unordered(AT_ONCE).collect().await;
     for outcome in written {
         match outcome? {
-            Written::Stands(invalidation) => observed.knows(context, *invalidation),
+            Written::Stands(invalidation) => observed.knows(&context.stores, *invalidation),
             Written::Gone(uid) => observed.invalidations.retain(|it| order::uid(it) != uid),
         }
     }
@@ -178,7 +179,7 @@ async fn ask(
     let found: Vec<Result<_, observe::Error>> = iter(reads).buffer_unordered(AT_ONCE).collect().await;
     for outcome in found {
         match outcome.map_err(|error| Error::Read(Box::new(error)))? {
-            (_, Some(invalidation)) => observed.knows(context, invalidation),
+            (_, Some(invalidation)) => observed.knows(&context.stores, invalidation),
             (uid, None) => drop(memory.gone.insert(uid)),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::stream::{StreamExt, iter};
 
 use super::memory::Memory;
-use super::observe::Observed;
+use super::observed::Observed;
 use super::plan::{Plan, log};
 use crate::context::Context;
 use crate::server_side_apply::WriteError;

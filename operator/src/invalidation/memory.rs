@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::observe::Observed;
+use super::observed::Observed;
 use super::witness::Witness;
 use crate::edges::{EdgeSeen, PurgeLog};
 use crate::names::DistributionKey;

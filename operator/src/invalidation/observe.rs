@@ -2,14 +2,11 @@
 //!
 //! Reads here carry no resourceVersion, so what they return was so after they began.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crds::distribution::InvalidationCounters;
-use crds::{Distribution, DistributionStatus, Invalidation};
+use crds::{Distribution, Invalidation};
 use edge_contract::{Epoch, Sequence};
 use futures::future::join_all;
-use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -18,43 +15,23 @@ use kube::{Client, ResourceExt};
 use tokio::time::Instant;
 
 use super::memory::{Expected, Memory, Place};
+use super::observed::Observed;
 use super::order;
 use super::plan::progress::Sights;
 use super::witness::{Probe, Sighting};
 use crate::causes::chain;
+use crate::clock;
 use crate::context::Context;
 use crate::counters::{Holder, Log};
 use crate::edges::EdgeSeen;
 use crate::names::{DISTRIBUTION_LABEL, DistributionKey, edge};
 use crate::table::Group;
-use crate::{clock, slim};
 
 /// Where kubelets renew their Leases.
 const NODE_LEASES: &str = "kube-node-lease";
 
 /// The taint by which an administrator says that a Node is down for certain.
 const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
-
-/// What one look sees. The stores may be behind the API; what this process wrote is in them.
-#[derive(Clone, Debug)]
-pub struct Observed {
-    /// Which Distribution.
-    pub key: DistributionKey,
-    /// The Distribution, if there is one.
-    pub distribution: Option<Arc<Distribution>>,
-    /// Whether there is one that this release cannot read.
-    pub unreadable: bool,
-    /// The Invalidations that name it.
-    pub invalidations: Vec<Arc<Invalidation>>,
-    /// Its edge pods: those that the watch shows, and those of connected edges that the API has.
-    pub pods: Vec<Arc<Pod>>,
-    /// What its edges said since this process leads.
-    pub edges: Vec<EdgeSeen>,
-    /// When all this was looked at.
-    pub at: Instant,
-    /// The same moment for people.
-    pub wall: Timestamp,
-}
 
 /// What could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -141,7 +118,7 @@ pub async fn expect(context: &Context, observed: &mut Observed, memory: &mut Mem
         observed.distribution = None;
         return Ok(());
     };
-    observed.stands(context, fresh);
+    observed.stands(&context.stores, fresh);
     match settled(observed) {
         Some(from) => memory.admit(called.iter().filter(|edge| kept(observed, edge)), began, from),
         None => memory.wake(Some(observed.at), "numbers were taken meanwhile"),
@@ -252,53 +229,4 @@ fn runs(pod: &Pod) -> bool {
     let kinds = [&status.init_container_statuses, &status.container_statuses, &status.ephemeral_container_statuses];
     let mut containers = kinds.into_iter().flatten().flatten();
     containers.any(|container| container.state.as_ref().is_some_and(|state| state.running.is_some()))
-}
-
-/// Lets the stores know what the API says of an Invalidation; what they keep of it.
-pub fn learn(context: &Context, mut invalidation: Invalidation) -> Invalidation {
-    slim::meta(&mut invalidation);
-    context.stores.invalidations.learn(invalidation.clone());
-    invalidation
-}
-
-impl Observed {
-    /// The Distribution's status.
-    pub fn status(&self) -> Option<&DistributionStatus> {
-        self.distribution.as_ref()?.status.as_ref()
-    }
-
-    /// The counters of its log, once it has any.
-    pub fn counters(&self) -> Option<&InvalidationCounters> {
-        self.status()?.invalidation.as_ref()
-    }
-
-    /// Takes what the API says stands, and lets the stores know.
-    pub fn stands(&mut self, context: &Context, mut distribution: Distribution) {
-        slim::meta(&mut distribution);
-        context.stores.distributions.learn(distribution.clone());
-        self.distribution = Some(Arc::new(distribution));
-    }
-
-    /// Takes what the API says of an Invalidation, and lets the stores know.
-    pub fn knows(&mut self, context: &Context, invalidation: Invalidation) {
-        let invalidation = learn(context, invalidation);
-        self.invalidations.retain(|it| it.metadata.name != invalidation.metadata.name);
-        self.invalidations.push(Arc::new(invalidation));
-    }
-
-    /// Whether nothing is left of it.
-    pub fn is_gone(&self) -> bool {
-        self.distribution.is_none() && !self.unreadable && self.invalidations.is_empty()
-    }
-
-    /// The edges that are connected and whose pod is not known: once it was asked for, it is gone.
-    pub fn unplaced(&self) -> impl Iterator<Item = &EdgeSeen> {
-        let known: BTreeSet<_> = self.pods.iter().filter_map(|pod| pod.metadata.uid.as_deref()).collect();
-        self.edges.iter().filter(move |edge| edge.connected && !known.contains(edge.uid.as_str()))
-    }
-
-    /// The Distribution's uid.
-    pub fn own(&self) -> &str {
-        self.distribution.as_ref().and_then(|it| it.metadata.uid.as_deref()).unwrap_or_default()
-    }
 }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::content_version;
 use super::memory::Memory;
-use super::observe::Observed;
+use super::observed::Observed;
 use super::{order, status};
 use crate::counters::{Holder, Log};
 use crate::edges::PurgeLog;

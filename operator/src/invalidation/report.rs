@@ -15,7 +15,7 @@ use kube::api::{Api, PostParams};
 
 use super::accept::is_overtaken;
 use super::memory::Memory;
-use super::observe::Observed;
+use super::observed::{self, Observed};
 use super::plan::{Plan, Report};
 use super::{content_version, observe, order};
 use crate::context::Context;
@@ -95,7 +95,7 @@ async fn write(context: &Context, report: Report) -> Result<Outcome, Error> {
     context.metrics.wrote("update", "Invalidation/status");
     match api.replace_status(&name, &PostParams::default(), &next).await {
         Ok(written) => {
-            observe::learn(context, written);
+            observed::learn(&context.stores, written);
             return Ok(Outcome::Written(order::uid(&invalidation).to_owned()));
         }
         Err(error) if is_overtaken(&error) => {}
@@ -104,7 +104,7 @@ async fn write(context: &Context, report: Report) -> Result<Outcome, Error> {
     // The watch may be behind; what stands is better learned now than waited for.
     let found = observe::invalidation(&context.client, &namespace, &name).await;
     if let Some(found) = found.map_err(|error| Error::Read(Box::new(error)))? {
-        observe::learn(context, found);
+        observed::learn(&context.stores, found);
         return Ok(Outcome::Overtaken);
     }
     Ok(Outcome::Same)
@@ -124,11 +124,11 @@ async fn complete(context: &Context, observed: &mut Observed, memory: &Memory, n
     let next = Distribution { status: Some(next), ..(**distribution).clone() };
     context.metrics.wrote("update", "Distribution/status");
     match api.replace_status(&observed.key.name, &PostParams::default(), &next).await {
-        Ok(written) => observed.stands(context, written),
+        Ok(written) => observed.stands(&context.stores, written),
         Err(error) if is_overtaken(&error) => {
             let found = observe::distribution(&context.client, &observed.key).await;
             if let Some(found) = found.map_err(|error| Error::Read(Box::new(error)))? {
-                observed.stands(context, found);
+                observed.stands(&context.stores, found);
             }
         }
         Err(error) => return Err(Error::WriteContentVersion(error)),

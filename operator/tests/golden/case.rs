@@ -17,7 +17,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use operator::child::ChildKind;
 use operator::cluster::{Channel, Cluster, EdgeImage};
-use operator::distribution::observe::{Children, Claim, Observed};
+use operator::distribution::observed::{Children, Claim, Observed};
 use operator::distribution::plan::Plan;
 use operator::distribution::resolve::Resolved;
 use operator::distribution::taken::Taken;

@@ -12,7 +12,7 @@ use kube::ResourceExt;
 use nearest::{Place, Places};
 use serde::Serialize;
 
-use crate::distribution::observe::Observed;
+use crate::distribution::observed::Observed;
 use crate::distribution::resolve::{Resolved, ResolvedService};
 
 /// The label by which a slice says whose it is.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::child::{ChildKind, is_owned};
-use crate::distribution::observe::Observed;
+use crate::distribution::observed::Observed;
 use crate::distribution::resolve::Resolved;
 use crate::names;
 

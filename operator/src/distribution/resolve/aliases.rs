@@ -8,7 +8,7 @@ use crds::{Distribution, DistributionSpec};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::distribution::observe::Observed;
+use crate::distribution::observed::Observed;
 use crate::finding::Finding;
 use crate::names::{DistributionKey, key_of};
 

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 
 use super::ResolvedLocation;
 use crate::child::{ChildKind, is_owned};
-use crate::distribution::observe::Observed;
+use crate::distribution::observed::Observed;
 use crate::finding::Finding;
 use crate::names;
 

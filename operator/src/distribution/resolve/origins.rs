@@ -15,7 +15,7 @@ use edge_contract::OriginTarget;
 
 pub use service::ResolvedService;
 
-use crate::distribution::observe::Observed;
+use crate::distribution::observed::Observed;
 use crate::finding::Finding;
 
 /// Where an origin is.

@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use crate::counters::{self, Applied, BATCH, Contradiction, Holder, Log, Traces};
 use crate::edges::Conflict;
 use crate::invalidation::content_version;
-use crate::invalidation::observe::Observed;
+use crate::invalidation::observed::Observed;
 use crate::invalidation::order::{self, Paths};
 
 /// A write, or a read, that is owed before anything else may happen.

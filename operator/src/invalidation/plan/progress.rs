@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::edges::EdgeSeen;
 use crate::invalidation::memory::{Memory, Place, Watched};
-use crate::invalidation::observe::Observed;
+use crate::invalidation::observed::Observed;
 use crate::invalidation::status::Progress;
 use crate::invalidation::witness::Suspect;
 use crate::pods::is_ready;

@@ -11,7 +11,7 @@ use k8s_openapi::api::discovery::v1::{EndpointHints, EndpointSlice};
 use kube::ResourceExt;
 
 use super::{SERVICE_NAME, There};
-use crate::distribution::observe::Observed;
+use crate::distribution::observed::Observed;
 use crate::distribution::resolve::Resolved;
 use crate::names;
 

@@ -10,7 +10,7 @@ use k8s_openapi::api::networking::v1::{Ingress, IngressLoadBalancerIngress};
 use kube::ResourceExt;
 
 use super::ResolvedOrigin;
-use crate::distribution::observe::Observed;
+use crate::distribution::observed::Observed;
 use crate::distribution::resolve::host_names::forbidden_name;
 use crate::finding::Finding;
 

@@ -6,7 +6,7 @@ use crds::condition::Reason;
 use crds::distribution::{Addressing, S3Origin};
 
 use super::{ResolvedOrigin, url};
-use crate::distribution::observe::Observed;
+use crate::distribution::observed::Observed;
 use crate::finding::Finding;
 
 /// Where the bucket is, or why no origin may be there.

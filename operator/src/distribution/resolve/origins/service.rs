@@ -14,7 +14,7 @@ use kube::ResourceExt;
 
 use super::ResolvedOrigin;
 use crate::child::is_owned;
-use crate::distribution::observe::Observed;
+use crate::distribution::observed::Observed;
 use crate::finding::Finding;
 
 /// A Service that is an origin.

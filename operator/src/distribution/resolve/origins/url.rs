@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use url::{Host, Url};
 
 use super::ResolvedOrigin;
-use crate::distribution::observe::Observed;
+use crate::distribution::observed::Observed;
 use crate::distribution::resolve::host_names::forbidden_name;
 use crate::finding::Finding;
 

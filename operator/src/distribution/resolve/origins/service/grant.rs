@@ -3,7 +3,7 @@
 use crds::distribution::ServiceReference;
 use kube::ResourceExt;
 
-use crate::distribution::observe::Observed;
+use crate::distribution::observed::Observed;
 use crate::reference_grant;
 
 /// Nothing, or why not.
