@@ -14,7 +14,7 @@ use k8s_openapi::api::networking::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use operator::distribution::resolve::Resolved;
+use operator::distribution::resolved::Resolved;
 use operator::reference_grant::ReferenceGrant;
 
 use crate::world::Name;

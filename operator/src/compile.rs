@@ -17,7 +17,7 @@ use edge_contract::{Logging, Protocol, Site};
 pub use behaviors::{normal_path, ttl};
 
 use crate::digest::digest;
-use crate::distribution::resolve::Resolved;
+use crate::distribution::resolved::Resolved;
 
 /// An alias that no viewer asks for (RFC 6761 §6.4). A Distribution that holds none of its aliases serves only its own
 /// names, and a site without aliases would serve every Host.

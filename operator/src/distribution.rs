@@ -10,6 +10,7 @@ pub mod observed;
 pub mod plan;
 pub mod report;
 pub mod resolve;
+pub mod resolved;
 pub mod taken;
 pub mod turns;
 

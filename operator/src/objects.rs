@@ -18,7 +18,7 @@ use crds::Distribution;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use kube::Resource;
 
-use crate::distribution::resolve::Resolved;
+use crate::distribution::resolved::Resolved;
 use crate::names::{DISTRIBUTION_LABEL, LOCATION_LABEL};
 
 /// The name of the port on which edges serve viewers.

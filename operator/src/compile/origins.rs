@@ -9,7 +9,7 @@ use edge_contract::{
 use url::Url;
 
 use super::durations::milliseconds;
-use crate::distribution::resolve::ResolvedOrigin;
+use crate::distribution::resolved::ResolvedOrigin;
 
 const CONNECT_TIMEOUT_MS: u64 = 3_000;
 const RESPONSE_TIMEOUT_MS: u64 = 30_000;

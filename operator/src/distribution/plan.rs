@@ -27,7 +27,7 @@ pub use roll::{HeldBack, Progress, Turn, Upgrade, is_rolling, progress};
 use crate::child::{ChildKind, is_owned};
 use crate::compile;
 use crate::distribution::observed::Observed;
-use crate::distribution::resolve::Resolved;
+use crate::distribution::resolved::Resolved;
 use crate::holds::seal;
 use crate::names;
 use crate::objects::{config_map, deployment, network_policy, pod, pod_disruption_budget, service, service_account};

@@ -12,21 +12,16 @@ mod host_names;
 mod locations;
 mod origins;
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crds::condition::Reason;
 use crds::{Distribution, DistributionSpec};
-use edge_contract::Walls;
 use kube::ResourceExt;
 
-pub use locations::ResolvedLocation;
-pub use origins::{ResolvedOrigin, ResolvedService};
-
-use crate::child::{ChildKind, is_owned};
+use crate::child::is_owned;
 use crate::compile;
 use crate::distribution::observed::Observed;
+use crate::distribution::resolved::{Resolved, ResolvedLocation};
 use crate::finding::{Finding, MendedBy};
-use crate::names::{DistributionKey, key_of};
+use crate::names::key_of;
 
 /// What serves, and what is to be mended.
 #[derive(Clone, Debug)]
@@ -35,31 +30,6 @@ pub struct Resolution {
     pub resolved: Option<Resolved>,
     /// What is to be mended, in the order of the fields.
     pub findings: Vec<Finding>,
-}
-
-/// A generation with everything it refers to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Resolved {
-    /// Which Distribution.
-    pub key: DistributionKey,
-    /// Its uid.
-    pub uid: String,
-    /// The generation that serves: the newest, or the last taken one.
-    pub generation: i64,
-    /// What that generation asks for.
-    pub spec: DistributionSpec,
-    /// Its locations, defaults applied.
-    pub locations: Vec<ResolvedLocation>,
-    /// Its origins by name.
-    pub origins: BTreeMap<String, ResolvedOrigin>,
-    /// Those of its aliases that it holds.
-    pub aliases: Vec<String>,
-    /// Names by which the edges are reached whatever the aliases say.
-    pub own_names: Vec<String>,
-    /// Where none of its origins may be.
-    pub walls: Walls,
-    /// Children whose names belong to somebody else: they are left out.
-    pub foreign: BTreeSet<(ChildKind, String)>,
 }
 
 /// One spec, looked at.
@@ -149,11 +119,7 @@ fn own_names(distribution: &Distribution, locations: &[ResolvedLocation], observ
     let service = observed.children.services.get(&edge).filter(|service| is_owned(&service.metadata, &uid));
     let status = service.and_then(|service| service.status.as_ref());
     let balancers = status.and_then(|status| status.load_balancer.as_ref()?.ingress.as_ref()).into_iter().flatten();
-    let of_balancers = balancers.filter_map(|balancer| balancer.hostname.as_ref()).map(|name| bare_name(name));
+    let of_balancers =
+        balancers.filter_map(|balancer| balancer.hostname.as_ref()).map(|name| host_names::bare_name(name));
     in_dns.chain(of_balancers).collect()
-}
-
-/// A host name as names are compared: lower case, without the dot that ends a full name.
-fn bare_name(name: &str) -> String {
-    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::context::Context;
 use crate::distribution::observed::Observed;
 use crate::distribution::plan::{self, Progress, Turn, Upgrade};
-use crate::distribution::resolve::Resolved;
+use crate::distribution::resolved::Resolved;
 use crate::leader::Leadership;
 use crate::names::{DistributionKey, key_of};
 use crate::table::Group;

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::metadata;
 use crate::compile::fingerprint;
-use crate::distribution::resolve::Resolved;
+use crate::distribution::resolved::Resolved;
 use crate::distribution::taken::{self, Taken};
 use crate::names;
 

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::{metadata, pod, selector};
 use crate::cluster::Cluster;
 use crate::digest::digest;
-use crate::distribution::resolve::{Resolved, ResolvedLocation};
+use crate::distribution::resolved::{Resolved, ResolvedLocation};
 use crate::names;
 
 /// As many old templates as a person may want to look back at.

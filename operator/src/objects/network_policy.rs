@@ -15,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{ADMIN, EDGES, HTTP, metadata, selector};
 use crate::cluster::Cluster;
-use crate::distribution::resolve::{Resolved, ResolvedService};
+use crate::distribution::resolved::{Resolved, ResolvedService};
 use crate::names;
 
 /// The label that every namespace has with its own name.

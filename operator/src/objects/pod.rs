@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::config_map::{AUTHORITIES, CONFIGURATION};
 use super::{labels, selector};
 use crate::cluster::Cluster;
-use crate::distribution::resolve::{Resolved, ResolvedLocation};
+use crate::distribution::resolved::{Resolved, ResolvedLocation};
 use crate::names;
 
 /// The user and group that edges run as: nobody in particular, on any node.

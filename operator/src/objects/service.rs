@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{HTTP, metadata, selected};
-use crate::distribution::resolve::Resolved;
+use crate::distribution::resolved::Resolved;
 use crate::names;
 
 /// The Service over the edges of all locations, in the shape that the user gives it.

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::ServiceAccount;
 
 use super::metadata;
-use crate::distribution::resolve::Resolved;
+use crate::distribution::resolved::Resolved;
 use crate::names;
 
 /// The `ServiceAccount` of every edge.

@@ -19,7 +19,7 @@ use operator::child::ChildKind;
 use operator::cluster::{Channel, Cluster, EdgeImage};
 use operator::distribution::observed::{Children, Claim, Observed};
 use operator::distribution::plan::Plan;
-use operator::distribution::resolve::Resolved;
+use operator::distribution::resolved::Resolved;
 use operator::distribution::taken::Taken;
 use operator::holds::holds;
 use operator::names::DistributionKey;

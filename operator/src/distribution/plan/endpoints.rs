@@ -13,7 +13,7 @@ use nearest::{Place, Places};
 use serde::Serialize;
 
 use crate::distribution::observed::Observed;
-use crate::distribution::resolve::{Resolved, ResolvedService};
+use crate::distribution::resolved::{Resolved, ResolvedService};
 
 /// The label by which a slice says whose it is.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";

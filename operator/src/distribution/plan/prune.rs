@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::child::{ChildKind, is_owned};
 use crate::distribution::observed::Observed;
-use crate::distribution::resolve::Resolved;
+use crate::distribution::resolved::Resolved;
 use crate::names;
 
 /// A child to remove.

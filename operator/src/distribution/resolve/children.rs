@@ -6,9 +6,9 @@ use crds::condition::Reason;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
-use super::ResolvedLocation;
 use crate::child::{ChildKind, is_owned};
 use crate::distribution::observed::Observed;
+use crate::distribution::resolved::ResolvedLocation;
 use crate::finding::Finding;
 use crate::names;
 

@@ -11,8 +11,8 @@ use crds::distribution::{Origin, Policy};
 use crds::duration::Duration;
 use edge_contract::{CONFIG_LIMIT, EdgeConfig, Epoch, Site};
 
-use super::Resolved;
 use crate::compile::{normal_path, ttl};
+use crate::distribution::resolved::Resolved;
 use crate::distribution::taken::Taken;
 use crate::finding::Finding;
 

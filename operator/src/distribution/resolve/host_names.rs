@@ -7,7 +7,7 @@ use crate::cluster::Cluster;
 
 /// What a host name is that no origin may have, by the name alone.
 pub fn forbidden_name(name: &str, namespace: &str, cluster: &Cluster) -> Option<&'static str> {
-    let name = super::bare_name(name);
+    let name = bare_name(name);
     // RFC 6761 §6.3: localhost and all below it are loopback.
     if name == "localhost" || name.ends_with(".localhost") {
         return (!cluster.walls.local_origins).then_some("a loopback name");
@@ -18,6 +18,11 @@ pub fn forbidden_name(name: &str, namespace: &str, cluster: &Cluster) -> Option<
     let is_api_server = service == "kubernetes.default" || (service == "kubernetes" && namespace == "default");
     let is_walled = is_inside && !cluster.walls.cluster_networks.is_empty();
     is_api_server.then_some("the name of the API server").or(is_walled.then_some("a name of the cluster itself"))
+}
+
+/// A host name as names are compared: lower case, without the dot that ends a full name.
+pub(super) fn bare_name(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
 #[cfg(test)]

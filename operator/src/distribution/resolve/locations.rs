@@ -7,26 +7,10 @@ use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::digest::digest;
+use crate::distribution::resolved::ResolvedLocation;
 use crate::finding::Finding;
 use crate::names::DEFAULT_LOCATION;
 use crate::quantity;
-
-/// A named set of edges with every default applied.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ResolvedLocation {
-    /// Its name.
-    pub name: String,
-    /// How many edges.
-    pub replicas: i32,
-    /// How many bytes stored responses may hold in the memory of each.
-    pub cache_memory: u64,
-    /// What the user says of the pods.
-    pub pod: PodTemplate,
-    /// What each edge asks for and may use.
-    pub resources: ResourceRequirements,
-    /// A digest of what the user says of it, before any default.
-    pub asked: String,
-}
 
 const DEFAULT_REPLICAS: i32 = 2;
 const DEFAULT_CACHE_MEMORY: u64 = 256 * 1024 * 1024;

@@ -11,33 +11,10 @@ use std::collections::BTreeMap;
 use crds::DistributionSpec;
 use crds::condition::Reason;
 use crds::distribution::Origin;
-use edge_contract::OriginTarget;
-
-pub use service::ResolvedService;
 
 use crate::distribution::observed::Observed;
+use crate::distribution::resolved::ResolvedOrigin;
 use crate::finding::Finding;
-
-/// Where an origin is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ResolvedOrigin {
-    /// How it is reached; absent while what it names does not exist or may not be an origin.
-    pub target: Option<OriginTarget>,
-    /// Its own name, as `Host` says it.
-    pub authority: String,
-    /// The name that its certificate is to be for, where that is not the name it is found by.
-    pub server_name: Option<String>,
-    /// The path of its url, not yet joined with that of the spec.
-    pub url_path: String,
-    /// The Service behind it, where it is one that exists.
-    pub service: Option<ResolvedService>,
-}
-
-impl ResolvedOrigin {
-    fn unresolved(authority: String) -> Self {
-        Self { authority, ..Self::default() }
-    }
-}
 
 /// Every origin by name, and a finding for each that cannot be reached.
 pub(super) fn resolve(
@@ -68,6 +45,6 @@ fn resolve_one(origin: &Origin, observed: &Observed) -> (ResolvedOrigin, Option<
     };
     match found {
         Ok(resolved) => (resolved, None),
-        Err(finding) => (ResolvedOrigin::unresolved(authority), Some(finding)),
+        Err(finding) => (ResolvedOrigin { authority, ..ResolvedOrigin::default() }, Some(finding)),
     }
 }

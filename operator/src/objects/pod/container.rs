@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{CONFIGURATION_VOLUME, DRAIN_ACCEPT, DRAIN_LIMIT, TOKEN, TOKEN_VOLUME};
 use crate::cluster::Cluster;
-use crate::distribution::resolve::ResolvedLocation;
+use crate::distribution::resolved::ResolvedLocation;
 use crate::objects::config_map::{AUTHORITIES, CONFIGURATION};
 use crate::objects::{ADMIN, ADMIN_PORT, EDGES, HTTP, HTTP_PORT};
 

@@ -12,7 +12,7 @@ use kube::ResourceExt;
 
 use super::{SERVICE_NAME, There};
 use crate::distribution::observed::Observed;
-use crate::distribution::resolve::Resolved;
+use crate::distribution::resolved::Resolved;
 use crate::names;
 
 /// Where an edge runs. What is not known is nowhere.

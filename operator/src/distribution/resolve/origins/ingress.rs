@@ -9,9 +9,9 @@ use edge_contract::{OriginTarget, Scheme};
 use k8s_openapi::api::networking::v1::{Ingress, IngressLoadBalancerIngress};
 use kube::ResourceExt;
 
-use super::ResolvedOrigin;
 use crate::distribution::observed::Observed;
 use crate::distribution::resolve::host_names::forbidden_name;
+use crate::distribution::resolved::ResolvedOrigin;
 use crate::finding::Finding;
 
 /// The Host that the Ingress is asked for, and where it is or why it cannot be an origin yet.

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use crds::condition::Reason;
 use crds::distribution::{Addressing, S3Origin};
 
-use super::{ResolvedOrigin, url};
+use super::url;
 use crate::distribution::observed::Observed;
+use crate::distribution::resolved::ResolvedOrigin;
 use crate::finding::Finding;
 
 /// Where the bucket is, or why no origin may be there.

@@ -3,8 +3,6 @@
 mod app_protocol;
 mod grant;
 
-use std::collections::BTreeMap;
-
 use crds::condition::Reason;
 use crds::distribution::ServiceReference;
 use edge_contract::{OriginTarget, Scheme};
@@ -12,27 +10,10 @@ use k8s_openapi::api::core::v1::{Service, ServicePort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 
-use super::ResolvedOrigin;
 use crate::child::is_owned;
 use crate::distribution::observed::Observed;
+use crate::distribution::resolved::{ResolvedOrigin, ResolvedService};
 use crate::finding::Finding;
-
-/// A Service that is an origin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResolvedService {
-    /// Where it is.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// The name of the port, by which `EndpointSlices` say which number each pod has for it; empty where it has none.
-    pub port_name: String,
-    /// The number of that port on the pods, where the Service says one.
-    pub target_port: Option<u16>,
-    /// The address family of its cluster address: its pods are listed once for each family.
-    pub ip_family: Option<String>,
-    /// The labels of its pods; empty where something else says which they are.
-    pub selector: BTreeMap<String, String>,
-}
 
 /// The name of the Service, and where it is or why it cannot be an origin.
 pub(super) fn resolve(

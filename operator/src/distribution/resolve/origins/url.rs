@@ -7,9 +7,9 @@ use edge_contract::{OriginTarget, Scheme};
 use kube::ResourceExt;
 use url::{Host, Url};
 
-use super::ResolvedOrigin;
 use crate::distribution::observed::Observed;
 use crate::distribution::resolve::host_names::forbidden_name;
+use crate::distribution::resolved::ResolvedOrigin;
 use crate::finding::Finding;
 
 /// The text itself, and where it points or why no origin may be there.
