@@ -8,13 +8,14 @@ use kube::ResourceExt;
 use tokio::sync::watch;
 
 use crate::cluster::Cluster;
-use crate::distribution::accept::Taken;
-use crate::distribution::apply::{ToldEndpoints, ToldShields};
+use crate::distribution::taken_numbers::TakenNumbers;
+use crate::distribution::told_endpoints::ToldEndpoints;
+use crate::distribution::told_shields::ToldShields;
 use crate::distribution::turns::Turns;
 use crate::edges::Edges;
 use crate::events::Events;
 use crate::interests::Interests;
-use crate::invalidation::Memories;
+use crate::invalidation::memory::Memories;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
 use crate::server_side_apply::Writer;
@@ -35,7 +36,7 @@ pub struct Context {
     /// What is remembered of orders on their way.
     pub orders: Memories,
     /// The numbers that configurations were given last.
-    pub taken: Taken,
+    pub taken: TakenNumbers,
     /// The endpoints that edges were told last.
     pub told: ToldEndpoints,
     /// The edges before origins that edges were told of last.

@@ -12,6 +12,9 @@ pub mod report;
 pub mod resolve;
 pub mod resolved;
 pub mod taken;
+pub mod taken_numbers;
+pub mod told_endpoints;
+pub mod told_shields;
 pub mod turns;
 
 use crate::context::Context;
@@ -55,7 +58,9 @@ pub async fn reconcile(context: &Context, key: &DistributionKey) -> Result<Wake,
     }
     let observed = observe::observe(context, distribution).await?;
     let resolution = resolve::resolve(&observed);
-    let turn = turns::ask(context, &observed, resolution.resolved.as_ref());
+    let upgrade = resolution.resolved.as_ref().map(|resolved| plan::upgrade(&observed, resolved)).unwrap_or_default();
+    context.turns.enter(&context.leadership.borrow(), &context.stores);
+    let turn = context.turns.ask(key, upgrade);
     let Some(resolved) = &resolution.resolved else {
         let outcome = Outcome { observed: &observed, resolution: &resolution, carried_out: None };
         return Ok(report::report(context, outcome).await?);

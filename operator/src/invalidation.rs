@@ -11,7 +11,7 @@
 pub mod accept;
 pub mod apply;
 pub mod content_version;
-mod memory;
+pub mod memory;
 pub mod observe;
 pub mod observed;
 pub mod order;
@@ -19,8 +19,6 @@ pub mod plan;
 pub mod report;
 pub mod status;
 mod witness;
-
-pub use memory::Memories;
 
 use crate::context::Context;
 use crate::leader::Leadership;

@@ -15,13 +15,14 @@ use tokio_util::sync::CancellationToken;
 use crate::authority::{Authority, AuthorityError};
 use crate::causes::chain;
 use crate::context::Context;
-use crate::distribution::accept::Taken;
-use crate::distribution::apply::{ToldEndpoints, ToldShields};
+use crate::distribution::taken_numbers::TakenNumbers;
+use crate::distribution::told_endpoints::ToldEndpoints;
+use crate::distribution::told_shields::ToldShields;
 use crate::distribution::turns::Turns;
 use crate::edges::{self, Channel, Edges, Reviewer};
 use crate::events::Events;
 use crate::interests::Interests;
-use crate::invalidation::Memories;
+use crate::invalidation::memory::Memories;
 use crate::leader::{Candidacy, Elector};
 use crate::metrics::Metrics;
 use crate::server_side_apply::Writer;
@@ -97,7 +98,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         interests: Interests::default(),
         edges: edges.clone(),
         orders: Memories::default(),
-        taken: Taken::default(),
+        taken: TakenNumbers::default(),
         told: ToldEndpoints::default(),
         told_shields: ToldShields::default(),
         turns: Turns::new(settings.edge_rollout_max_concurrent),

@@ -22,7 +22,7 @@ impl Context {
             interests: Interests::default(),
             edges: Edges::new(leadership.clone()),
             orders: Memories::default(),
-            taken: Taken::default(),
+            taken: TakenNumbers::default(),
             told: ToldEndpoints::default(),
             told_shields: ToldShields::default(),
             turns: Turns::new(settings().edge_rollout_max_concurrent),

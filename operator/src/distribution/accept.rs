@@ -6,28 +6,24 @@
 //! what is out there were lost, and begin a new epoch.
 //! Errors: a conflict means that somebody wrote meanwhile: look again.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crds::distribution::{Distribution, DistributionStatus, InvalidationCounters};
 use edge_contract::Epoch;
 use kube::ResourceExt;
 use kube::api::{Api, PostParams};
-use parking_lot::Mutex;
 
 use crate::child::is_owned;
 use crate::context::Context;
 use crate::counters::{Traces, begin};
 use crate::distribution::observed::Observed;
 use crate::distribution::plan::Configuration;
+use crate::distribution::taken_numbers::Number;
 use crate::invalidation::content_version;
-use crate::names::{self, DistributionKey, key_of};
+use crate::names::{self, key_of};
 use crate::objects::config_map;
 use crate::table::Group;
 use crate::{dice, slim};
-
-/// A number, as edges and the `ConfigMap` bear it.
-pub type Number = (Epoch, u64);
 
 /// A configuration has its number.
 #[derive(Clone, Debug)]
@@ -36,18 +32,6 @@ pub struct Accepted {
     pub distribution: Arc<Distribution>,
     /// The number.
     pub number: Number,
-}
-
-/// The numbers that this process took last and for what, so that a configuration whose `ConfigMap` cannot be written is not
-/// numbered anew with each try.
-#[derive(Default)]
-pub struct Taken(Mutex<HashMap<DistributionKey, (String, Number)>>);
-
-impl Taken {
-    /// Forgets a Distribution that is gone.
-    pub fn forget(&self, key: &DistributionKey) {
-        self.0.lock().remove(key);
-    }
 }
 
 /// What was attempted.
@@ -117,7 +101,7 @@ pub async fn accept(
     if begins {
         tracing::info!(%key, epoch = number.0.0, "a new epoch began");
     }
-    context.taken.0.lock().insert(key.clone(), (configuration.fingerprint.clone(), number));
+    context.taken.note(key, &configuration.fingerprint, number);
     Ok(Accepted { distribution, number })
 }
 
@@ -136,14 +120,12 @@ fn known(context: &Context, observed: &Observed, configuration: &Configuration, 
     let of_counters = |counters: &InvalidationCounters| (Epoch(counters.epoch), status.config_revision.unwrap_or(0));
     let live = observed.children.config_maps.get(&names::edge(&key.name));
     let live = live.filter(|live| is_owned(&live.metadata, &configuration.resolved.uid));
-    let remembered = context.taken.0.lock().get(key).cloned();
-    let remembered = remembered.filter(|(fingerprint, _)| *fingerprint == configuration.fingerprint);
     let own = live.and_then(|live| configuration.is_numbered_in(live));
     let written = live.and_then(|live| config_map::configuration(live)).map(|there| (there.epoch, there.revision));
     let accepted = context.edges.snapshot(key).into_iter().filter_map(|edge| edge.accepted);
     Known {
         counters: status.invalidation.as_ref().map(of_counters),
-        own: own.or(remembered.map(|(_, number)| number)),
+        own: own.or_else(|| context.taken.of(key, &configuration.fingerprint)),
         out_there: written.into_iter().chain(accepted).collect(),
     }
 }

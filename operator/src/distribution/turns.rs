@@ -14,12 +14,10 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::context::Context;
-use crate::distribution::observed::Observed;
 use crate::distribution::plan::{self, Progress, Turn, Upgrade};
-use crate::distribution::resolved::Resolved;
 use crate::leader::Leadership;
-use crate::names::{DistributionKey, key_of};
+use crate::names::DistributionKey;
+use crate::stores::Stores;
 use crate::table::Group;
 
 /// Whose turn it is.
@@ -43,26 +41,6 @@ struct Queue {
     called: Vec<DistributionKey>,
 }
 
-/// Whether this Distribution may replace its pods for the operator's own sake; `resolved` is what serves, if anything does.
-pub fn ask(context: &Context, observed: &Observed, resolved: Option<&Resolved>) -> Turn {
-    let upgrade = resolved.map(|resolved| plan::upgrade(observed, resolved)).unwrap_or_default();
-    let term = match *context.leadership.borrow() {
-        Leadership::Leading { since } => Some(since),
-        Leadership::Following { .. } => None,
-    };
-    context.turns.enter(term, || rolling(context));
-    context.turns.ask(&key_of(&observed.distribution), upgrade)
-}
-
-/// The Distributions whose pods are being replaced now, and not in vain.
-fn rolling(context: &Context) -> BTreeSet<DistributionKey> {
-    let deployments = &context.stores.deployments;
-    let rolls = |group: &Group| deployments.of(group).iter().any(|one| plan::progress(one) == Progress::Rolling);
-    let groups = deployments.groups().into_iter().filter(rolls);
-    let keys = groups.filter_map(|group| if let Group::Distribution(key) = group { Some(key) } else { None });
-    keys.filter(|key| context.stores.distributions.find(&key.namespace, &key.name).is_some()).collect()
-}
-
 impl Turns {
     /// Turns for this many at once.
     pub fn new(at_most: NonZeroUsize) -> Self {
@@ -70,10 +48,14 @@ impl Turns {
     }
 
     /// Begins anew if this is another leadership.
-    fn enter(&self, term: Option<Instant>, rolling: impl FnOnce() -> BTreeSet<DistributionKey>) {
+    pub(super) fn enter(&self, leadership: &Leadership, stores: &Stores) {
+        let term = match *leadership {
+            Leadership::Leading { since } => Some(since),
+            Leadership::Following { .. } => None,
+        };
         let mut queue = self.queue.lock();
         if queue.term != term {
-            *queue = Queue { term, found: rolling(), ..Queue::default() };
+            *queue = Queue { term, found: rolling(stores), ..Queue::default() };
         }
     }
 
@@ -132,6 +114,15 @@ impl Queue {
             self.rolling.insert(next);
         }
     }
+}
+
+/// The Distributions whose pods are being replaced now, and not in vain.
+fn rolling(stores: &Stores) -> BTreeSet<DistributionKey> {
+    let deployments = &stores.deployments;
+    let rolls = |group: &Group| deployments.of(group).iter().any(|one| plan::progress(one) == Progress::Rolling);
+    let groups = deployments.groups().into_iter().filter(rolls);
+    let keys = groups.filter_map(|group| if let Group::Distribution(key) = group { Some(key) } else { None });
+    keys.filter(|key| stores.distributions.find(&key.namespace, &key.name).is_some()).collect()
 }
 
 #[cfg(test)]
