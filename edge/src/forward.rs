@@ -11,6 +11,7 @@
 //! Errors: [`ForwardError`], with the status and the word that a viewer gets.
 
 mod addresses;
+mod advice;
 mod attempt;
 pub mod balance;
 pub mod body;

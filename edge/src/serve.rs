@@ -137,8 +137,8 @@ fn failed(edge: &Edge, ask: &Ask, error: &ForwardError, status: CacheStatus) -> 
     let (site, origin) = (&ask.route.site.site, &*ask.source());
     // Where the owner wants no line of a request, its path stands in no other either.
     let path = site.logging.access.then_some(ask.route.path.as_str());
-    let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    tracing::warn!(site = %site.name, origin, path, detail = error.detail(), %error, source, "no answer");
+    let (source, advice) = (error.behind(), error.advice());
+    tracing::warn!(site = %site.name, origin, path, detail = error.detail(), %error, source, advice, "no answer");
     if error.is_the_viewers() {
         // What may still come of it belongs to nothing (RFC 9110 §15.5.9).
         return respond::closing(respond::failed(error.status(), status, error.detail()));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use edge_contract::Scheme;
 use http::uri::Scheme as Spelled;
+use rustls::InvalidMessage;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -88,6 +89,21 @@ pub enum ConnectError {
         #[source]
         source: std::io::Error,
     },
+    /// It wants to know who asks, or does not believe it.
+    #[error("{address} refuses who asks")]
+    Unproven {
+        /// The address dialled.
+        address: SocketAddr,
+        /// What TLS said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What came first is no TLS.
+    #[error("{address} does not speak TLS")]
+    NoTls {
+        /// The address dialled.
+        address: SocketAddr,
+    },
     /// TLS did not come about.
     #[error("TLS with {address}")]
     Tls {
@@ -133,6 +149,10 @@ pub async fn over(stream: TcpStream, to: &Destination) -> Result<Opened, Connect
 fn unverified(address: SocketAddr, source: std::io::Error) -> ConnectError {
     match source.get_ref().and_then(|error| error.downcast_ref()) {
         Some(rustls::Error::InvalidCertificate(_)) => ConnectError::Certificate { address, source },
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => ConnectError::NoTls { address },
+        Some(rustls::Error::AlertReceived(alert)) if tls::is_about_who_asks(*alert) => {
+            ConnectError::Unproven { address, source }
+        }
         _ => ConnectError::Tls { address, source },
     }
 }

@@ -7,12 +7,13 @@ use edge_cache::breaker::Tried;
 use edge_cache::s3::NoObject;
 use h2::Reason;
 use http::{HeaderValue, StatusCode};
+use rustls::AlertDescription;
 use thiserror::Error;
 
 use super::body::BodyError;
 use super::connect::ConnectError;
 use super::resolve::ResolveError;
-use super::tls::TlsError;
+use super::tls::{self, TlsError};
 use crate::mounts::Unusable;
 
 /// Within so many seconds, a pod that starts is often ready, and known to be.
@@ -22,7 +23,7 @@ const POD_STARTS: HeaderValue = HeaderValue::from_static("5");
 const LOST: &str = "shield-lost";
 
 /// The words for why an origin gave none, as edges say them to one another.
-const WORDS: [&str; 18] = [
+const WORDS: [&str; 20] = [
     "origin-missing",
     "origin-secret",
     "origin-breaker-open",
@@ -31,6 +32,7 @@ const WORDS: [&str; 18] = [
     "origin-no-endpoints",
     "origin-connect-timeout",
     "origin-certificate",
+    "origin-client-certificate",
     "origin-tls",
     "origin-connect",
     "origin-timeout",
@@ -40,7 +42,8 @@ const WORDS: [&str; 18] = [
     "origin-304-unasked",
     "origin-206-unasked",
     "origin-body",
-    "s3-no-credentials",
+    "origin-no-upgrade",
+    "s3-wrong-region",
 ];
 
 /// Why an origin gave no answer.
@@ -127,6 +130,9 @@ pub enum ExchangeError {
     /// HTTP/2 says so, of one stream or of its connection.
     #[error(transparent)]
     Http2(h2::Error),
+    /// What came is a word of TLS (RFC 8446 §6).
+    #[error("it speaks TLS, and was asked without")]
+    Tls,
 }
 
 impl ExchangeError {
@@ -135,7 +141,18 @@ impl ExchangeError {
         match self {
             Self::Http1(error) => error.is_parse(),
             Self::Http2(error) => error.is_library(),
+            Self::Tls => true,
         }
+    }
+
+    /// Whether the origin has ended it because of who asked: in TLS 1.3 it says so only once the request is on its way (RFC 8446 §4.4.2.4).
+    pub(super) fn is_about_who_asked(&self) -> bool {
+        let said = match self {
+            Self::Http1(error) => alert(error),
+            Self::Http2(error) => error.get_io().and_then(|error| alert(error)),
+            Self::Tls => None,
+        };
+        said.is_some_and(tls::is_about_who_asks)
     }
 
     /// Whether that was the answer to this very request.
@@ -143,6 +160,7 @@ impl ExchangeError {
         match self {
             Self::Http1(error) => error.is_parse(),
             Self::Http2(error) => error.is_library() && error.is_reset(),
+            Self::Tls => true,
         }
     }
 
@@ -157,6 +175,19 @@ impl ExchangeError {
     fn is_of_one_stream(&self) -> bool {
         matches!(self, Self::Http2(error) if error.is_reset())
     }
+}
+
+/// The word with which TLS was ended, wherever in an error it is.
+fn alert(error: &(dyn std::error::Error + 'static)) -> Option<AlertDescription> {
+    let inner = |error: &(dyn std::error::Error + 'static)| match error
+        .downcast_ref::<std::io::Error>()?
+        .get_ref()?
+        .downcast_ref()?
+    {
+        rustls::Error::AlertReceived(alert) => Some(*alert),
+        _ => None,
+    };
+    std::iter::successors(Some(error), |error| error.source()).find_map(inner)
 }
 
 impl From<TlsError> for ForwardError {
@@ -208,7 +239,9 @@ impl ForwardError {
             Self::NoEndpoints => "origin-no-endpoints",
             Self::Connect(ConnectError::TimedOut { .. }) => "origin-connect-timeout",
             Self::Connect(ConnectError::Certificate { .. }) => "origin-certificate",
-            Self::Connect(ConnectError::Tls { .. }) | Self::Tls(_) => "origin-tls",
+            Self::Connect(ConnectError::Unproven { .. }) => "origin-client-certificate",
+            Self::Exchange(error) if error.is_about_who_asked() => "origin-client-certificate",
+            Self::Connect(ConnectError::Tls { .. } | ConnectError::NoTls { .. }) | Self::Tls(_) => "origin-tls",
             Self::Connect(_) => "origin-connect",
             Self::HeadTimedOut(_) => "origin-timeout",
             Self::Exchange(_) if self.is_not_http() => "origin-not-http",
@@ -279,8 +312,21 @@ impl ForwardError {
 
     /// With what is behind it.
     pub(crate) fn in_full(&self) -> String {
-        let behind = std::iter::successors(std::error::Error::source(self), |error| error.source());
-        behind.fold(self.to_string(), |said, error| format!("{said}: {error}"))
+        let behind = self.behind();
+        if behind.is_empty() { self.to_string() } else { format!("{self}: {behind}") }
+    }
+
+    /// What is behind it, each thing said once.
+    pub(crate) fn behind(&self) -> String {
+        let mut said: Vec<String> = Vec::new();
+        for error in std::iter::successors(std::error::Error::source(self), |error| error.source()) {
+            let text = error.to_string();
+            // What wraps another often repeats it.
+            if !said.last().is_some_and(|before| before.contains(&text)) {
+                said.push(text);
+            }
+        }
+        said.join(": ")
     }
 
     /// Whether it is the viewer who did not send what it was to send.
@@ -305,7 +351,13 @@ impl ForwardError {
     /// IPv6 often do.
     pub(crate) fn met_someone(&self) -> bool {
         match self {
-            Self::Connect(error) => matches!(error, ConnectError::Certificate { .. } | ConnectError::Tls { .. }),
+            Self::Connect(error) => matches!(
+                error,
+                ConnectError::Certificate { .. }
+                    | ConnectError::Unproven { .. }
+                    | ConnectError::NoTls { .. }
+                    | ConnectError::Tls { .. }
+            ),
             Self::NoTarget
             | Self::NoEndpoints
             | Self::BreakerOpen
@@ -318,5 +370,25 @@ impl ForwardError {
             | Self::NoSwitch => false,
             _ => true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_stands_in_the_documents() {
+        let documents = include_str!("../../../docs/origins.md");
+        for word in WORDS.iter().chain(&[LOST]) {
+            assert!(documents.contains(&format!("| `{word}` |")), "{word}: docs/origins.md says what is to be done");
+        }
+    }
+
+    #[test]
+    fn what_is_behind_an_error_is_said_once() {
+        let source = std::io::Error::other(std::io::Error::other("deep"));
+        let error = ForwardError::RequestBody(Box::new(source));
+        assert_eq!((error.behind().as_str(), error.in_full().as_str()), ("deep", "the request's body broke off: deep"));
     }
 }

@@ -21,14 +21,28 @@ const REFUSED: &[u8] = b"\0\r\n\r\n";
 /// Where the status stands in `HTTP/1.1 103`.
 const STATUS: std::ops::Range<usize> = 9..12;
 
+/// How an alert of TLS begins: its content type, and the first byte of any version (RFC 8446 §5.1).
+const ALERT: &[u8] = &[21, 3];
+
 /// Whether a response's head is to come.
 #[derive(Clone, Debug, Default)]
-pub struct Awaiting(Arc<AtomicBool>);
+pub struct Awaiting(Arc<Awaited>);
+
+#[derive(Debug, Default)]
+struct Awaited {
+    head: AtomicBool,
+    alert: AtomicBool,
+}
 
 impl Awaiting {
     /// A request is about to be sent.
     pub fn head(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.head.store(true, Ordering::Release);
+    }
+
+    /// Whether an alert of TLS came in place of one.
+    pub fn met_alert(&self) -> bool {
+        self.0.alert.load(Ordering::Acquire)
     }
 }
 
@@ -83,6 +97,10 @@ impl Head {
         if last.is_interim() { Byte::Goes } else { Byte::Ends }
     }
 
+    fn is_alert(&self) -> bool {
+        self.beginning == ALERT
+    }
+
     /// RFC 9110 §15.2: another head follows.
     fn is_interim(&self) -> bool {
         self.beginning.get(STATUS).is_some_and(|status| status.starts_with(b"1") && status != b"101")
@@ -96,14 +114,19 @@ impl<S> Heads<S> {
     }
 
     fn guard(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
-        if !self.awaiting.0.load(Ordering::Acquire) {
+        let awaited = &self.awaiting.0;
+        if !awaited.head.load(Ordering::Acquire) {
             return;
         }
         for (at, byte) in buf.filled().get(before..).unwrap_or_default().iter().enumerate() {
-            match self.head.follow(*byte) {
+            let said = self.head.follow(*byte);
+            if self.head.is_alert() {
+                awaited.alert.store(true, Ordering::Release);
+            }
+            match said {
                 Byte::Goes => {}
                 Byte::Ends => {
-                    self.awaiting.0.store(false, Ordering::Release);
+                    awaited.head.store(false, Ordering::Release);
                     return;
                 }
                 Byte::Refused => {

@@ -68,7 +68,8 @@ impl Connection {
                 if error.is_user() || error.is_body_write_aborted() {
                     return Err(ForwardError::of_request_body(error).into());
                 }
-                Err(Failed { error: ForwardError::Exchange(ExchangeError::Http1(error)), unsent })
+                let error = if self.awaiting.met_alert() { ExchangeError::Tls } else { ExchangeError::Http1(error) };
+                Err(Failed { error: ForwardError::Exchange(error), unsent })
             }
         }
     }

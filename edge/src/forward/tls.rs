@@ -15,7 +15,7 @@ use edge_contract::{Mounted, OriginTarget, OriginTls, Scheme, Site};
 use parking_lot::Mutex;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{AlertDescription, ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 use thiserror::Error;
 
@@ -30,6 +30,23 @@ pub const HTTP2: &[u8] = b"h2";
 
 /// How many ways of speaking it are remembered: more than all origins of a site have.
 const REMEMBERED: usize = 256;
+
+/// Whether an origin says by this that it wants a certificate of whoever asks, or believes none of the one that it was shown (RFC 8446
+/// §6.2). Before TLS 1.3 some say only that they cannot agree.
+pub fn is_about_who_asks(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::CertificateRequired
+            | AlertDescription::NoCertificate
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+    )
+}
 
 /// Why TLS cannot be spoken with an origin.
 #[derive(Debug, Error)]

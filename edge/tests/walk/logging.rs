@@ -5,9 +5,12 @@ use std::net::SocketAddr;
 use edge_contract::{EdgeConfig, Logging, OriginHeader};
 use http::{Method, Request};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::edge::{Raw, config, open, read, request};
 use crate::failover::pair;
+use crate::https::{agreeing, https};
 use crate::origin::{Origin, Then, nobody};
 use crate::program::{Place, Program};
 
@@ -105,6 +108,34 @@ async fn a_line_says_why_nothing_came_from_an_origin() {
         (&failed["status"], &failed["detail"], &failed["fwd"]),
         (&502.into(), &"origin-connect".into(), &"uri-miss".into())
     );
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_origin_is_said_with_what_to_do_about_it() {
+    let origin = Origin::numbered("").await;
+    let behind_tls = config(agreeing(origin.address, &[]).await);
+    let plain = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let in_plain = https(plain.local_addr().expect("is bound"), "127.0.0.1");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = plain.accept().await {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        }
+    });
+    for (config, detail, error, advice) in [
+        (config(nobody().await), "origin-connect", "connecting to ", "nobody listens there"),
+        (in_plain, "origin-tls", "does not speak TLS", "ask it by http, "),
+        (https(origin.address, "127.0.0.1"), "origin-tls", "TLS with ", "does it speak TLS?"),
+        (behind_tls, "origin-not-http", "the exchange with the origin failed", "ask it by https"),
+    ] {
+        let (mut program, viewers, _mounted) = serving(&config).await;
+        send(viewers, request(Method::GET, "/a")).await;
+        let line = program.says("error").await;
+        let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        assert_eq!((text("detail"), text("origin")), (detail.into(), "app".into()));
+        assert!(text("error").contains(error) && text("advice").starts_with(advice), "{line}");
+    }
+    assert_eq!(origin.reads(), 0);
 }
 
 #[tokio::test]

@@ -98,7 +98,12 @@ async fn an_edge_proves_itself_to_an_origin_that_asks_who_it_is() {
     let known = edge(&folder, with(origin.at("localhost"), as_mounted())).await;
     assert_eq!(known.get("/a").await.status, StatusCode::OK);
     let unknown = edge(&folder, with(origin.at("localhost"), by_mounted())).await;
-    assert_eq!(unknown.get("/a").await.status, StatusCode::BAD_GATEWAY);
+    assert_eq!(detail(&unknown, "/a").await, (StatusCode::BAD_GATEWAY, "origin-client-certificate".into()));
+    let (certificate, key) = Authority::new("strangers").identity("edge.test");
+    folder.write(&file("tls.crt"), &certificate);
+    folder.write(&file("tls.key"), &key);
+    known.live().mounts().look();
+    assert_eq!(detail(&known, "/b").await, (StatusCode::BAD_GATEWAY, "origin-client-certificate".into()));
     assert_eq!(origin.origin.reads(), 1);
 }
 
