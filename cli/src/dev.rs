@@ -30,7 +30,7 @@ use crate::arguments::Dev;
 use crate::cluster::cluster;
 use crate::complaint::Complaint;
 use crate::files::{Files, Texts};
-use crate::place::{Assume, Placed, Places};
+use crate::places::{Assume, Placed, Places};
 use crate::serving::{Around, Flush, Memory, Served, decide};
 use crate::world::{Kept, World};
 use crate::{Outcome, say};

@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::arguments::{Explain, Output};
 use crate::cluster::cluster;
 use crate::files::Files;
-use crate::place::{Assume, Places};
+use crate::places::{Assume, Places};
 use crate::serving::{Around, Memory, decide};
 use crate::world::Kept;
 use crate::{Outcome, say};

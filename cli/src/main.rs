@@ -11,6 +11,7 @@ mod explain;
 mod fields;
 mod files;
 mod place;
+mod places;
 mod render;
 mod schema;
 mod serving;

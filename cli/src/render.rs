@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::arguments::{Output, Render};
 use crate::cluster::cluster;
 use crate::files::Files;
-use crate::place::{Assume, Places};
+use crate::places::{Assume, Places};
 use crate::serving::{Around, Memory, observe};
 use crate::world::Kept;
 use crate::{Outcome, say};

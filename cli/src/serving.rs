@@ -20,7 +20,7 @@ use operator::names::DistributionKey;
 
 use crate::complaint::Complaint;
 use crate::contents::Declared;
-use crate::place::{Assume, Placed, Places};
+use crate::places::{Assume, Placed, Places};
 use crate::world::World;
 
 /// What there is beside the files.
