@@ -142,12 +142,22 @@ pub struct Render {
     /// Print the Kubernetes objects alone.
     #[arg(long)]
     pub children: bool,
-    /// Take every Service and Ingress that an origin names to exist, with the port that is named and with an address.
-    #[arg(long)]
-    pub assume_services: bool,
+    #[command(flatten)]
+    pub assumed: Assumed,
     /// The image of the edges.
     #[arg(long, value_name = "REF", default_value = "kubefront.local/edge:dev")]
     pub edge_image: String,
+}
+
+/// What is taken to be so in the cluster that manifests are rendered for.
+#[derive(Debug, Args)]
+pub struct Assumed {
+    /// Take every Service and Ingress that an origin names to exist, with the port that is named and with an address.
+    #[arg(long)]
+    pub assume_services: bool,
+    /// Allow origins with loopback and link-local addresses, which no cluster does.
+    #[arg(long)]
+    pub allow_local_origins: bool,
 }
 
 /// How to print data.

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::sync::Arc;
 
 use crds::condition::Reason;
-use edge_contract::{EdgeConfig, Epoch};
+use edge_contract::{EdgeConfig, Epoch, Walls};
+use operator::cluster::Cluster;
 use operator::distribution::plan::{self, Turn};
 use operator::distribution::resolve::resolve;
 use operator::finding::Finding;
@@ -14,7 +15,7 @@ use crate::arguments::{Output, Render};
 use crate::cluster::cluster;
 use crate::files::Files;
 use crate::places::{Assume, Places};
-use crate::serving::{Around, Memory, observe};
+use crate::serving::{Around, Memory, local_hint, observe};
 use crate::world::Kept;
 use crate::{Outcome, say};
 
@@ -29,8 +30,10 @@ struct Rendered {
 pub fn run(render: &Render) -> Result<Outcome, String> {
     let texts = Files::named(&render.manifests.files).read();
     let (world, mut complaints) = Kept::default().take(&texts, &render.manifests.namespace);
-    let assume = if render.assume_services { Assume::Everything } else { Assume::Nothing };
-    let around = Around { places: Places::default(), assume, cluster: Arc::new(cluster(&render.edge_image)) };
+    let assume = if render.assumed.assume_services { Assume::Everything } else { Assume::Nothing };
+    let walls = Walls { local_origins: render.assumed.allow_local_origins, ..Walls::default() };
+    let cluster = Arc::new(Cluster { walls, ..cluster(&render.edge_image) });
+    let around = Around { places: Places::default(), assume, cluster };
     let mut rendered = Vec::new();
     for (key, declared) in &world.distributions {
         let claims = Memory::default().claims(key, &world);
@@ -38,7 +41,11 @@ pub fn run(render: &Render) -> Result<Outcome, String> {
         let resolution = resolve(&observed);
         let findings = resolution.findings.into_iter();
         complaints.extend(findings.map(|finding| {
-            let hint = if is_missing(&finding) { ", or take it to exist with --assume-services" } else { "" };
+            let hint = if is_missing(&finding) {
+                ", or take it to exist with --assume-services"
+            } else {
+                local_hint(&finding)
+            };
             declared.complaint(&finding.field, format!("{}{hint}", finding.message))
         }));
         let Some(resolved) = resolution.resolved else { continue };

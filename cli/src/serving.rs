@@ -211,11 +211,17 @@ fn complaint(declared: &Declared<Distribution>, finding: &Finding, before: Optio
     if finding.reason == Reason::AliasTaken { complaint.into_warning() } else { complaint }
 }
 
-fn hint(declared: &Declared<Distribution>, finding: &Finding) -> String {
+/// What lets an origin be at an address of this machine; nothing where that is not what was found.
+pub fn local_hint(finding: &Finding) -> &'static str {
     let is_local = finding.message.contains("loopback") || finding.message.contains("link-local");
-    let is_url = finding.field.strip_suffix(".url").is_some();
-    if is_local && is_url {
-        return ", or allow it here with --allow-local-origins".into();
+    let is_written = [".url", ".endpoint"].iter().any(|end| finding.field.ends_with(end));
+    if is_local && is_written { ", or allow it here with --allow-local-origins" } else { "" }
+}
+
+fn hint(declared: &Declared<Distribution>, finding: &Finding) -> String {
+    let local = local_hint(finding);
+    if !local.is_empty() {
+        return local.into();
     }
     let origins = &declared.object.spec.origins;
     let ingress = origins.iter().find_map(|origin| {
