@@ -11,6 +11,9 @@ use crate::{Outcome, schema};
 /// The kind that is meant where none is named.
 const USUAL: &str = "Distribution";
 
+/// How many paths are offered at most.
+const NAMED: usize = 3;
+
 /// Prints the fields below a path.
 pub fn run(fields: &Fields) -> Result<Outcome, String> {
     let asked = fields.path.as_deref().unwrap_or_default();
@@ -34,13 +37,46 @@ fn described(asked: &str) -> Result<String, String> {
     let mut here = schema::of(kind).ok_or_else(|| format!("there is no kind {kind}"))?;
     for (at, step) in steps.iter().enumerate() {
         here = inner(here)["properties"].get(*step).ok_or_else(|| {
-            let known: Vec<_> = properties(here).map(|(name, _)| name.as_str()).collect();
             let of =
                 if at == 0 { kind.to_owned() } else { steps.iter().take(at).copied().collect::<Vec<_>>().join(".") };
-            format!("{of} has no field {step}; there are {}", known.join(", "))
+            format!("{of} has no field {step}; {}", instead(kind, &steps, here))
         })?;
     }
     Ok(page(&format!("{kind}.{}", steps.join(".")), here))
+}
+
+/// What may have been meant by a path that leads nowhere: the whole path of what it ends in, else what there is where it stops.
+fn instead(kind: &str, steps: &[&str], here: &Value) -> String {
+    let asked = steps.last().copied().unwrap_or_default();
+    let meant = |name: &str| name.eq_ignore_ascii_case(asked) || name.strip_suffix('s') == Some(asked);
+    let mut paths = Vec::new();
+    for of in schema::kinds() {
+        // A field of the other kind is named with that kind, as it is asked for.
+        let begin = if of == kind { String::new() } else { format!("{}.", of.to_ascii_lowercase()) };
+        let spec = schema::of(of).map_or(&Value::Null, |schema| &schema["properties"]["spec"]);
+        walk(&format!("{begin}spec"), spec, &mut |path, name| {
+            if meant(name) {
+                paths.push(path.to_owned());
+            }
+        });
+    }
+    paths.sort_by_key(|path| path.matches('.').count());
+    paths.truncate(NAMED);
+    if let Some((last, others)) = paths.split_last() {
+        let others = if others.is_empty() { String::new() } else { format!("{} or ", others.join(", ")) };
+        return format!("did you mean {others}{last}?");
+    }
+    let known: Vec<_> = properties(here).map(|(name, _)| name.as_str()).collect();
+    format!("there are {}", known.join(", "))
+}
+
+/// Calls `visit` with the path and the name of every field below a schema.
+fn walk(path: &str, schema: &Value, visit: &mut impl FnMut(&str, &str)) {
+    for (name, field) in properties(schema) {
+        let path = format!("{path}.{name}");
+        visit(&path, name);
+        walk(&path, field, visit);
+    }
 }
 
 /// What a list holds, what a map holds, or the thing itself.
@@ -135,7 +171,22 @@ mod tests {
 
     #[test]
     fn what_is_no_field_is_told_what_there_is() {
-        let wrong = described("spec.origin").expect_err("is none");
-        assert!(wrong.starts_with("spec has no field origin; there are aliases, "), "{wrong}");
+        let wrong = described("spec.orgins").expect_err("is none");
+        assert!(wrong.starts_with("spec has no field orgins; there are aliases, "), "{wrong}");
+    }
+
+    #[test]
+    fn a_field_without_its_path_is_told_its_path() {
+        let told = |asked: &str| described(asked).expect_err("is none");
+        assert_eq!(
+            told("origins"),
+            "Distribution has no field origins; did you mean spec.origins, spec.behaviors.responseHeaders.cors.origins or spec.defaultBehavior.responseHeaders.cors.origins?"
+        );
+        assert_eq!(
+            told("spec.TTL"),
+            "spec has no field TTL; did you mean spec.behaviors.cache.ttl or spec.defaultBehavior.cache.ttl?"
+        );
+        assert_eq!(told("paths"), "Distribution has no field paths; did you mean invalidation.spec.paths?");
+        assert_eq!(told("spec.origin.url"), "spec has no field origin; did you mean spec.origins.url?");
     }
 }

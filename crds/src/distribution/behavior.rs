@@ -30,7 +30,7 @@ pub type DefaultBehavior = Policy;
         .message("Accept-Encoding is in the key already where compress is on; leave it out of key.headers").field_path(".cache.key.headers")
 )]
 pub struct Policy {
-    /// The origin that answers: the name of one of `origins`.
+    /// The origin that answers: the name of one of `origins`, or of one of `originGroups`.
     #[schemars(length(min = 1, max = 63))]
     pub origin: String,
     /// Which methods pass: `ReadOnly` is GET and HEAD, `ReadOptions` adds OPTIONS, `All` adds PUT, POST, PATCH, DELETE and
