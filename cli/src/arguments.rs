@@ -20,6 +20,7 @@ const DEV_AFTER: &str = "\
 Examples:
   kubefront dev -f examples/quickstart.yaml --service shop-origin=127.0.0.1:3000
   kubefront dev -f manifests/ --allow-local-origins --listen 127.0.0.1:8081
+  kubefront dev -f examples/origin-tls.yaml --service shop-origin=127.0.0.1:3000 --service api-origin=127.0.0.1:3443 --mounts mounts/
   curl --data-binary @examples/invalidation.yaml http://127.0.0.1:9090/invalidations
 
 Save a file and it serves; a mistake is named with file, line and field while the last good one serves on.";
@@ -84,11 +85,12 @@ pub struct Manifests {
 /// What is on this machine of what only exists in a cluster.
 #[derive(Debug, Args)]
 pub struct Here {
-    /// Where a Service is on this machine. May be given several times.
-    #[arg(long, value_name = "[NAMESPACE/]NAME=HOST:PORT")]
+    /// Where a Service is on this machine. It is asked as in a cluster: over TLS where `tls` or the port's `appProtocol` says so, else in
+    /// HTTP/1.1; SCHEME (http, https, h2c) says otherwise. May be given several times.
+    #[arg(long, value_name = "[NAMESPACE/]NAME=[SCHEME://]HOST:PORT")]
     pub service: Vec<Place>,
-    /// Where an Ingress is on this machine. May be given several times.
-    #[arg(long, value_name = "[NAMESPACE/]NAME=HOST:PORT")]
+    /// Where an Ingress is on this machine, in the same form. May be given several times.
+    #[arg(long, value_name = "[NAMESPACE/]NAME=[SCHEME://]HOST:PORT")]
     pub ingress: Vec<Place>,
     /// Allow origins with loopback and link-local addresses, which no cluster does.
     #[arg(long)]

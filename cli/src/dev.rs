@@ -282,13 +282,13 @@ fn description(served: &Served) -> String {
     let site = &served.site;
     let hosts = if site.aliases.is_empty() { "every Host".to_owned() } else { site.aliases.join(", ") };
     let mut text = format!("serving {} ({}) generation {} for {hosts}\n", site.name, served.file, site.generation);
-    for Placed { origin, what, address, shield, .. } in &served.placed {
+    for Placed { origin, what, address, remarks, .. } in &served.placed {
         let at = address.as_deref().filter(|address| *address != what);
         let at = at.map_or_else(String::new, |address| format!(" at {address}"));
         let nowhere = if address.is_none() { ", nowhere: 503" } else { "" };
-        let skipped = shield.as_ref().map(|shield| format!(", without its shield {shield}: there is one edge here"));
-        let skipped = skipped.unwrap_or_default();
-        let _ = writeln!(text, "  {origin}: {what}{at}{nowhere}{skipped}");
+        let _ = write!(text, "  {origin}: {what}{at}{nowhere}");
+        let _ = remarks.iter().try_for_each(|remark| write!(text, ", {remark}"));
+        text.push('\n');
     }
     text
 }

@@ -1,17 +1,18 @@
 //! Where everything is on this machine into the sites that are served from there.
 
 mod assumed;
+mod verified;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crds::DistributionSpec;
-use crds::distribution::ServiceReference;
-use edge_contract::{OriginTarget, Scheme, Site};
+use crds::distribution::{Origin, ServiceReference};
+use edge_contract::{OriginTarget, Site};
 use operator::distribution::resolved::Resolved;
 
 pub use assumed::Assume;
 
-use crate::place::{Address, Place};
+use crate::place::{Address, Place, name_of_scheme, shown};
 use crate::world::Name;
 
 /// Where everything is that has a place.
@@ -28,12 +29,23 @@ pub struct Placed {
     pub origin: String,
     /// What it is.
     pub what: String,
-    /// Where it is; absent for a Service that has no place.
+    /// Where it is and what is spoken there, as a url; absent for a Service that has no place.
     pub address: Option<String>,
-    /// The flag that gives it one.
+    /// What else is to be known of it, in words.
+    pub remarks: Vec<String>,
+    /// The flag that gives it a place.
     pub mends: Option<String>,
-    /// The location that stands before it in a cluster, and not here.
-    pub shield: Option<String>,
+}
+
+/// What an origin is, wherever it is.
+struct Meant<'a> {
+    what: String,
+    /// Where a flag says that it is.
+    place: Option<&'a Address>,
+    /// The flag that says so, where there is one.
+    mends: Option<String>,
+    /// Whom its certificate would be for in a cluster, if it speaks TLS there.
+    certified: String,
 }
 
 impl Places {
@@ -69,54 +81,59 @@ impl Places {
         unused
     }
 
-    /// Sends a site's origins to where they are on this machine, past their shields. A Service without a place is nowhere. A flag for an address is
-    /// permission for it, which the edge is told too: it asks once more where it connects to.
+    /// Sends a site's origins to where they are on this machine, past their shields. A Service without a place is nowhere. A flag for
+    /// an address is permission for it, which the edge is told too: it asks once more where it connects to. What is spoken there is
+    /// what would be in a cluster, unless the flag says otherwise.
     pub fn send(&self, site: &mut Site, resolved: &Resolved) -> Vec<Placed> {
-        let namespace = &resolved.key.namespace;
         let mut placed = Vec::new();
         for origin in &mut site.origins {
             let Some(asked) = resolved.spec.origins.iter().find(|asked| asked.name == origin.name) else { continue };
-            let flag = |flag: &str, name: &Name| Some(format!("add {flag} {}/{}=HOST:PORT", name.0, name.1));
-            let (what, place, mends) = match (&asked.service, &asked.ingress) {
-                (Some(service), _) => {
-                    let name = name_of(service, namespace);
-                    let what = format!("Service {}/{}", name.0, name.1);
-                    (what, self.services.get(&name), flag("--service", &name))
-                }
-                (_, Some(ingress)) => {
-                    let name = (namespace.clone(), ingress.name.clone());
-                    let what = format!("Ingress {namespace}/{}", ingress.name);
-                    (what, self.ingresses.get(&name), flag("--ingress", &name))
-                }
-                _ => {
-                    let bucket = asked.s3.as_ref().map(|s3| format!("bucket {}", s3.bucket));
-                    (asked.url.clone().or(bucket).unwrap_or_default(), None, None)
-                }
-            };
+            let Meant { what, place, mends, certified } = self.meant(asked, resolved);
+            let mut remarks = Vec::new();
             site.walls.local_origins |= place.is_some();
             origin.target = match (origin.target.take(), place) {
-                (Some(_), Some(address)) => Some(address.target()),
+                (Some(there), Some(address)) => {
+                    let here = address.target(there.scheme());
+                    if here.scheme() != there.scheme() {
+                        origin.tls = verified::by_flag(std::mem::take(&mut origin.tls), here.scheme(), certified);
+                        remarks.push(format!("in a cluster by {}", name_of_scheme(there.scheme())));
+                    }
+                    Some(here)
+                }
                 (Some(OriginTarget::Service { .. }), None) => None,
                 (target, _) => target,
             };
             let address = origin.target.as_ref().map(shown);
+            remarks.extend(verified::in_words(origin));
             // One edge has none to ask.
             let shield = origin.shield.take();
-            placed.push(Placed { origin: origin.name.clone(), what, address, mends, shield });
+            remarks.extend(shield.map(|shield| format!("without its shield {shield}: there is one edge here")));
+            placed.push(Placed { origin: origin.name.clone(), what, address, remarks, mends });
         }
         placed
     }
-}
 
-fn shown(target: &OriginTarget) -> String {
-    match target {
-        OriginTarget::Service { dns_name, port, .. } => format!("{dns_name}:{port}"),
-        OriginTarget::Address { .. } | OriginTarget::Addresses { .. } => {
-            let scheme = if target.scheme() == Scheme::Https { "https" } else { "http" };
-            let address = |host: &String| Address { host: host.clone(), port: target.port() };
-            let urls: Vec<String> = target.hosts().iter().map(|host| format!("{scheme}://{}", address(host))).collect();
-            urls.join(", ")
+    fn meant(&self, asked: &Origin, resolved: &Resolved) -> Meant<'_> {
+        let namespace = &resolved.key.namespace;
+        let flag = |flag: &str, name: &Name| Some(format!("add {flag} {}/{}=HOST:PORT", name.0, name.1));
+        if let Some(service) = &asked.service {
+            let name = name_of(service, namespace);
+            return Meant {
+                what: format!("Service {}/{}", name.0, name.1),
+                place: self.services.get(&name),
+                mends: flag("--service", &name),
+                certified: format!("{}.{}.svc", name.1, name.0),
+            };
         }
+        let authority = resolved.origins.get(&asked.name).map(|there| there.authority.clone()).unwrap_or_default();
+        if let Some(ingress) = &asked.ingress {
+            let name = (namespace.clone(), ingress.name.clone());
+            let (place, mends) = (self.ingresses.get(&name), flag("--ingress", &name));
+            return Meant { what: format!("Ingress {}/{}", name.0, name.1), place, mends, certified: authority };
+        }
+        let bucket = asked.s3.as_ref().map(|s3| format!("bucket {}", s3.bucket));
+        let what = asked.url.clone().or(bucket).unwrap_or_default();
+        Meant { what, place: None, mends: None, certified: authority }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crds::DistributionSpec;
+use edge_contract::Scheme;
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::networking::v1::{
     Ingress, IngressLoadBalancerIngress, IngressLoadBalancerStatus, IngressRule, IngressSpec, IngressStatus,
@@ -41,7 +42,9 @@ impl Places {
         let references = specs.iter().flat_map(|spec| &spec.origins).filter_map(|origin| origin.service.as_ref());
         let mut ports: BTreeMap<Name, Vec<ServicePort>> = BTreeMap::new();
         for reference in references {
-            ports.entry(name_of(reference, namespace)).or_default().push(port(&reference.port));
+            let name = name_of(reference, namespace);
+            let spoken = self.services.get(&name).and_then(|address| address.scheme);
+            ports.entry(name).or_default().push(port(&reference.port, spoken));
         }
         ports.retain(|name, _| assume != Assume::Nothing || self.services.contains_key(name));
         let expected = ports.into_iter().map(|(name, ports)| {
@@ -103,10 +106,16 @@ fn named(name: &str) -> ObjectMeta {
     ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }
 }
 
-/// The port that an origin expects.
-fn port(asked: &IntOrString) -> ServicePort {
-    match asked {
-        IntOrString::Int(number) => ServicePort { port: *number, ..ServicePort::default() },
-        IntOrString::String(name) => ServicePort { port: 80, name: Some(name.clone()), ..ServicePort::default() },
-    }
+/// The port that an origin expects, which speaks what a flag says of it.
+fn port(asked: &IntOrString, spoken: Option<Scheme>) -> ServicePort {
+    let app_protocol = spoken.map(|spoken| match spoken {
+        Scheme::Http => "http".into(),
+        Scheme::Https => "https".into(),
+        Scheme::H2c => "kubernetes.io/h2c".into(),
+    });
+    let (port, name) = match asked {
+        IntOrString::Int(number) => (*number, None),
+        IntOrString::String(name) => (80, Some(name.clone())),
+    };
+    ServicePort { port, name, app_protocol, ..ServicePort::default() }
 }

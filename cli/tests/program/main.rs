@@ -7,3 +7,4 @@ mod folder;
 mod invalidations;
 mod process;
 mod render;
+mod spoken;
