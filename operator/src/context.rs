@@ -21,7 +21,6 @@ use crate::metrics::Metrics;
 use crate::server_side_apply::Writer;
 use crate::settings::Settings;
 use crate::stores::Stores;
-use crate::surroundings;
 
 /// What both reconcilers are given. It is the same for every key.
 pub struct Context {
@@ -60,11 +59,6 @@ pub struct Context {
 }
 
 impl Context {
-    /// Looks anew for what no watch shows of the cluster.
-    pub async fn look_around(&self) {
-        self.cluster.store(Arc::new(surroundings::look(&self.client, &self.settings).await));
-    }
-
     /// Whether every edge has said that it trusts these certificates; only a leader that sees all edge pods knows.
     pub fn is_trusted(&self, bundle: &str) -> bool {
         let pods = &self.stores.pods;

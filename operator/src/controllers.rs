@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt, future::join3};
+use futures::{StreamExt, future::join4};
 use k8s_openapi::NamespaceResourceScope;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{Config, Event};
@@ -29,6 +29,7 @@ use crate::names::{DISTRIBUTION_LABEL, DistributionKey, key_of};
 use crate::reference_grant::{GrantVersion, ReferenceGrant};
 use crate::runner::{self, Bell};
 use crate::slim;
+use crate::surroundings;
 use crate::table::{Feed, Group, Table};
 use crate::wake::Wake;
 
@@ -76,7 +77,7 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
             context.metrics.reconciles("invalidation"),
             |key| while_leading(context, async move |context| invalidation::reconcile(context, &key).await),
         );
-        join3(distributions, invalidations, controllers.wake_without_a_watch()).await
+        join4(distributions, invalidations, controllers.wake_without_a_watch(), controllers.follow_surroundings()).await
     };
     stop.run_until_cancelled(reconciles).await;
 }
@@ -123,7 +124,7 @@ impl Controllers {
                 }
                 Ok(()) = leadership.changed() => {}
                 Ok(()) = bundle.changed() => {}
-                _ = resync.tick() => self.context.look_around().await,
+                _ = resync.tick() => {}
                 else => return,
             }
             let leading = leadership.borrow_and_update().is_leading();
@@ -134,6 +135,17 @@ impl Controllers {
                 self.ring_all();
             }
         }
+    }
+
+    /// Where no origin may be is in every configuration.
+    async fn follow_surroundings(&self) {
+        let Context { client, cluster, leadership, .. } = &*self.context;
+        let ring_all = || {
+            if leadership.borrow().is_leading() {
+                self.ring_all();
+            }
+        };
+        surroundings::follow(client, cluster, ring_all).await;
     }
 
     /// Follows one kind in every namespace that is looked after.

@@ -92,7 +92,9 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let edges = Edges::new(leadership.clone());
     edges.certify_by(authority.issuer());
     let channel = Channel::new(edges.clone(), Reviewer::new(client.clone()), tls);
-    let cluster = surroundings::look(&client, &settings).await;
+    let Some(cluster) = stop.run_until_cancelled(surroundings::first(&client, &settings)).await else {
+        return Ok(());
+    };
     let context = Arc::new(Context {
         stores: Stores::default(),
         interests: Interests::default(),
