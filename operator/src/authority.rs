@@ -29,6 +29,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 
 use crate::causes::chain;
 use crate::clock;
@@ -40,6 +41,12 @@ pub const SECRET: &str = "kubefront-operator-ca";
 
 /// How often the Secret is looked at for what another replica changed.
 const LOOK_AGAIN: Duration = Duration::from_hours(1);
+
+/// How soon it is looked again after a failure.
+const FAILED_AGAIN: Duration = Duration::from_secs(30);
+
+/// The longest that a look may take: it is a few small calls.
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
 
 /// What went wrong with the authority.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +60,9 @@ pub enum AuthorityError {
     /// The Secret could not be changed.
     #[error("update Secret {SECRET}")]
     UpdateSecret(#[source] kube::Error),
+    /// The API took too long.
+    #[error("the API did not answer for Secret {SECRET} in time")]
+    Silent,
     /// The Secret holds something else than an authority.
     #[error(
         "Secret {SECRET} holds no usable authority ({0}): delete it, and a new one is made; edges then need a restart"
@@ -96,7 +106,7 @@ impl Authority {
     pub async fn open(client: Client, namespace: &str) -> Result<Self, AuthorityError> {
         let secrets: Api<Secret> = Api::namespaced(client, namespace);
         let now = clock::wall();
-        let (_, kept) = read_or_make(&secrets, now).await?;
+        let (_, kept) = in_time(read_or_make(&secrets, now)).await?;
         let leaf = Arc::new(Leaf(ArcSwap::from(issue::leaf(&kept.current, now)?)));
         let bundle = watch::Sender::new(kept.bundle().into());
         Ok(Self { secrets, leaf, bundle, current: watch::Sender::new(Arc::new(kept.current)) })
@@ -128,11 +138,18 @@ impl Authority {
     pub async fn keep(&self, trusted: impl Fn(&str) -> bool) {
         let mut shown = clock::wall();
         loop {
-            match self.renew(shown, &trusted).await {
-                Ok(since) => shown = since,
-                Err(error) => tracing::warn!(error = chain(&error), "the authority is as it was"),
-            }
-            tokio::time::sleep(keeping::leaf_renewal(shown, clock::wall()).min(LOOK_AGAIN)).await;
+            let wait = match in_time(self.renew(shown, &trusted)).await {
+                Ok(since) => {
+                    shown = since;
+                    keeping::leaf_renewal(shown, clock::wall()).min(LOOK_AGAIN)
+                }
+                // What is overdue is no reason to ask without a pause.
+                Err(error) => {
+                    tracing::warn!(error = chain(&error), "the authority is as it was");
+                    FAILED_AGAIN
+                }
+            };
+            sleep(wait).await;
         }
     }
 
@@ -177,6 +194,11 @@ impl Authority {
             .map(drop)
             .map_err(AuthorityError::UpdateSecret)
     }
+}
+
+/// A call that an API server took and never answers must not be the last one.
+async fn in_time<T>(look: impl Future<Output = Result<T, AuthorityError>>) -> Result<T, AuthorityError> {
+    timeout(LOOK_LIMIT, look).await.unwrap_or(Err(AuthorityError::Silent))
 }
 
 /// Whoever comes first makes the authority; everybody else takes that one.

@@ -33,6 +33,10 @@ use crate::{admin, controllers, dice, surroundings};
 /// How long what runs has to end after SIGTERM: less than the 30 s that Kubernetes gives.
 const TIME_TO_END: Duration = Duration::from_secs(10);
 
+/// How long the API may say nothing while it owes something: longer than a watch, which it ends after 290 s, and on which kube gives
+/// up 5 s later. The API server may have gone with its node, and nobody then ends the connection.
+const SILENCE_LIMIT: Duration = Duration::from_mins(5);
+
 /// How often the authority is tried again while the API does not answer.
 const AUTHORITY_AGAIN: Duration = Duration::from_secs(2);
 
@@ -145,11 +149,19 @@ fn stop_on_signal() -> Result<CancellationToken, RunError> {
     Ok(stop)
 }
 
-/// A client that does not try again by itself: whoever asks knows best what a failure is worth.
 async fn client() -> Result<Client, RunError> {
-    let mut config = Config::infer().await.map_err(RunError::FindApi)?;
+    let config = Config::infer().await.map_err(RunError::FindApi)?;
+    Client::try_from(limited(config)).map_err(RunError::MakeClient)
+}
+
+/// Of a client that does not try again by itself, for whoever asks knows best what a failure is worth, and that waits for no answer
+/// for ever: a list that never comes would leave its table as it was.
+fn limited(mut config: Config) -> Config {
     config.default_retry = false;
-    Client::try_from(config).map_err(RunError::MakeClient)
+    config.read_timeout = Some(SILENCE_LIMIT);
+    // Else the time for which a connection was not used would count.
+    config.reset_reader_on_write = true;
+    config
 }
 
 /// The authority, however long the API takes to answer: an operator that starts during an outage is there when it ends.
@@ -178,4 +190,46 @@ async fn say_when_ready(context: Arc<Context>, ready: watch::Sender<bool>) {
     context.stores.complete().await;
     tracing::info!("everything is listed");
     ready.send_replace(true);
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Service;
+    use kube::Api;
+    use kube::api::ListParams;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::clock;
+
+    /// What kube gives a watch that shows nothing.
+    const WATCH_LIMIT: Duration = Duration::from_secs(295);
+
+    /// Services of an API server that does not say a word, and its listener.
+    async fn silent_api() -> (Api<Service>, TcpListener) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let config = limited(Config::new(url.parse().expect("a URL")));
+        (Api::all(Client::try_from(config).expect("a client")), listener)
+    }
+
+    /// The next request, read. From then on time is the test's own.
+    async fn asked(listener: &TcpListener) -> TcpStream {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        assert_ne!(stream.read(&mut [0; 4_096]).await.expect("a request"), 0);
+        tokio::time::pause();
+        stream
+    }
+
+    #[tokio::test]
+    async fn a_list_that_is_never_answered_fails_and_a_watch_has_its_time() {
+        let (services, listener) = silent_api().await;
+        let list = tokio::spawn(async move { services.list(&ListParams::default()).await });
+        let _stream = asked(&listener).await;
+        let began = clock::monotonic();
+        let listed = timeout(Duration::from_hours(1), list).await.expect("is given up");
+        assert!(listed.expect("ends").is_err());
+        assert!(began.elapsed() > WATCH_LIMIT, "{:?}", began.elapsed());
+    }
 }

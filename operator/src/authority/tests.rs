@@ -9,6 +9,7 @@ use rustls::{
 };
 
 use super::*;
+use crate::fake_api::{FakeApi, Fault};
 use keeping::Pair;
 
 fn now() -> Timestamp {
@@ -146,5 +147,25 @@ fn edges_take_each_other_while_one_authority_follows_the_other() {
         assert!(answers(&kept.bundle(), &edge_name("shop", "two"), (&before, &after)));
         assert!(answers(&kept.bundle(), &edge_name("shop", "one"), (&after, &before)));
         kept.promote();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_that_takes_a_call_and_never_answers_is_asked_again() {
+    let api = FakeApi::default();
+    let get = format!("GET secrets/{SECRET}");
+    api.fail(&get, Fault::Silence);
+    let opened = Authority::open(api.client(), "kubefront-system").await;
+    assert!(matches!(opened, Err(AuthorityError::Silent)), "{opened:?}");
+    api.mend();
+    let authority = Authority::open(api.client(), "kubefront-system").await.expect("makes one");
+    for fault in [Fault::Silence, Fault::Always(503)] {
+        api.fail(&get, fault);
+        api.calls();
+        let minute = Duration::from_mins(1);
+        let kept = timeout(minute * 10, authority.keep(|_| true)).await;
+        let asked = api.calls().len();
+        assert!(kept.is_err() && (10..=21).contains(&asked), "{fault:?}: {asked} times in ten minutes");
+        api.mend();
     }
 }
