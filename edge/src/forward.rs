@@ -149,7 +149,9 @@ impl Forwarder {
         let mut failure = (allowed == 0).then_some(ForwardError::BreakerOpen);
         let mut number = 1;
         while number <= allowed && attempt.request.is_some() {
-            let next = addresses.next(number, failure.as_ref()).await.inspect_err(|error| tries.failed(error))?;
+            let begun = tries.now();
+            let next = addresses.next(number, failure.as_ref()).await;
+            let next = next.inspect_err(|error| tries.failed(error, begun))?;
             if let Some(failure) = &failure
                 && !self.may_retry(failure, &next, (&site.id, &origin.name))
             {
@@ -158,12 +160,12 @@ impl Forwarder {
             let (tried, answer) = attempt.at(&next).await;
             let error = match answer {
                 Ok(response) => {
-                    tries.answered();
+                    tries.answered(begun);
                     return Ok(response);
                 }
                 Err(error) => error,
             };
-            tries.failed(&error);
+            tries.failed(&error, begun);
             tracing::debug!(origin = %origin.name, ?tried, %error, number, "an origin's address failed");
             if error.met_someone() || !failure.as_ref().is_some_and(ForwardError::met_someone) {
                 failure = Some(error);

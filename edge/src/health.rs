@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use edge_cache::Moment;
-use edge_cache::breaker::{Breaker, Leave, Tried, Turn, WINDOW};
+use edge_cache::breaker::{Breaker, Leave, Tried, Turn};
 use edge_contract::{Origin, OriginState, OriginTarget};
 use parking_lot::Mutex;
 
@@ -61,25 +61,22 @@ impl Health {
         state.unreachable.as_ref().or(state.mute.as_ref()).or(state.refuses.as_ref()).cloned()
     }
 
-    fn answered(&self, now: Moment) -> Option<Turn> {
+    fn answered(&self, begun: Moment, now: Moment) -> Option<Turn> {
         let mut state = self.state.lock();
         (state.answered, state.mute, state.unreachable) = (true, None, None);
-        state.breaker.record(Tried::Answered, now)
+        state.breaker.record(Tried::Answered, begun, now)
     }
 
-    fn failed(&self, error: &ForwardError, now: Moment) -> Option<Turn> {
+    fn failed(&self, error: &ForwardError, begun: Moment, now: Moment) -> Option<Turn> {
         let mut state = self.state.lock();
         if error.is_not_http() && !state.answered {
             let target = self.target.as_ref();
             state.mute = target.map(|at| format!("{}:{} does not speak HTTP", at.host(), at.port()));
         }
-        let turn = state.breaker.record(error.tried()?, now);
-        if let Some(Turn::Opened { failed, tries }) = turn {
-            let within = WINDOW.as_secs();
-            state.unreachable = Some(format!(
-                "{failed} of {tries} tries within {within} s came to nothing, the last because of this: {}",
-                error.in_full()
-            ));
+        let turn = state.breaker.record(error.tried()?, begun, now);
+        if let Some(Turn::Opened(evidence)) = turn {
+            let why = error.in_full();
+            state.unreachable = Some(format!("{evidence} came to nothing, the last because of this: {why}"));
         }
         turn
     }
@@ -108,14 +105,19 @@ impl Tries<'_> {
         }
     }
 
+    /// When a try begins.
+    pub fn now(&self) -> Moment {
+        Moment(self.clock.now().monotonic)
+    }
+
     /// A response head came.
-    pub fn answered(&self) {
-        self.noting(|health| health.answered(self.now()));
+    pub fn answered(&self, begun: Moment) {
+        self.noting(|health| health.answered(begun, self.now()));
     }
 
     /// None did.
-    pub fn failed(&self, error: &ForwardError) {
-        self.noting(|health| health.failed(error, self.now()));
+    pub fn failed(&self, error: &ForwardError, begun: Moment) {
+        self.noting(|health| health.failed(error, begun, self.now()));
     }
 
     /// Whatever it is asked, it answers only this; nothing, once it answers.
@@ -130,17 +132,13 @@ impl Tries<'_> {
         &self.origin.health
     }
 
-    fn now(&self) -> Moment {
-        Moment(self.clock.now().monotonic)
-    }
-
     fn noting(&self, note: impl FnOnce(&Health) -> Option<Turn>) {
         let before = self.health().trouble();
         let turn = note(self.health());
         let trouble = self.health().trouble();
         let (site, origin) = (&self.site.site.name, &self.origin.name);
         match (turn, &trouble) {
-            (Some(Turn::Opened { .. }), _) => {
+            (Some(Turn::Opened(_)), _) => {
                 tracing::warn!(site, origin, trouble, "an origin is asked no more, but for one try a second");
             }
             (Some(Turn::Closed), _) => tracing::info!(site, origin, "an origin answers again"),
@@ -188,11 +186,11 @@ mod tests {
         let health = Health::of(&origin(80));
         for _ in 0..TRIES {
             assert_eq!((health.is_open(), health.trouble()), (false, None));
-            health.failed(&timed_out(), now());
+            health.failed(&timed_out(), now(), now());
         }
         let told = "20 of 20 tries within 10 s came to nothing, the last because of this: no response head within 30s";
         assert_eq!((health.is_open(), health.trouble().as_deref()), (true, Some(told)));
-        health.answered(now());
+        health.answered(now(), now());
         assert_eq!((health.is_open(), health.trouble()), (false, None));
     }
 
@@ -200,9 +198,9 @@ mod tests {
     fn what_is_not_the_origins_doing_says_nothing_of_it() {
         let health = Health::of(&origin(80));
         for _ in 0..100 {
-            health.failed(&ForwardError::NoTarget, now());
-            health.failed(&ForwardError::NoEndpoints, now());
-            health.failed(&ForwardError::UnaskedPartial, now());
+            health.failed(&ForwardError::NoTarget, now(), now());
+            health.failed(&ForwardError::NoEndpoints, now(), now());
+            health.failed(&ForwardError::UnaskedPartial, now(), now());
         }
         assert_eq!((health.is_open(), health.trouble()), (false, None));
     }

@@ -1,18 +1,23 @@
 //! What became of the last tries to reach an origin into whether it is worth another one.
 //!
 //! Flow: [`Breaker::leave`] before a request is sent → [`Breaker::record`] when it is known what became of each try.
-//! Guarantees: it opens only where at least [`TRIES`] tries within [`WINDOW`], and half of them, met nobody; while it is open, one request
-//! passes every [`PROBE_EVERY`]; the first answer closes it, and nothing of what was before counts any more.
+//! Guarantees: it opens where of at least [`TRIES`] tries within [`WINDOW`] half met nobody; and where [`IN_A_ROW`] did one after the other,
+//! however far apart. A failure counts among those only if nobody was met since its try began: what is slow beside others that
+//! answer is no sign of an absence. Nor is a moment's: the row has to last for [`PROBE_EVERY`], as long as a refusal will. While it is open,
+//! one request passes every [`PROBE_EVERY`]; the first answer closes it, and nothing of what was before counts any more.
 //! Assumptions: `now` does not go back. The window moves by whole seconds, so it is between nine and ten of them long.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::Moment;
 
 /// The time within which tries count.
 pub const WINDOW: Duration = Duration::from_secs(SECONDS as u64);
-/// So many tries there must be before they say anything.
+/// So many tries there must be in it before they say anything.
 pub const TRIES: u32 = 20;
+/// So many say enough where nobody was met in between.
+pub const IN_A_ROW: u32 = 5;
 /// While it is open, one request passes in this time.
 pub const PROBE_EVERY: Duration = Duration::from_secs(1);
 
@@ -44,20 +49,41 @@ pub enum Leave {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
     /// Requests are refused from here on.
-    Opened {
-        /// So many tries met nobody.
+    Opened(Evidence),
+    /// Requests pass again.
+    Closed,
+}
+
+/// What says that nobody is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// Too many of the last tries met nobody.
+    Often {
+        /// So many.
         failed: u32,
         /// Of so many.
         tries: u32,
     },
-    /// Requests pass again.
-    Closed,
+    /// So many in a row did.
+    InARow(u32),
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Often { failed, tries } => write!(f, "{failed} of {tries} tries within {SECONDS} s"),
+            Self::InARow(failed) => write!(f, "{failed} tries in a row"),
+        }
+    }
 }
 
 /// The tries to reach one origin.
 #[derive(Clone, Debug, Default)]
 pub struct Breaker {
     seconds: [Second; SECONDS],
+    /// When somebody was met last.
+    met: Option<Moment>,
+    row: Option<Row>,
     /// Open, and when the next request passes.
     probe_at: Option<Moment>,
 }
@@ -68,6 +94,14 @@ struct Second {
     /// Which one, counted from one, so that none is the first.
     number: u64,
     tries: u32,
+    failed: u32,
+}
+
+/// The tries in which nobody was met, since somebody was.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    /// When the first of them began.
+    since: Moment,
     failed: u32,
 }
 
@@ -90,11 +124,19 @@ impl Breaker {
     }
 
     /// Takes what became of a try, also of one that was begun before it opened.
-    pub fn record(&mut self, outcome: Tried, now: Moment) -> Option<Turn> {
+    pub fn record(&mut self, outcome: Tried, begun: Moment, now: Moment) -> Option<Turn> {
         if self.is_open() {
             let closes = outcome == Tried::Answered;
-            return closes.then(|| *self = Self::default()).map(|()| Turn::Closed);
+            return closes.then(|| *self = Self { met: Some(now), ..Self::default() }).map(|()| Turn::Closed);
         }
+        let (often, in_a_row) = (self.weigh(outcome, now), self.follow(outcome, begun, now));
+        let evidence = often.or(in_a_row)?;
+        self.probe_at = Some(Moment(now.0 + PROBE_EVERY));
+        Some(Turn::Opened(evidence))
+    }
+
+    /// Whether it is one too many of those within the window.
+    fn weigh(&mut self, outcome: Tried, now: Moment) -> Option<Evidence> {
         let number = now.0.as_secs() + 1;
         let slot = usize::try_from(number % SECONDS as u64).unwrap_or_default();
         if let Some(second) = self.seconds.get_mut(slot) {
@@ -105,63 +147,127 @@ impl Breaker {
             second.failed += u32::from(outcome == Tried::Failed);
         }
         let (failed, tries) = self.within(number);
-        let opens = outcome == Tried::Failed && tries >= TRIES && failed * 2 >= tries;
-        opens.then(|| self.probe_at = Some(Moment(now.0 + PROBE_EVERY))).map(|()| Turn::Opened { failed, tries })
+        let is_too_often = outcome == Tried::Failed && tries >= TRIES && failed * 2 >= tries;
+        is_too_often.then_some(Evidence::Often { failed, tries })
     }
 
     fn within(&self, last: u64) -> (u32, u32) {
         let counted = self.seconds.iter().filter(|second| second.number > 0 && second.number + SECONDS as u64 > last);
         counted.fold((0, 0), |(failed, tries), second| (failed + second.failed, tries + second.tries))
     }
+
+    /// Whether it is one too many in a row.
+    fn follow(&mut self, outcome: Tried, begun: Moment, now: Moment) -> Option<Evidence> {
+        if outcome != Tried::Failed {
+            (self.met, self.row) = (Some(now), None);
+            return None;
+        }
+        if self.met.is_some_and(|met| begun < met) {
+            return None;
+        }
+        let before = self.row.unwrap_or(Row { since: begun, failed: 0 });
+        let row = Row { since: before.since.min(begun), failed: before.failed.saturating_add(1) };
+        self.row = Some(row);
+        let is_enough = row.failed >= IN_A_ROW && now.since(row.since) >= PROBE_EVERY;
+        is_enough.then_some(Evidence::InARow(row.failed))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::Tried::{Answered, Failed, Met};
     use super::*;
 
     fn at(milliseconds: u64) -> Moment {
         Moment(Duration::from_millis(milliseconds))
     }
 
-    /// So many tries at a time each, in turn, and what came of the last.
+    /// Records what became of tries, each with when it began and when that was known, and says what came of the last.
     #[track_caller]
-    fn check(all: &[(u32, Tried, u64)], expect: Option<Turn>) -> Breaker {
-        let mut breaker = Breaker::default();
-        let each = all.iter().flat_map(|(count, outcome, time)| (0..*count).map(move |_| (*outcome, at(*time))));
-        let turns: Vec<_> = each.filter_map(|(outcome, now)| breaker.record(outcome, now)).collect();
-        assert_eq!(turns.last().copied(), expect, "{all:?}");
-        assert!(turns.len() <= 2, "{turns:?}");
+    fn check_each(all: impl IntoIterator<Item = (Tried, u64, u64)>, expect: Option<Evidence>) -> Breaker {
+        let (mut breaker, mut turns) = (Breaker::default(), Vec::new());
+        for (outcome, begun, now) in all {
+            assert_eq!(turns, [], "it has opened before");
+            turns.extend(breaker.record(outcome, at(begun), at(now)));
+        }
+        assert_eq!(turns, expect.map(Turn::Opened).into_iter().collect::<Vec<_>>());
         breaker
     }
 
+    /// The same of so many tries each, which take no time.
+    #[track_caller]
+    fn check(all: &[(u32, Tried, u64)], expect: Option<Evidence>) -> Breaker {
+        let each = all.iter().flat_map(|(count, outcome, time)| (0..*count).map(move |_| (*outcome, *time, *time)));
+        check_each(each, expect)
+    }
+
+    fn often(failed: u32, tries: u32) -> Option<Evidence> {
+        Some(Evidence::Often { failed, tries })
+    }
+
     fn open() -> Breaker {
-        check(&[(20, Tried::Failed, 0)], Some(Turn::Opened { failed: 20, tries: 20 }))
+        check(&[(20, Failed, 0)], often(20, 20))
     }
 
     #[test]
     fn it_opens_when_half_of_at_least_twenty_tries_within_ten_seconds_met_nobody() {
-        use Tried::{Answered, Failed, Met};
         check(&[(19, Failed, 0)], None);
         check(&[(10, Answered, 0), (9, Failed, 0)], None);
-        check(&[(10, Answered, 0), (10, Failed, 0)], Some(Turn::Opened { failed: 10, tries: 20 }));
+        check(&[(10, Answered, 0), (10, Failed, 0)], often(10, 20));
         check(&[(11, Answered, 0), (10, Failed, 0)], None);
-        check(&[(10, Met, 0), (10, Failed, 9_900)], Some(Turn::Opened { failed: 10, tries: 20 }));
-        check(&[(10, Failed, 0), (10, Failed, 10_000)], None);
-        check(&[(10, Failed, 0), (10, Failed, 60_000)], None);
-        check(&[(19, Failed, 0), (1, Failed, 9_999)], Some(Turn::Opened { failed: 20, tries: 20 }));
+        check(&[(10, Met, 0), (10, Failed, 9_900)], often(10, 20));
+        check(&[(9, Failed, 0), (1, Met, 0), (10, Failed, 10_000)], None);
+        check(&[(9, Failed, 0), (1, Met, 0), (10, Failed, 60_000)], None);
+        check(&[(9, Failed, 0), (1, Met, 0), (10, Failed, 9_999)], often(19, 20));
+    }
+
+    #[test]
+    fn it_opens_when_five_in_a_row_met_nobody_however_far_apart_and_whatever_was_before() {
+        let apart = |since: u64, apart: u64, count: u64| {
+            (0..count).map(move |number| (Failed, since + number * apart, since + number * apart + 1))
+        };
+        check_each(apart(0, 1_000, 4), None);
+        check_each(apart(0, 1_000, 5), Some(Evidence::InARow(5)));
+        check_each(apart(0, 3_600_000, 5), Some(Evidence::InARow(5)));
+        let well = || (0..1_000).map(|number| (Answered, number, number));
+        check_each(well().chain(apart(1_000, 250, 5)), Some(Evidence::InARow(5)));
+        let between = |outcome| apart(0, 1_000, 4).chain([(outcome, 5_000, 5_000)]).chain(apart(6_000, 1_000, 4));
+        check_each(between(Answered), None);
+        check_each(between(Met), None);
+    }
+
+    #[test]
+    fn those_that_wait_together_for_one_that_says_nothing_to_anybody_count_each() {
+        check_each((0..5).map(|number| (Failed, number, 30_000 + number)), Some(Evidence::InARow(5)));
+    }
+
+    #[test]
+    fn what_is_slow_beside_others_that_answer_is_no_sign_of_an_absence() {
+        let slow = |begun: u64| (0..5).map(move |number| (Failed, begun + number, begun + 30_000 + number));
+        let page = [(Answered, 20_000, 20_001)];
+        check_each(page.into_iter().chain(slow(0)), None);
+        check_each(page.into_iter().chain(slow(0)).chain(slow(19_000)), None);
+        check_each(page.into_iter().chain(slow(20_001)), Some(Evidence::InARow(5)));
+    }
+
+    #[test]
+    fn nobody_for_a_moment_is_no_absence() {
+        check(&[(5, Failed, 0), (10, Failed, 999)], None);
+        check(&[(5, Failed, 0), (1, Failed, 1_000)], Some(Evidence::InARow(6)));
+        check(&[(4, Failed, 0), (1, Answered, 500), (5, Failed, 1_400)], None);
     }
 
     #[test]
     fn an_origin_that_breaks_off_is_there() {
-        check(&[(1_000, Tried::Met, 0)], None);
+        check(&[(1_000, Met, 0)], None);
         let mut breaker = open();
-        assert_eq!(breaker.record(Tried::Met, at(1_000)), None);
+        assert_eq!(breaker.record(Met, at(1_000), at(1_000)), None);
         assert!(breaker.is_open());
     }
 
     #[test]
     fn no_answer_opens_it_though_more_than_half_had_failed_before() {
-        check(&[(19, Tried::Failed, 0), (1, Tried::Answered, 0)], None);
+        check(&[(19, Failed, 0), (1, Answered, 0)], None);
     }
 
     #[test]
@@ -173,7 +279,7 @@ mod tests {
                 Leave::Once => passed.push(time),
                 leave => assert_eq!(leave, Leave::Refused),
             }
-            assert_eq!(breaker.record(Tried::Failed, at(time)), None, "it is open already");
+            assert_eq!(breaker.record(Failed, at(time), at(time)), None, "it is open already");
         }
         assert_eq!(passed, [1_000, 2_000, 3_000, 4_000]);
     }
@@ -181,11 +287,18 @@ mod tests {
     #[test]
     fn the_first_answer_closes_it_and_begins_a_new_count() {
         let mut breaker = open();
-        assert_eq!(breaker.record(Tried::Answered, at(10)), Some(Turn::Closed));
+        assert_eq!(breaker.record(Answered, at(0), at(10)), Some(Turn::Closed));
         assert_eq!(breaker.leave(at(10)), Leave::Freely);
         for _ in 0..TRIES - 1 {
-            assert_eq!(breaker.record(Tried::Failed, at(20)), None);
+            assert_eq!(breaker.record(Failed, at(0), at(2_000)), None, "begun before that answer");
         }
-        assert_eq!(breaker.record(Tried::Failed, at(20)), Some(Turn::Opened { failed: 20, tries: 20 }));
+        let often = Evidence::Often { failed: 20, tries: 20 };
+        assert_eq!(breaker.record(Failed, at(0), at(2_000)), Some(Turn::Opened(often)));
+    }
+
+    #[test]
+    fn what_it_opened_for_is_said_in_words() {
+        assert_eq!(Evidence::Often { failed: 10, tries: 20 }.to_string(), "10 of 20 tries within 10 s");
+        assert_eq!(Evidence::InARow(5).to_string(), "5 tries in a row");
     }
 }

@@ -154,6 +154,42 @@ async fn one_of_two_that_never_answers_is_passed_over_at_once() {
 }
 
 #[tokio::test]
+async fn one_of_two_that_is_asked_seldom_is_passed_over_after_five_that_got_no_answer_in_a_row() {
+    let (app, spare) = (hanging(&Door::closed()).await, Origin::numbered("cache-control: max-age=60\r\n").await);
+    let edge = Edge::start(impatient(pair(app.address, spare.address))).await;
+    for reads in 1..=5 {
+        edge.get("/a").await;
+        assert_eq!((app.reads(), breaker(&edge).await.0), (reads, Some(reads == 5)));
+        edge.skip(61);
+    }
+    let told = "5 tries in a row came to nothing, the last because of this: no response head within 20ms";
+    assert_eq!(trouble(&edge), [("app".to_owned(), told.to_owned())]);
+    let reply = edge.get("/a").await;
+    assert_eq!(reply.cache_status(), "kubefront; fwd=stale; fwd-status=200; stored; detail=failover");
+}
+
+#[tokio::test]
+async fn an_origin_that_answers_others_is_asked_for_what_it_is_too_slow_with() {
+    let origin = Origin::start(|seen, mut exchange| async move {
+        if seen.target == "/slow" {
+            exchange.closed().await;
+            return Then::Close;
+        }
+        exchange.respond("200 OK", "", "").await
+    })
+    .await;
+    let edge = Edge::start(impatient(config(origin.address))).await;
+    for number in 0..10 {
+        for _ in 0..4 {
+            assert_eq!(edge.get("/slow").await.status, StatusCode::GATEWAY_TIMEOUT);
+            edge.skip(10);
+        }
+        assert_eq!(edge.get(&format!("/{number}")).await.status, StatusCode::OK);
+    }
+    assert_eq!(breaker(&edge).await.0, Some(false));
+}
+
+#[tokio::test]
 async fn an_edit_that_leaves_the_target_alone_leaves_what_is_known_of_it() {
     let door = Door::closed();
     let origin = hanging(&door).await;
