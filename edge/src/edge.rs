@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use edge_cache::{Admission, answer, vary};
+use edge_cache::reuse::{self, Failure, Fallback};
+use edge_cache::{Admission, Controls, Moment, answer, vary};
 use http::{Method, Request, Response, StatusCode, header};
 
 use crate::ask::Ask;
@@ -68,6 +69,22 @@ impl Edge {
         let admitted = of_those().filter(|held| admits(held).is_admitted());
         let held = select(admitted, ask).or_else(|| select(of_those(), ask)).or_else(|| of_those().next())?;
         Some((Arc::clone(held), admits(held)))
+    }
+
+    /// Asks whether what is stored may stand in, of what the store and the ledger say now.
+    pub fn stands_in(&self, ask: &Ask, failure: Failure) -> (Option<Arc<Held>>, Fallback) {
+        self.stands_in_for(ask, ask.controls, failure)
+    }
+
+    /// The same for one who asks for this of the cache.
+    pub fn stands_in_for(&self, ask: &Ask, controls: Controls, failure: Failure) -> (Option<Arc<Held>>, Fallback) {
+        let found = self.find(ask);
+        let fallback = ask.reuse(|request| {
+            let request = &reuse::Request { controls, ..*request };
+            let found = found.as_ref().map(|(held, admission)| (&held.stored, *admission));
+            reuse::on_failure(failure, request, found, ask.policy(), Moment(self.clock.now().monotonic))
+        });
+        (found.map(|(held, _)| held), fallback)
     }
 
     /// Asks one of the origins that serve a request.

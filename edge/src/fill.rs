@@ -9,7 +9,7 @@ mod record;
 
 use std::sync::Arc;
 
-use edge_cache::reuse::{self, Failure, Fallback};
+use edge_cache::reuse::{Failure, Fallback};
 use edge_cache::storing::{self, Exchange, Reason, Storing};
 use edge_cache::validation::Conditional;
 use edge_cache::{Controls, Label, Moment, Received, Stored};
@@ -133,7 +133,7 @@ impl Work {
             return false;
         }
         let controls = if self.ask.asker.is_some() { Controls::default() } else { self.ask.controls };
-        matches!(stands_in_for(&self.edge, &self.ask, controls, Failure::Status(status)).1, Fallback::Stale(_))
+        matches!(self.edge.stands_in_for(&self.ask, controls, Failure::Status(status)).1, Fallback::Stale(_))
     }
 
     async fn keep_or_pass(mut self, answer: Answer, label: Label) {
@@ -213,20 +213,4 @@ impl Work {
 /// By both clocks, as verdicts want them.
 pub fn received(asked: Now, answered: Now) -> Received {
     Received { asked: Moment(asked.monotonic), answered: Moment(answered.monotonic), date: answered.date() }
-}
-
-/// Asks whether what is stored may stand in, of what the store and the ledger say now.
-pub fn stands_in(edge: &Edge, ask: &Ask, failure: Failure) -> (Option<Arc<Held>>, Fallback) {
-    stands_in_for(edge, ask, ask.controls, failure)
-}
-
-/// The same for one who asks for this of the cache.
-fn stands_in_for(edge: &Edge, ask: &Ask, controls: Controls, failure: Failure) -> (Option<Arc<Held>>, Fallback) {
-    let found = edge.find(ask);
-    let fallback = ask.reuse(|request| {
-        let request = &reuse::Request { controls, ..*request };
-        let found = found.as_ref().map(|(held, admission)| (&held.stored, *admission));
-        reuse::on_failure(failure, request, found, ask.policy(), Moment(edge.clock.now().monotonic))
-    });
-    (found.map(|(held, _)| held), fallback)
 }

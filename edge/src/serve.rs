@@ -18,7 +18,6 @@ use http_body::Body;
 
 use crate::ask::Ask;
 use crate::edge::Edge;
-use crate::fill;
 use crate::forward::ForwardError;
 use crate::gate::{self, Refused};
 use crate::metrics::CacheResult;
@@ -144,7 +143,7 @@ fn failed(edge: &Edge, ask: &Ask, error: &ForwardError, status: CacheStatus) -> 
         return respond::closing(respond::failed(error.status(), status, error.detail()));
     }
     if !matches!(error, ForwardError::Target | ForwardError::NoObject(_)) {
-        match fill::stands_in(edge, ask, Failure::NoAnswer) {
+        match edge.stands_in(ask, Failure::NoAnswer) {
             (Some(held), Fallback::Stale(stale)) => {
                 let shown = hit(ask, &held, stale.age, CacheStatus::stale(&stale), CacheResult::Stale);
                 if let Ok(answer) = shown {

@@ -18,8 +18,8 @@ use crate::collapse::places::Crowded;
 use crate::collapse::wanted::{Fill, Interest, Outcome};
 use crate::edge::Edge;
 use crate::failover::FAILOVER;
+use crate::fill::Work;
 use crate::fill::freshen::Freshened;
-use crate::fill::{self, Work};
 use crate::metrics::{CacheResult, Crowding};
 use crate::respond::{self, Answer, Showing};
 use crate::store::held::Held;
@@ -138,7 +138,7 @@ fn patience(ask: &Ask) -> Duration {
 fn tries_again(edge: &Arc<Edge>, ask: &Ask, outcome: &Outcome, waited: Duration) -> bool {
     matches!(outcome, Outcome::Failed(_))
         && waited < patience(ask)
-        && !matches!(fill::stands_in(edge, ask, Failure::NoAnswer).1, Fallback::Stale(_))
+        && !matches!(edge.stands_in(ask, Failure::NoAnswer).1, Fallback::Stale(_))
 }
 
 /// Rule 3: when the head of a fill is there, each of those who waited asks afresh, as if it had found the response stored.
@@ -187,7 +187,7 @@ fn without_response(edge: &Arc<Edge>, ask: &Ask, outcome: Outcome, status: Cache
     match outcome {
         Outcome::Failed(error) => Ok(failed(edge, ask, &error, status)),
         Outcome::ErrorStatus(code) => {
-            let (held, fallback) = fill::stands_in(edge, ask, Failure::Status(code));
+            let (held, fallback) = edge.stands_in(ask, Failure::Status(code));
             match (held, fallback) {
                 (Some(held), Fallback::Stale(stale)) => {
                     let status = CacheStatus { forwarded_status: Some(code), ..CacheStatus::stale(&stale) };
@@ -203,7 +203,7 @@ fn without_response(edge: &Arc<Edge>, ask: &Ask, outcome: Outcome, status: Cache
 
 /// The origin is not asked for this one. RFC 5861 §4: what may stand in for a 503 may do so for one of the edge's own.
 fn crowded_out(edge: &Edge, ask: &Ask, crowded: Crowded, status: CacheStatus) -> Answer {
-    let stands_in = fill::stands_in(edge, ask, Failure::Status(StatusCode::SERVICE_UNAVAILABLE));
+    let stands_in = edge.stands_in(ask, Failure::Status(StatusCode::SERVICE_UNAVAILABLE));
     if let (Some(held), Fallback::Stale(stale)) = stands_in
         && let Ok(shown) = hit(ask, &held, stale.age, CacheStatus::stale(&stale), CacheResult::Stale)
     {
