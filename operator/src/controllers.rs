@@ -2,8 +2,8 @@
 //!
 //! Flow: watch → [`Table`] → [`Group`] → key → [`runner`]. Besides: edges that answer, turns that come, a new leadership, and every ten
 //! minutes all keys, because a watch can go silent without a word.
-//! Guarantees: only the leader reconciles; what runs when a leadership ends is dropped at its next await. An object that does not
-//! parse is logged and told to its owner as an event, and holds up nothing else.
+//! Guarantees: only the leader reconciles; what runs when a leadership ends is dropped at its next await. What this operator wrote
+//! itself wakes no key whose runs fail. An object that does not parse is logged and told to its owner as an event, and holds up nothing else.
 
 use std::fmt::Debug;
 use std::pin::pin;
@@ -46,6 +46,9 @@ enum Wakes {
     Invalidation,
     Both,
 }
+
+/// How a key is woken: because something changed, or because this operator wrote something.
+type Ring = fn(&Bell, DistributionKey);
 
 /// Starts watches that wake reconciles.
 #[derive(Clone)]
@@ -115,11 +118,11 @@ impl Controllers {
         loop {
             tokio::select! {
                 Some(key) = answers.next() => {
-                    self.ring(key, Wakes::Both);
+                    self.ring(key, Wakes::Both, Bell::ring);
                     continue;
                 }
                 key = self.context.turns.called() => {
-                    self.ring(key, Wakes::Distribution);
+                    self.ring(key, Wakes::Distribution, Bell::ring);
                     continue;
                 }
                 Ok(()) = leadership.changed() => {}
@@ -194,7 +197,7 @@ impl Controllers {
             }
             for event in [Event::Init, Event::InitDone] {
                 for group in feed.take(event) {
-                    self.ring_those_concerned(group, Wakes::Distribution);
+                    self.ring_those_concerned(group, Wakes::Distribution, Bell::ring);
                 }
             }
             sleep(DEFINITION_AGAIN).await;
@@ -211,7 +214,7 @@ impl Controllers {
                         let _ = object.0.as_mut().map(slim::meta);
                     });
                     for group in feed.take(slimmed) {
-                        self.ring_those_concerned(group, Wakes::Distribution);
+                        self.ring_those_concerned(group, Wakes::Distribution, Bell::ring);
                     }
                 }
                 Err(error) if is_undefined(&error) => return,
@@ -244,36 +247,37 @@ impl Controllers {
                 }
             };
             self.tell_of_unreadable(&event).await;
+            let ring: Ring = if feed.is_echo(&event) { Bell::echo } else { Bell::ring };
             for group in feed.take(event) {
-                self.ring_those_concerned(group, wakes);
+                self.ring_those_concerned(group, wakes, ring);
             }
         }
     }
 
-    fn ring_those_concerned(&self, group: Group, wakes: Wakes) {
+    fn ring_those_concerned(&self, group: Group, wakes: Wakes, ring: Ring) {
         match group {
-            Group::Distribution(key) => self.ring(key, wakes),
+            Group::Distribution(key) => self.ring(key, wakes, ring),
             Group::Alias(_) => {
                 let contenders = self.context.stores.distributions.of(&group);
                 for contender in contenders {
-                    self.ring(key_of(&contender), Wakes::Distribution);
+                    self.ring(key_of(&contender), Wakes::Distribution, ring);
                 }
             }
             Group::Service(..) | Group::Ingress(..) | Group::Grants(_) => {
                 let interested = self.context.interests.of(&group);
                 for key in interested {
-                    self.ring(key, wakes);
+                    self.ring(key, wakes, ring);
                 }
             }
         }
     }
 
-    fn ring(&self, key: DistributionKey, wakes: Wakes) {
+    fn ring(&self, key: DistributionKey, wakes: Wakes, ring: Ring) {
         if !matches!(wakes, Wakes::Invalidation) {
-            self.distribution.ring(key.clone());
+            ring(&self.distribution, key.clone());
         }
         if !matches!(wakes, Wakes::Distribution) {
-            self.invalidation.ring(key);
+            ring(&self.invalidation, key);
         }
     }
 
@@ -284,7 +288,7 @@ impl Controllers {
         let invalidations = stores.invalidations.groups();
         for group in distributions.into_iter().chain(invalidations) {
             if let Group::Distribution(key) = group {
-                self.ring(key, Wakes::Both);
+                self.ring(key, Wakes::Both, Bell::ring);
             }
         }
     }

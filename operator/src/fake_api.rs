@@ -41,6 +41,8 @@ pub enum Fault {
     Always(u16),
     /// Its namespace is being removed: nothing is created in it any more.
     NamespaceEnds,
+    /// A webhook that the API server asks about it resets each connection.
+    WebhookResets,
     /// It is never answered.
     Silence,
 }
@@ -119,6 +121,7 @@ impl FakeApi {
         let (status, answer) = match fault {
             Some(Fault::Once(code) | Fault::Always(code)) => failure(code, "a fault that the test wants"),
             Some(Fault::NamespaceEnds) => namespace_ends(),
+            Some(Fault::WebhookResets) => self.0.lock().webhook_resets(),
             _ if is_list(&head) => self.0.lock().list(short(head.uri.path()), head.uri.query().unwrap_or_default()),
             _ => self.0.lock().handle(&head.method, short(head.uri.path()), body),
         };
@@ -140,6 +143,18 @@ impl State {
             self.faults.remove(at);
         }
         Some(fault)
+    }
+
+    /// Each connection comes from another port.
+    fn webhook_resets(&mut self) -> (StatusCode, Value) {
+        self.version += 1;
+        let port = 40_000 + self.version;
+        let message = format!(
+            "Internal error occurred: failed calling webhook \"mutate.example.com\": failed to call webhook: Post \
+             \"https://webhook.kyverno.svc:443/mutate?timeout=10s\": read tcp 10.0.0.1:{port}->10.96.3.4:443: read: \
+             connection reset by peer"
+        );
+        failure(500, &message)
     }
 
     /// Nothing while calls are answered; else whether this one is carried out.

@@ -1,8 +1,9 @@
 //! Wake-ups into runs of a reconcile: one at a time for each key, few at once, and again after a failure, with patience.
 //!
-//! Flow: [`Bell::ring`] → `scheduler` (one entry for each key, the earliest moment wins) → reconcile → [`Wake`] → `scheduler`.
+//! Flow: [`Bell::ring`] → `scheduler` (one entry for each key, the earliest moment wins) → reconcile → [`Wake`] → `scheduler`;
+//! [`Bell::echo`] → only where the last run did not fail.
 //! Guarantees: a wake-up during a run causes another run after it, so no change is missed. A key whose runs fail delays no
-//! other key. No run lasts longer than [`DEADLINE`].
+//! other key, and what a failing run wrote itself does not shorten its wait. No run lasts longer than [`DEADLINE`].
 //! Errors: are logged with their causes and counted; the key is run again after 50 ms, then half as long again each time up to
 //! a minute, with jitter, until it succeeds: what heals after a while is noticed before half of that while has passed again.
 //! That a look was out of date is usual: it is counted apart, and the key is soon run again without a word. In a namespace that
@@ -53,21 +54,32 @@ const OVERTAKEN_LIMIT: u32 = 20;
 #[derive(Clone, Debug)]
 pub struct Bell {
     requests: mpsc::UnboundedSender<ScheduleRequest<DistributionKey>>,
+    echoes: mpsc::UnboundedSender<DistributionKey>,
 }
 
 /// The other end of a [`Bell`].
-pub type Wakes = mpsc::UnboundedReceiver<ScheduleRequest<DistributionKey>>;
+pub struct Wakes {
+    pub(crate) requests: mpsc::UnboundedReceiver<ScheduleRequest<DistributionKey>>,
+    echoes: mpsc::UnboundedReceiver<DistributionKey>,
+}
 
 impl Bell {
     /// A bell and what hears it.
     pub fn new() -> (Self, Wakes) {
-        let (requests, wakes) = mpsc::unbounded_channel();
-        (Self { requests }, wakes)
+        let (to_requests, requests) = mpsc::unbounded_channel();
+        let (to_echoes, echoes) = mpsc::unbounded_channel();
+        (Self { requests: to_requests, echoes: to_echoes }, Wakes { requests, echoes })
     }
 
     /// Has this key run now, or as soon as its present run ends.
     pub fn ring(&self, key: DistributionKey) {
         self.ring_at(key, clock::monotonic());
+    }
+
+    /// Has this key run because of what this operator wrote itself: as [`Bell::ring`] does, but a key whose runs fail waits for its
+    /// time. A failure that is told in other words each time would otherwise be tried as fast as the API answers.
+    pub fn echo(&self, key: DistributionKey) {
+        let _ = self.echoes.send(key);
     }
 
     /// Has this key run at that moment, or before.
@@ -84,16 +96,25 @@ where
     Run: Future<Output = Result<Wake, E>>,
     E: std::error::Error + 'static,
 {
-    let mut wakes = pin!(scheduler(futures::stream::unfold(wakes, async |mut wakes| {
-        wakes.recv().await.map(|request| (request, wakes))
+    let Wakes { requests, mut echoes } = wakes;
+    let mut wakes = pin!(scheduler(futures::stream::unfold(requests, async |mut requests| {
+        requests.recv().await.map(|request| (request, requests))
     })));
     let mut tries: HashMap<DistributionKey, Tries> = HashMap::new();
-    let mut running = HashSet::new();
+    let (mut running, mut echoed) = (HashSet::new(), HashSet::new());
     let mut runs = FuturesUnordered::new();
     loop {
         let room = running.len() < CONCURRENT;
         let (key, began, result) = tokio::select! {
             Some(ended) = runs.next(), if !runs.is_empty() => ended,
+            Some(key) = echoes.recv() => {
+                if running.contains(&key) {
+                    echoed.insert(key);
+                } else if !tries.contains_key(&key) {
+                    bell.ring(key);
+                }
+                continue;
+            }
             next = async { wakes.as_mut().hold_unless(|key| room && !running.contains(key)).next().await } => {
                 let Some(key) = next else { return };
                 running.insert(key.clone());
@@ -104,11 +125,15 @@ where
             }
         };
         running.remove(&key);
+        let is_echoed = echoed.remove(&key);
         let now = clock::monotonic();
         reconciles.took(now - began);
         let (setback, error) = match result {
             Ok(Ok(wake)) => {
                 tries.remove(&key);
+                if is_echoed {
+                    bell.ring(key.clone());
+                }
                 if let Some(at) = wake.at {
                     tracing::debug!(%key, controller = reconciles.controller, why = wake.why, "will look again");
                     bell.ring_at(key, at);
@@ -119,22 +144,26 @@ where
             Err(_) => (Setback::Failure, format!("it took longer than {} s", DEADLINE.as_secs())),
         };
         let (setback, again_in) = tries.entry(key.clone()).or_default().again(setback, dice::fraction());
-        let controller = reconciles.controller;
-        match setback {
-            Setback::Failure => {
-                reconciles.failed();
-                tracing::warn!(%key, controller, error, ?again_in, "reconcile failed");
-            }
-            Setback::NamespaceEnds => tracing::debug!(%key, controller, error, ?again_in, "the namespace ends"),
-            Setback::OwnerUnknown => {
-                tracing::info!(%key, controller, error, ?again_in, "the API server has yet to learn what a Distribution is");
-            }
-            Setback::Overtaken => {
-                reconciles.overtaken();
-                tracing::debug!(%key, controller, error, ?again_in, "the look was out of date");
-            }
-        }
+        tell(&reconciles, &key, setback, &error, again_in);
         bell.ring_at(key, now + again_in);
+    }
+}
+
+fn tell(reconciles: &Reconciles, key: &DistributionKey, setback: Setback, error: &str, again_in: Duration) {
+    let controller = reconciles.controller;
+    match setback {
+        Setback::Failure => {
+            reconciles.failed();
+            tracing::warn!(%key, controller, error, ?again_in, "reconcile failed");
+        }
+        Setback::NamespaceEnds => tracing::debug!(%key, controller, error, ?again_in, "the namespace ends"),
+        Setback::OwnerUnknown => {
+            tracing::info!(%key, controller, error, ?again_in, "the API server has yet to learn what a Distribution is");
+        }
+        Setback::Overtaken => {
+            reconciles.overtaken();
+            tracing::debug!(%key, controller, error, ?again_in, "the look was out of date");
+        }
     }
 }
 
@@ -295,6 +324,38 @@ mod tests {
         bell.ring(key("b"));
         let runs = script.after(Duration::from_millis(10)).await;
         assert!(names(&runs)[7..].contains(&"b"), "{runs:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_failing_run_wrote_itself_does_not_shorten_its_wait() {
+        let script = Script { lasts: Duration::from_millis(5), ..Script::default() };
+        script.answers.lock().extend((0..100).map(|_| Err(No)));
+        let bell = script.start();
+        bell.ring(key("a"));
+        // The watch tells of each write, during the run or after it.
+        for _ in 0..10_000 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            bell.echo(key("a"));
+        }
+        let runs = script.after(Duration::ZERO).await;
+        assert!((9..=18).contains(&runs.len()), "in twenty seconds: {runs:?}");
+
+        let before = runs.len();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        bell.ring(key("a"));
+        let runs = script.after(Duration::from_millis(1)).await;
+        assert_eq!(runs.len(), before + 1, "what others changed does");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_written_wakes_a_key_that_is_well_even_during_its_run() {
+        let script = Script { lasts: Duration::from_secs(1), ..Script::default() };
+        let bell = script.start();
+        bell.echo(key("a"));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        bell.echo(key("a"));
+        bell.echo(key("a"));
+        assert_eq!(names(&script.after(Duration::from_secs(9)).await), ["a", "a"]);
     }
 
     #[tokio::test(start_paused = true)]

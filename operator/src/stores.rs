@@ -63,15 +63,17 @@ impl Stores {
 impl Default for Stores {
     fn default() -> Self {
         Self {
-            distributions: Table::new(|distribution| {
+            distributions: Table::new(|distribution: &Distribution| {
                 let held = distribution.status.iter().flat_map(|status| &status.aliases);
                 let aliases = distribution.spec.aliases.iter().chain(held).cloned().map(Group::Alias);
                 std::iter::once(Group::Distribution(key_of(distribution))).chain(aliases).collect()
-            }),
-            invalidations: Table::new(|invalidation| {
+            })
+            .with_status_of_ours(),
+            invalidations: Table::new(|invalidation: &Invalidation| {
                 let namespace = invalidation.namespace().unwrap_or_default();
                 vec![Group::Distribution(DistributionKey::new(namespace, &invalidation.spec.distribution_ref.name))]
-            }),
+            })
+            .with_status_of_ours(),
             pods: Table::new(by_label),
             deployments: Table::new(by_label),
             config_maps: Table::new(by_label),

@@ -39,6 +39,8 @@ pub enum Group {
 pub struct Table<K> {
     rows: Arc<RwLock<Rows<K>>>,
     groups_of: fn(&K) -> Vec<Group>,
+    /// Nobody but this operator writes the status of this kind.
+    status_is_ours: bool,
     lists: watch::Sender<Lists>,
 }
 
@@ -89,7 +91,8 @@ struct Listing {
 
 impl<K> Clone for Table<K> {
     fn clone(&self) -> Self {
-        Self { rows: self.rows.clone(), groups_of: self.groups_of, lists: self.lists.clone() }
+        let Self { rows, groups_of, status_is_ours, lists } = self;
+        Self { rows: rows.clone(), groups_of: *groups_of, status_is_ours: *status_is_ours, lists: lists.clone() }
     }
 }
 
@@ -97,7 +100,14 @@ impl<K: Resource + Clone> Table<K> {
     /// An empty table whose objects belong to the groups that `groups_of` says.
     pub fn new(groups_of: fn(&K) -> Vec<Group>) -> Self {
         let rows = Rows { by_name: HashMap::new(), by_group: HashMap::new(), shown: HashMap::new() };
-        Self { rows: Arc::new(RwLock::new(rows)), groups_of, lists: watch::Sender::default() }
+        let (rows, lists) = (Arc::new(RwLock::new(rows)), watch::Sender::default());
+        Self { rows, groups_of, status_is_ours: false, lists }
+    }
+
+    /// Of a kind whose status nobody but this operator writes.
+    #[must_use]
+    pub fn with_status_of_ours(self) -> Self {
+        Self { status_is_ours: true, ..self }
     }
 
     /// A way in for the watch of one namespace, or of all of them.
@@ -157,6 +167,19 @@ impl<K: Resource + Clone> Table<K> {
 }
 
 impl<K: Resource + Clone> Feed<K> {
+    /// Whether an event that is not taken yet shows nothing but what this operator wrote: the very version that it learned, or no more
+    /// than another status, of which the watch may tell before the write's own answer does.
+    pub fn is_echo(&self, event: &Event<DeserializeGuard<K>>) -> bool {
+        let (Event::Apply(object) | Event::InitApply(object)) = event else { return false };
+        let (shown, rows) = (object.meta(), self.table.rows.read());
+        let Some(known) = rows.by_name.get(&name_of(shown)).map(Row::meta) else { return false };
+        let is_asked_the_same = known.uid == shown.uid
+            && known.generation == shown.generation
+            && known.deletion_timestamp == shown.deletion_timestamp;
+        let version = version_of(shown);
+        version.is_some() && version == version_of(known) || self.table.status_is_ours && is_asked_the_same
+    }
+
     /// Takes an event; which groups changed by it.
     pub fn take(&mut self, event: Event<DeserializeGuard<K>>) -> Vec<Group> {
         let groups_of = self.table.groups_of;

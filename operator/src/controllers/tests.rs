@@ -105,10 +105,13 @@ async fn a_kind_that_is_defined_later_is_noticed_within_half_a_minute() {
         assert_eq!(api.listed(), ["v1beta1", "v1"]);
         tokio::time::advance(HALF_A_MINUTE * 3 / 2).await;
         tokio::task::yield_now().await;
-        assert_eq!((heard.try_recv().is_err(), api.listed()), (true, vec!["v1beta1".to_owned(), "v1".to_owned()]));
+        assert_eq!(
+            (heard.requests.try_recv().is_err(), api.listed()),
+            (true, vec!["v1beta1".to_owned(), "v1".to_owned()])
+        );
         api.serve(&[version]);
         let defined = clock::monotonic();
-        let woken = within_minutes(heard.recv()).await.expect("somebody watches");
+        let woken = within_minutes(heard.requests.recv()).await.expect("somebody watches");
         assert_eq!(woken.message, DistributionKey::new("default", "shop"));
         assert!(are_granted(&context) && defined.elapsed() <= HALF_A_MINUTE, "{:?}", defined.elapsed());
         assert_eq!(api.listed().last().map(String::as_str), Some(version));
@@ -121,11 +124,11 @@ async fn a_kind_that_is_forgotten_grants_nothing_any_more() {
     let api = Definitions::none();
     api.serve(&["v1"]);
     let (context, mut heard, stop) = follow(&api);
-    within_minutes(heard.recv()).await.expect("a grant is there");
+    within_minutes(heard.requests.recv()).await.expect("a grant is there");
     assert!(are_granted(&context));
     let began = clock::monotonic();
     api.serve(&[]);
-    within_minutes(heard.recv()).await.expect("it is gone");
+    within_minutes(heard.requests.recv()).await.expect("it is gone");
     assert!(!are_granted(&context) && began.elapsed() < HALF_A_MINUTE, "{:?}", began.elapsed());
     stop.cancel();
 }

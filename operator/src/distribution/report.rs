@@ -32,7 +32,7 @@ use crate::leader::Leadership;
 use crate::names::{self, DistributionKey, LOCATION_LABEL, key_of};
 use crate::pods::is_ready;
 use crate::reports::Reports;
-use crate::setback::Setback;
+use crate::setback::{Setback, without_ports};
 use crate::table::Group;
 use crate::wake::Wake;
 use crate::{clock, slim};
@@ -222,7 +222,7 @@ fn rolling(context: &Context, key: &DistributionKey, applied: Option<&Applied>) 
 fn failing(applied: &Applied) -> Option<String> {
     let failure = applied.failures.first()?;
     match Setback::of(failure) {
-        Setback::Failure => Some(chain(failure)),
+        Setback::Failure => Some(without_ports(&chain(failure))),
         Setback::NamespaceEnds => Some("the namespace is being removed, so nothing is made in it any more".to_owned()),
         Setback::OwnerUnknown => Some(
             "the API server is still learning what a Distribution is, within half a minute of its definition"

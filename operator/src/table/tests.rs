@@ -119,6 +119,36 @@ fn a_table_is_complete_once_every_feed_has_listed() {
     assert!(case.table.is_complete());
 }
 
+/// A feed that knows version 7 of generation 2; whether another look at the object is an echo.
+#[track_caller]
+fn check_echo(status_is_ours: bool, version: &str, (uid, generation): (&str, i64), expect: bool) {
+    let object = |version: &str, uid: &str, generation: i64| {
+        let mut object = object("shop", "a", version);
+        (object.metadata.uid, object.metadata.generation) = (Some(uid.into()), Some(generation));
+        object
+    };
+    let table = Table::new(|_: &ConfigMap| Vec::new());
+    let table = if status_is_ours { table.with_status_of_ours() } else { table };
+    let feed = table.feed(None);
+    table.learn(object("7", "one", 2));
+    for event in [Event::Apply, Event::InitApply] {
+        let event = event(guarded(object(version, uid, generation)));
+        assert_eq!(feed.is_echo(&event), expect, "{event:?} {status_is_ours}");
+    }
+    assert!(!feed.is_echo(&Event::Delete(guarded(object(version, uid, generation)))));
+}
+
+#[test]
+fn a_version_that_was_learned_is_an_echo_and_so_is_another_status_that_only_we_write() {
+    check_echo(false, "7", ("one", 2), true);
+    check_echo(false, "8", ("one", 2), false);
+    check_echo(true, "8", ("one", 2), true);
+    check_echo(true, "8", ("one", 3), false);
+    check_echo(true, "8", ("two", 2), false);
+    let nothing_known = Case::new(None);
+    assert!(!nothing_known.feed.is_echo(&Event::Apply(guarded(object("shop", "a", "7")))));
+}
+
 #[test]
 fn a_list_that_misses_an_object_ends_it() {
     let mut case = Case::new(None);

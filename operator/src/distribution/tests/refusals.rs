@@ -81,6 +81,18 @@ async fn an_object_that_may_not_be_written_is_named_and_holds_up_no_other() {
 }
 
 #[tokio::test]
+async fn a_webhook_that_fails_from_another_port_each_time_is_told_of_once() {
+    let site = Site::new();
+    site.api.fail("PATCH networkpolicies/shop-edge", Fault::WebhookResets);
+    site.run().await.expect_err("is refused");
+    let reconciling = site.condition(ConditionType::Reconciling);
+    assert!(reconciling.contains("read tcp 10.0.0.1->10.96.3.4:443: read: connection reset"), "{reconciling}");
+    site.api.calls();
+    site.run().await.expect_err("still is");
+    assert_eq!(site.api.writes(), ["PATCH networkpolicies/shop-edge"]);
+}
+
+#[tokio::test]
 async fn that_a_look_was_out_of_date_is_nothing_to_tell_of() {
     let (site, _edges) = Site::at_rest().await;
     let mut service = site.api.object("services/shop-edge").expect("exists");
