@@ -1,5 +1,8 @@
 //! The repository's own rules, as tests: who may import whom, who may write what, what every file begins with.
 
+#[path = "tidy/circles.rs"]
+mod circles;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -40,9 +43,9 @@ fn shipped(path: &Path) -> String {
 }
 
 fn is_test(path: &Path) -> bool {
-    // `fake_api.rs` is compiled into unit tests only.
+    // `fake_api.rs` and `testing.rs` are compiled into unit tests only.
     path.components().any(|part| part.as_os_str() == "tests")
-        || path.file_stem().is_some_and(|name| name == "tests" || name == "fake_api")
+        || path.file_stem().is_some_and(|name| name == "tests" || name == "testing" || name == "fake_api")
 }
 
 /// The names of a crate's dependencies, of the given table.
@@ -82,9 +85,32 @@ fn the_contract_and_the_verdicts_know_no_runtime_no_network_and_no_cluster() {
     never_depends("edge/cache/Cargo.toml", &forbidden);
 }
 
+/// Whoever reads from the bottom up, values, then decisions, then what drives them, meets nothing that was not there before.
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    for source in ["crds/src", "edge/contract/src", "edge/cache/src", "operator/src", "cli/src"] {
+        let of_module = |path: PathBuf| {
+            let below = path.strip_prefix(source).expect("below the source").with_extension("");
+            (below.to_string_lossy().replace('/', "::"), shipped(&path))
+        };
+        let is_module = |path: &PathBuf| !is_test(path) && !path.ends_with("lib.rs") && !path.ends_with("main.rs");
+        let circles = circles::circles(&files(source, "rs").into_iter().filter(is_module).map(of_module).collect());
+        assert!(circles.is_empty(), "in {source} these import each other by some way: {circles:?}");
+    }
+}
+
 /// Files that decide: they may not wait, call or look at a clock.
 fn deciding() -> Vec<PathBuf> {
-    let names = ["resolve.rs", "plan.rs", "conditions.rs", "counters.rs", "holds.rs", "ailing.rs"];
+    let names = [
+        "observed.rs",
+        "resolve.rs",
+        "resolved.rs",
+        "plan.rs",
+        "conditions.rs",
+        "counters.rs",
+        "holds.rs",
+        "ailing.rs",
+    ];
     files("operator/src", "rs")
         .into_iter()
         .filter(|path| {
