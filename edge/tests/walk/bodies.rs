@@ -343,20 +343,11 @@ async fn trailers_reach_the_viewer_from_the_fill_and_from_the_store() {
 
 #[tokio::test]
 async fn a_viewer_that_leaves_in_the_middle_of_its_upload_ends_the_origins_request_too() {
-    let gone = Door::closed();
-    let origin = {
-        let gone = gone.clone();
-        Origin::start(move |_, mut exchange| {
-            let gone = gone.clone();
-            async move {
-                exchange.read_line().await;
-                exchange.closed().await;
-                gone.open();
-                Then::Close
-            }
-        })
-        .await
-    };
+    let (origin, gone) = Origin::left(|mut exchange| async move {
+        exchange.read_line().await;
+        exchange
+    })
+    .await;
     let edge = Arc::new(Edge::start(config(origin.address)).await);
     let (mut send, body) = pieces();
     let sending = tokio::spawn({

@@ -174,6 +174,25 @@ impl Origin {
         .await
     }
 
+    /// Does its part of each exchange and then waits to be left; the door opens once the connection is closed.
+    pub async fn left<F, A>(part: F) -> (Self, Door)
+    where
+        F: Fn(Exchange) -> A + Send + Sync + 'static,
+        A: Future<Output = Exchange> + Send + 'static,
+    {
+        let gone = Door::closed();
+        let opens = gone.clone();
+        let origin = Self::start(move |_, exchange| {
+            let (part, gone) = (part(exchange), opens.clone());
+            async move {
+                part.await.closed().await;
+                gone.open();
+                Then::Close
+            }
+        });
+        (origin.await, gone)
+    }
+
     /// Answers with its number and seven letters; the first answer stops in the middle of them until the door opens.
     pub async fn halting(door: &Door) -> Self {
         let door = door.clone();

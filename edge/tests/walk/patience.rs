@@ -61,22 +61,13 @@ fn check(seconds: u64, expect: u64) {
 
 /// A body without an end, and a door that opens once nobody reads it any more.
 async fn endless() -> (Origin, Door) {
-    let gone = Door::closed();
-    let origin = {
-        let gone = gone.clone();
-        Origin::start(move |_, mut exchange| {
-            let gone = gone.clone();
-            async move {
-                exchange.write("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await;
-                let piece = vec![b'x'; 64 * 1024];
-                while exchange.write(&piece).await {}
-                gone.open();
-                Then::Close
-            }
-        })
-        .await
-    };
-    (origin, gone)
+    Origin::left(|mut exchange| async move {
+        exchange.write("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await;
+        let piece = vec![b'x'; 64 * 1024];
+        while exchange.write(&piece).await {}
+        exchange
+    })
+    .await
 }
 
 #[tokio::test(start_paused = true)]
@@ -124,22 +115,13 @@ async fn a_viewer_that_waits_for_its_origin_is_not_idle() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_has_left_http_may_be_silent_for_ten_minutes_whatever_the_origins_time_outs() {
-    let gone = Door::closed();
-    let origin = {
-        let gone = gone.clone();
-        Origin::start(move |_, mut exchange| {
-            let gone = gone.clone();
-            async move {
-                exchange.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n").await;
-                exchange.read(1).await;
-                exchange.write("b").await;
-                exchange.closed().await;
-                gone.open();
-                Then::Close
-            }
-        })
-        .await
-    };
+    let (origin, gone) = Origin::left(|mut exchange| async move {
+        exchange.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n").await;
+        exchange.read(1).await;
+        exchange.write("b").await;
+        exchange
+    })
+    .await;
     let edge = Edge::start(config(origin.address)).await;
     let mut viewer =
         Viewer::saying(&edge, "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n").await;
@@ -271,19 +253,7 @@ async fn once_an_answer_has_begun_its_request_may_be_silent_for_as_long_as_the_a
 
 #[tokio::test(start_paused = true)]
 async fn a_viewer_of_http_2_that_answers_no_ping_is_cut_off() {
-    let gone = Door::closed();
-    let origin = {
-        let gone = gone.clone();
-        Origin::start(move |_, mut exchange| {
-            let gone = gone.clone();
-            async move {
-                exchange.closed().await;
-                gone.open();
-                Then::Close
-            }
-        })
-        .await
-    };
+    let (origin, gone) = Origin::left(std::future::ready).await;
     let mut config = config(origin.address);
     config.sites[0].origins[0].response_timeout_ms = 1_000_000;
     let edge = Edge::start(config).await;

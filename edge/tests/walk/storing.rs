@@ -118,22 +118,18 @@ async fn what_finds_no_room_from_its_first_byte_on_still_reaches_its_viewer() {
 
 #[tokio::test]
 async fn what_finds_no_room_and_has_no_viewer_is_not_read_on() {
-    let (left, gone) = (Door::closed(), Door::closed());
-    let origin = {
-        let (left, gone) = (left.clone(), gone.clone());
-        Origin::start(move |_, mut exchange| {
-            let (left, gone) = (left.clone(), gone.clone());
-            async move {
-                exchange.write("HTTP/1.1 200 OK\r\netag: \"v\"\r\nconnection: close\r\n\r\n").await;
-                left.pass().await;
-                exchange.write("x".repeat(20_000)).await;
-                exchange.closed().await;
-                gone.open();
-                Then::Close
-            }
-        })
-        .await
-    };
+    let left = Door::closed();
+    let leaves = left.clone();
+    let (origin, gone) = Origin::left(move |mut exchange| {
+        let left = leaves.clone();
+        async move {
+            exchange.write("HTTP/1.1 200 OK\r\netag: \"v\"\r\nconnection: close\r\n\r\n").await;
+            left.pass().await;
+            exchange.write("x".repeat(20_000)).await;
+            exchange
+        }
+    })
+    .await;
     let edge = Edge::with(&["--cache-memory", "8192"], config(origin.address)).await;
     // Such a viewer needs no body; the fill goes on only for the sake of the store.
     let mut viewer = request(Method::GET, "/a");
