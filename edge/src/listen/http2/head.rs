@@ -1,4 +1,4 @@
-//! Heads of requests and responses into what RFC 9113 wants of them, as far as the `h2` crate leaves that to who uses it.
+//! Heads of responses into what RFC 9113 wants of them, as far as the `h2` crate leaves that to who uses it.
 
 use std::time::SystemTime;
 
@@ -18,12 +18,6 @@ const CONNECTION_SPECIFIC: [HeaderName; 6] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
-
-/// Whether a request's fields break RFC 9113 §8.2.1: no value begins or ends with white space.
-pub(super) fn is_malformed(headers: &HeaderMap) -> bool {
-    let is_space = |byte: Option<&u8>| byte.is_some_and(|byte| matches!(byte, b' ' | b'\t'));
-    headers.values().map(HeaderValue::as_bytes).any(|value| is_space(value.first()) || is_space(value.last()))
-}
 
 /// An interim response (RFC 9110 §15.2).
 pub(super) fn of_interim(head: Head) -> Response<()> {
@@ -83,15 +77,6 @@ mod tests {
     fn fields(lines: &[(&str, &str)]) -> HeaderMap {
         let field = |(name, value): &(&str, &str)| Some((name.parse().ok()?, value.parse().ok()?));
         lines.iter().map(|line| field(line).expect("is a field")).collect()
-    }
-
-    #[test]
-    fn a_value_with_space_around_it_is_malformed() {
-        for (value, expect) in
-            [("a b", false), ("", false), (" a", true), ("a ", true), ("\ta", true), ("a\t", true), (" ", true)]
-        {
-            assert_eq!(is_malformed(&fields(&[("x", "y"), ("z", value)])), expect, "{value:?}");
-        }
     }
 
     /// What becomes of a final response with these fields and a text for content.

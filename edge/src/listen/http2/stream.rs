@@ -8,6 +8,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 
 use bytes::Bytes;
+use edge_cache::fields;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::{Request, Response, header};
@@ -21,8 +22,8 @@ use crate::viewer::body::ViewerRequestBody;
 
 /// Serves it.
 pub(super) async fn serve(connection: Connection, request: Request<RecvStream>, mut reply: SendResponse<Bytes>) {
-    if head::is_malformed(request.headers()) {
-        // RFC 9113 §8.1.1
+    // RFC 9113 §8.1.1
+    if fields::has_stray_space(request.headers()) {
         return reply.send_reset(Reason::PROTOCOL_ERROR);
     }
     let (method, interim) = (request.method().clone(), Interim::default());
