@@ -9,6 +9,7 @@ mod answers;
 mod caching;
 mod distribution;
 mod invalidation;
+mod origins;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
