@@ -3,8 +3,9 @@
 //! Flow: the edges of the origin's shield, the owner of the target first ([`order`]) → one of them, over a connection on which both sides have
 //! proved themselves ([`crate::peers`]) → its walk ([`answering`]) → its answer, as if the origin had given it.
 //! Guarantees: a request that came from another edge goes to no third one: there is one hop, and no loop. Where a shield is away, the origin
-//! is asked as if there were none: at most [`TRIES`] edges are tried, each for at most [`HEARD_WITHIN`] where nobody answers, and only
-//! with what is safe to repeat or was not taken (RFC 9110 §9.2.2). What becomes of that is no news of the origin: its breaker hears nothing.
+//! is asked as if there were none: at most [`TRIES`] edges are tried, each for at most
+//! [`HEARD_WITHIN`](crate::forward::edges::HEARD_WITHIN) where nobody answers, and only with what is safe to repeat or was not taken (RFC
+//! 9110 §9.2.2). What becomes of that is no news of the origin: its breaker hears nothing.
 //! Errors: [`Asked::Failed`] where the origin gave the other edge no answer, and where a request may have been carried out.
 
 pub mod answering;
@@ -32,10 +33,6 @@ use lent::Loan;
 
 /// How many edges are tried before the origin is.
 pub const TRIES: usize = 2;
-/// For a connection to one of them: they are as near as an origin, and there is somebody else to ask.
-pub const CONNECT_WITHIN: Duration = Duration::from_secs(1);
-/// For a sign of life of one that has a connection: else it may be frozen, and take every viewer along for as long as an origin may think.
-pub const HEARD_WITHIN: Duration = Duration::from_secs(3);
 /// What another edge may take beyond the time that its origin has.
 const BEYOND_ORIGIN: Duration = Duration::from_secs(2);
 

@@ -6,7 +6,7 @@
 pub mod order;
 
 use edge_contract::{Epoch, Sequence};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 /// The origin that is to be asked, by its name.
 pub const ORIGIN: HeaderName = HeaderName::from_static("kubefront-origin");
@@ -21,6 +21,9 @@ pub const ANSWER: HeaderName = HeaderName::from_static("kubefront-answer");
 
 /// All of them.
 pub const FIELDS: [HeaderName; 5] = [ORIGIN, REVISION, NEEDS, EXPECTS, ANSWER];
+
+/// What an edge says that is still there while its origin thinks, before anything else: an interim response (RFC 2518 §10.1).
+pub const SIGN_OF_LIFE: StatusCode = StatusCode::PROCESSING;
 
 const UNKNOWN: HeaderValue = HeaderValue::from_static("unknown");
 const YES: HeaderValue = HeaderValue::from_static("yes");

@@ -8,7 +8,6 @@ use http::{HeaderMap, StatusCode, response};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use crate::fill::freshen::Freshened;
 use crate::forward::ForwardError;
 use crate::forward::body::OriginBody;
 use crate::store::held::Held;
@@ -43,6 +42,15 @@ pub enum Outcome {
     Failed(Arc<ForwardError>),
     /// It ended without any of that.
     GivenUp,
+}
+
+/// A stored response that an origin says still holds.
+#[derive(Clone, Debug)]
+pub struct Freshened {
+    /// With its new fields.
+    pub held: Arc<Held>,
+    /// Whether they let it stay in the store.
+    pub stays: bool,
 }
 
 /// An answer that is for one viewer only.

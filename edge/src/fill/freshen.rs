@@ -9,17 +9,9 @@ use edge_cache::{Stored, freshening};
 use http::response;
 
 use crate::ask::Ask;
+use crate::collapse::wanted::Freshened;
 use crate::edge::Edge;
 use crate::store::held::{self, Held};
-
-/// A stored response that an origin says still holds.
-#[derive(Clone, Debug)]
-pub struct Freshened {
-    /// With its new fields.
-    pub held: Arc<Held>,
-    /// Whether they let it stay in the store.
-    pub stays: bool,
-}
 
 /// RFC 9111 §4.3.4: all that a 304 speaks of are freshened; the first of them is the one that answers. None: it speaks of something
 /// else, or the purge ledger lets none of them live on.

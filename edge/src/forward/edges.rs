@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use edge_cache::tier::SIGN_OF_LIFE;
 use edge_contract::Origin;
 use http::{Request, Response};
 use rustls::ClientConfig;
@@ -20,8 +21,12 @@ use super::tls::Secured;
 use super::{ForwardError, Forwarder};
 use crate::interim::{Head, Interim};
 use crate::peers::Peer;
-use crate::tier::answering::SIGN_OF_LIFE;
-use crate::tier::{CONNECT_WITHIN, HEARD_WITHIN};
+
+/// For a connection to another edge: it is as near as an origin, and there is somebody else to ask.
+pub const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+
+/// For a sign of life of one that has a connection: else it may be frozen, and take every viewer along for as long as an origin may think.
+pub const HEARD_WITHIN: Duration = Duration::from_secs(3);
 
 /// For how long a connection is kept that nobody uses: less long than the other side keeps it.
 const KEEP_ALIVE: Duration = Duration::from_mins(1);

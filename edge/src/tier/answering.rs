@@ -12,7 +12,7 @@ use std::time::Duration;
 use edge_cache::cache_status::CACHE_STATUS;
 use edge_cache::forwarding::to_edge::NO_HOST;
 use edge_cache::reuse::Forward;
-use edge_cache::tier::{self, EXPECTS, Question, Word};
+use edge_cache::tier::{self, EXPECTS, Question, SIGN_OF_LIFE, Word};
 use edge_cache::{CacheStatus, Reuse, head, key, overwriting};
 use edge_contract::Sequence;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header, request};
@@ -28,8 +28,7 @@ use crate::serve;
 use crate::viewer::Viewer;
 use crate::viewer::body::ViewerRequestBody;
 
-/// What an edge says that is still there while its origin thinks, before anything else, and after what time.
-pub const SIGN_OF_LIFE: StatusCode = StatusCode::PROCESSING;
+/// After what time an edge says that it is still there while its origin thinks.
 const SIGN_AFTER: Duration = Duration::from_millis(250);
 
 /// Answers an edge that has proved to be one of this site.

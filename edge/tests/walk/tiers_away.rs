@@ -171,7 +171,7 @@ async fn an_edge_that_is_frozen_holds_a_viewer_up_once_and_for_a_moment() {
 #[tokio::test]
 async fn a_slow_origin_makes_nobody_take_the_edge_before_it_for_frozen() {
     let origin = Origin::start(|_, exchange| async move {
-        tokio::time::sleep(edge::tier::HEARD_WITHIN + std::time::Duration::from_millis(500)).await;
+        tokio::time::sleep(edge::forward::edges::HEARD_WITHIN + std::time::Duration::from_millis(500)).await;
         exchange.respond("200 OK", "cache-control: max-age=60\r\n", "at last").await
     })
     .await;
