@@ -48,8 +48,8 @@ unit: cluster ## The tests that need no cluster
 	cd tests/cluster && go test ./...
 	cd tests/kstatus && go test -count=1 ./...
 
-walks: images ## The tests on a real cluster; uses one that is up, or starts and ends its own
-	.ci/with-cluster 2 $(CARGO_TEST) --features tests/cluster $(WALKS)
+walks: images ## The tests on a real cluster, with what they counted; uses one that is up, or starts and ends its own
+	.ci/with-cluster 2 $(CARGO_TEST) --features tests/cluster $(WALKS) -- --show-output
 
 bench: images ## Measure what is promised on a real cluster and print a table: about ten minutes
 	.ci/with-cluster 1 cargo run --locked --package tests --features cluster --bin figures

@@ -4,6 +4,8 @@ pub mod clock;
 #[cfg(feature = "cluster")]
 pub mod cluster;
 #[cfg(feature = "cluster")]
+pub mod crowd;
+#[cfg(feature = "cluster")]
 pub mod deaths;
 pub mod figures;
 #[cfg(feature = "cluster")]

@@ -200,6 +200,15 @@ pub async fn ask_edge_with(pod: &Pod, path: &str, fields: &[(&str, &str)]) -> Se
     viewer::ask(address, request).await.unwrap_or_else(|error| panic!("{}: {error}", pod.name_any()))
 }
 
+/// What an edge says that it would do with a request for this path.
+pub async fn explained(pod: &Pod, path: &str) -> Value {
+    let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).expect("the pod has an address");
+    let address = SocketAddr::new(address.parse().expect("an IP address"), 9090);
+    let seen = viewer::get(address, "admin", &format!("/explain?url={path}")).await;
+    let seen = seen.unwrap_or_else(|error| panic!("{}: {error}", pod.name_any()));
+    serde_json::from_slice(&seen.body).unwrap_or_else(|error| panic!("{}: {error}", seen.text()))
+}
+
 /// Asks through the Service in front of all edges.
 pub async fn ask(client: &Client, namespace: &str, path: &str) -> Seen {
     let address = service_address(client, namespace, "shop-edge").await;

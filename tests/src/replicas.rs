@@ -76,8 +76,8 @@ pub async fn kill(pod: &Pod, program: &str) {
     }
 }
 
-/// Pods of this machine's cluster are in its process table.
-fn processes_of(pod_uid: &str, program: &str) -> Vec<String> {
+/// The processes of a pod whose name begins so. Pods of this machine's cluster are in its process table.
+pub(crate) fn processes_of(pod_uid: &str, program: &str) -> Vec<String> {
     let processes =
         fs::read_dir("/proc").expect("Linux").filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let of_pod = |process: &String| {

@@ -1,5 +1,7 @@
 //! Origins behind a shield, on a real cluster: one location asks for all, and nobody notices when it cannot.
 
+mod crowds;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
@@ -35,30 +37,36 @@ async fn by_location(client: &Client, namespace: &str) -> BTreeMap<String, Pod> 
     pods.map(|pod| (location(&pod), pod)).collect()
 }
 
+/// Where the origin is changed and observed.
+async fn admin(client: &Client, namespace: &str) -> SocketAddr {
+    SocketAddr::new(service_address(client, namespace, "shop-origin").await.ip(), 8081)
+}
+
 /// How often the origin was asked for a path.
 async fn reads(client: &Client, namespace: &str, path: &str) -> String {
-    let address = service_address(client, namespace, "shop-origin").await;
-    let admin = SocketAddr::new(address.ip(), 8081);
+    let admin = admin(client, namespace).await;
     let seen = viewer::get(admin, "shop-origin", &format!("/count?of={path}")).await.expect("the origin answers");
     seen.text().trim().to_owned()
 }
 
-/// Waits until both edges are given one answer of the origin: edges hear of each other a moment after they are ready.
-async fn until_shielded(client: &Client, namespace: &str, name: &str) {
-    let mut tries = 0..;
-    eventually("the outer edge asks the shield", || {
-        let path = format!("/{name}-{}", tries.next().expect("numbers do not end"));
+/// Waits until all of so many edges are given one answer of the origin: edges hear of each other a moment after they are ready. It is for
+/// the path that this returns.
+async fn until_shielded(client: &Client, namespace: &str, name: &str, edges_there: usize) -> String {
+    let mut tries = 0_u32;
+    eventually("all edges ask the shield", || {
+        tries += 1;
+        let path = format!("/{name}-{tries}");
         async move {
-            let edges = by_location(client, namespace).await;
+            let edges: Vec<Pod> = edges(client, namespace).await.into_iter().filter(is_ready).collect();
             let mut answers = BTreeSet::new();
-            for location in ["near-viewers", "near-origin"] {
-                let Some(edge) = edges.get(location) else { return false };
+            for edge in &edges {
                 answers.insert(ask_edge(edge, &path).await.field("x-read").to_owned());
             }
-            answers.len() == 1
+            edges.len() == edges_there && answers.len() == 1
         }
     })
     .await;
+    format!("/{name}-{tries}")
 }
 
 #[tokio::test]
@@ -74,7 +82,7 @@ async fn a_shield_that_is_added_to_running_edges_asks_once_for_both_locations() 
         assert_eq!(reads(&client, &namespace, "/each").await, "2", "each asks by itself");
 
         ready(&client, &namespace, &shielded()).await;
-        until_shielded(&client, &namespace, "added").await;
+        until_shielded(&client, &namespace, "added", 2).await;
         let after = by_location(&client, &namespace).await;
         let uids = |edges: &BTreeMap<String, Pod>| edges.values().map(ResourceExt::uid).collect::<Vec<_>>();
         assert_eq!(uids(&before), uids(&after), "no pod was touched");
@@ -101,7 +109,7 @@ async fn while_a_shield_is_killed_the_origin_is_asked_and_then_the_next_one_is()
     in_namespace("shield-killed", |client, namespace| async move {
         origin(&client, &namespace).await;
         ready(&client, &namespace, &shielded()).await;
-        until_shielded(&client, &namespace, "before").await;
+        until_shielded(&client, &namespace, "before", 2).await;
         let edges = by_location(&client, &namespace).await;
         let (shield, outer) = (&edges["near-origin"], &edges["near-viewers"]);
         let pods: Api<Pod> = Api::namespaced(client.clone(), &namespace);
@@ -111,7 +119,7 @@ async fn while_a_shield_is_killed_the_origin_is_asked_and_then_the_next_one_is()
             let seen = ask_edge(outer, &path).await;
             assert!(seen.status.is_success(), "{path}: {seen:?}");
         }
-        until_shielded(&client, &namespace, "after").await;
+        until_shielded(&client, &namespace, "after", 2).await;
         let next = &by_location(&client, &namespace).await["near-origin"];
         assert_ne!(next.uid(), shield.uid());
     })
@@ -124,7 +132,7 @@ async fn an_invalidation_that_is_complete_reaches_what_came_through_a_shield() {
     in_namespace("shield-purged", |client, namespace| async move {
         origin(&client, &namespace).await;
         ready(&client, &namespace, &shielded()).await;
-        until_shielded(&client, &namespace, "before").await;
+        until_shielded(&client, &namespace, "before", 2).await;
         let edges = by_location(&client, &namespace).await;
         for round in 0..5 {
             for edge in edges.values() {
