@@ -20,12 +20,15 @@
 //! | anything else | the content version and the arrival number |
 //!
 //! On every path `?max-age=60`, `?no-store` and `?header=Name:value` (repeatable) shape the head.
+//! Over TLS the same is said to whoever proves itself.
 //! The admin port has `/content` too, `/count` (`?of=/path`: reads of one path), `/waiting/NAME`, `/release/NAME`, `/readyz`.
 
 mod admin;
 mod answer;
 mod fault;
 mod listen;
+mod secure;
 mod state;
 
 pub use listen::{Origin, Settings};
+pub use secure::Secure;

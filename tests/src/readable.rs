@@ -2,6 +2,7 @@
 //! stands that only Secrets should hold.
 #![expect(clippy::missing_panics_doc, reason = "a test's means fail by panicking, and say why when they do")]
 
+use std::fs;
 use std::net::SocketAddr;
 
 use k8s_openapi::{ByteString, api::core::v1::Pod};
@@ -11,7 +12,7 @@ use kube::{
     discovery::{Discovery, Scope, verbs},
 };
 
-use crate::viewer;
+use crate::{replicas::processes_of, viewer};
 
 /// What can be read in one place.
 pub struct Readable {
@@ -76,6 +77,24 @@ pub async fn logs(client: &Client, namespace: &str) -> Vec<Readable> {
                 let text = pods.logs(&name, &of).await.unwrap_or_else(|error| panic!("{name}: {error}"));
                 let which = if previous { "log before its death" } else { "log" };
                 found.push(Readable::at(format!("{which} of {namespace}/{name}"), text));
+            }
+        }
+    }
+    found
+}
+
+/// What the kernel says of each process of every pod of a namespace: its command line, its environment, and what is mounted for it. Needs
+/// root on the cluster's machine.
+pub async fn processes(client: &Client, namespace: &str) -> Vec<Readable> {
+    let mut found = Vec::new();
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    for pod in pods.list(&ListParams::default()).await.expect("lists").items {
+        for process in processes_of(&pod.uid().unwrap_or_default(), "kubefront-") {
+            // One that has ended meanwhile says nothing.
+            for file in ["cmdline", "environ", "mountinfo"] {
+                let text = fs::read(format!("/proc/{process}/{file}")).unwrap_or_default();
+                let place = format!("{file} of {namespace}/{}", pod.name_any());
+                found.push(Readable::at(place, String::from_utf8_lossy(&text)));
             }
         }
     }

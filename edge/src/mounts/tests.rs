@@ -2,12 +2,18 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use edge_contract::MountedKind;
+use edge_contract::{MountedKind, Origin, OriginHeader, OriginHeaderValue, S3, S3Credentials};
+use http::Request;
 
 use super::*;
+use crate::clock::Clock;
+use crate::forward::body::RequestBody;
+use crate::s3::{self, credentials::Credentials};
+use crate::secret_fields;
 
 /// A volume whose content changes all at once. It is gone with its test.
 struct Volume {
@@ -139,6 +145,35 @@ fn a_field_value_is_one_line_that_is_never_printed() {
     for (key, _) in expect {
         mounts.field_value(&file(key)).expect_err(key);
     }
+}
+
+/// Whatever code may panic with in hand: the message of a panic is logged.
+#[test]
+fn a_panic_over_a_request_on_its_way_and_all_that_signs_it_tells_nothing_that_is_mounted() {
+    let mut volume = Volume::new();
+    let words = ["m4rk-token", "m4rk-id", "m4rk-key", "m4rk-session"];
+    volume.turn(&[
+        ("token", words[0].as_bytes()),
+        ("id", words[1].as_bytes()),
+        ("key", words[2].as_bytes()),
+        ("session", words[3].as_bytes()),
+    ]);
+    let mounts = volume.naming(&["token", "id", "key", "session"]);
+    let named =
+        S3Credentials { access_key_id: file("id"), secret_access_key: file("key"), session_token: file("session") };
+    let credentials = Credentials::of(&named, |file| mounts.line(file)).expect("are there");
+    let s3 = S3 { region: "eu-west-1".into(), credentials: Some(named) };
+    let token = OriginHeader { name: "x-token".into(), value: OriginHeaderValue::ValueFrom(file("token")) };
+    let origin = Origin { headers: vec![token], s3: Some(s3.clone()), ..Origin::plain("app", "app.test") };
+    let mut request = Request::get("/a").body(RequestBody::Empty).expect("is one");
+    secret_fields::set(request.headers_mut(), &origin, &mounts).expect("is there");
+    s3::sign(&s3, &mut request, &mounts, Clock::standing().now()).expect("signs");
+    assert!(request.headers().values().any(|value| value == words[0]), "it is set");
+    let panicking = || panic!("{:?} {origin:?} {mounts:?} {credentials:?}", request.headers());
+    let message = std::panic::catch_unwind(AssertUnwindSafe(panicking)).expect_err("it panics");
+    let message = message.downcast_ref::<String>().expect("is text");
+    assert!(message.contains("x-token") && message.contains("authorization"), "{message}");
+    assert!(words.iter().all(|word| !message.contains(word)), "{message}");
 }
 
 #[test]

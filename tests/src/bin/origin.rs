@@ -1,9 +1,9 @@
 //! Turns a command line into a running sample origin, which ends gracefully on SIGTERM.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Parser;
-use tests::origin::{Origin, Settings};
+use tests::origin::{Origin, Secure, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// An origin for trying out and testing Kubefront: it numbers every read, and misbehaves when asked to.
@@ -22,6 +22,12 @@ struct Arguments {
     /// `Cache-Control` of every answer whose query asks for nothing else; empty: none.
     #[arg(long, default_value = "")]
     cache_control: String,
+    /// Where the same is answered over TLS, to whom its authority vouches for.
+    #[arg(long, requires = "tls_folder")]
+    tls_listen: Option<SocketAddr>,
+    /// The folder of `tls.crt`, `tls.key` and `ca.crt`, which are read once.
+    #[arg(long)]
+    tls_folder: Option<PathBuf>,
     /// How many seconds connections are still accepted after SIGTERM, while `/readyz` already says no.
     #[arg(long, default_value_t = 5)]
     linger: u64,
@@ -37,6 +43,7 @@ async fn main() -> std::io::Result<()> {
         admin: arguments.admin,
         content: arguments.content,
         cache_control: arguments.cache_control,
+        secure: arguments.tls_listen.zip(arguments.tls_folder).map(|(listen, folder)| Secure { listen, folder }),
     })
     .await?;
     println!("origin on {}, admin on {}", origin.address(), origin.admin_address());

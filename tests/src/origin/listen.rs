@@ -28,6 +28,7 @@ use super::{
     admin,
     answer::{self, Answer, Arrival, Body, Reply, Wait},
     fault::Fault,
+    secure::{self, Secure},
     state::State,
 };
 
@@ -41,13 +42,15 @@ pub struct Settings {
     pub content: String,
     /// `Cache-Control` where a query asks for nothing else; empty: none.
     pub cache_control: String,
+    /// Whether the same is answered over TLS, and how.
+    pub secure: Option<Secure>,
 }
 
 impl Default for Settings {
     /// Free ports of this machine, content `v1`.
     fn default() -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self { listen: any, admin: any, content: "v1".to_owned(), cache_control: String::new() }
+        Self { listen: any, admin: any, content: "v1".to_owned(), cache_control: String::new(), secure: None }
     }
 }
 
@@ -55,6 +58,7 @@ impl Default for Settings {
 pub struct Origin {
     address: SocketAddr,
     admin_address: SocketAddr,
+    secure_address: Option<SocketAddr>,
     state: Arc<State>,
     stop: CancellationToken,
     accepting: JoinHandle<()>,
@@ -82,14 +86,23 @@ impl Origin {
         let state = State::new(settings.content, settings.cache_control);
         let stop = CancellationToken::new();
         let (address, admin_address) = (listener.local_addr()?, admin_listener.local_addr()?);
+        let secure_address = match settings.secure {
+            Some(secure) => Some(accept_secure(&secure, address).await?),
+            None => None,
+        };
         tokio::spawn(accept_admin(admin_listener, Arc::clone(&state)));
         let accepting = tokio::spawn(accept(listener, Arc::clone(&state), stop.clone()));
-        Ok(Self { address, admin_address, state, stop, accepting })
+        Ok(Self { address, admin_address, secure_address, state, stop, accepting })
     }
 
     /// Where viewers and edges are answered.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the same is answered over TLS, if it is.
+    pub fn secure_address(&self) -> Option<SocketAddr> {
+        self.secure_address
     }
 
     /// Where tests change and observe it.
@@ -105,6 +118,15 @@ impl Origin {
         self.stop.cancel();
         let _ = tokio::time::timeout(Duration::from_secs(20), self.accepting).await;
     }
+}
+
+async fn accept_secure(secure: &Secure, plain: SocketAddr) -> io::Result<SocketAddr> {
+    let (acceptor, listener) = (secure.acceptor()?, TcpListener::bind(secure.listen).await?);
+    let address = listener.local_addr()?;
+    // Wherever it listens, it reaches itself by its own port.
+    let plain = SocketAddr::from(([127, 0, 0, 1], plain.port()));
+    tokio::spawn(secure::accept(listener, acceptor, plain));
+    Ok(address)
 }
 
 async fn accept(listener: TcpListener, state: Arc<State>, stop: CancellationToken) {

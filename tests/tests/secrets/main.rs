@@ -3,112 +3,28 @@
 //!
 //! The operator's pods are replaced here, so this is a program of its own.
 
+mod marked;
+
 use crds::Distribution;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Pod, Service},
+};
 use kube::{
     Api, Client, ResourceExt,
-    api::{DeleteParams, ListParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
 };
-use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use tests::{
     cluster::{apply, eventually, in_namespace, until, until_gone},
     product::{
-        OPERATOR_NAMESPACE, ask_edge, complete, distribution, edges, installed, invalidation, is, origin, ready,
-        status, until_ready,
+        OPERATOR_NAMESPACE, ask_edge, complete, edges, installed, invalidation, is, origin, ready, status, until_ready,
     },
-    readable::{Readable, logs, objects, said, sightings},
+    readable::{Readable, logs, objects, processes, said, sightings},
     replicas,
 };
 
-/// The Secrets in which the words stand.
-const SECRETS: [&str; 4] = ["shop-token", "shop-s3", "shop-identity", "shop-authority"];
-
-/// A path for each origin that wants something of them, and one of an object that a bucket refuses.
-const PATHS: [&str; 5] = ["/page", "/things/a", "/403", "/verified/a", "/proven/a"];
-
-/// Words, each with what it is; and the Secrets that hold them.
-struct Marked {
-    words: Vec<(&'static str, String)>,
-    manifest: String,
-}
-
-impl Marked {
-    /// What an edge can use.
-    fn sound() -> Self {
-        let key = KeyPair::generate().expect("a key");
-        let certificate =
-            CertificateParams::new(vec!["edge.example.com".to_owned()]).expect("a name").self_signed(&key);
-        let (key, certificate) = (key.serialize_pem(), certificate.expect("a certificate").pem());
-        let mut words = plain("m4rk");
-        // Each line of a key is as secret as the next.
-        let lines =
-            |text: &str| text.lines().filter(|line| !line.starts_with('-')).map(str::to_owned).collect::<Vec<_>>();
-        words.extend(lines(&key).into_iter().map(|line| ("the client's key", line)));
-        words.extend(lines(&certificate).into_iter().map(|line| ("the client's certificate", line)));
-        Self { manifest: manifest(&words, [&certificate, &key, &certificate]), words }
-    }
-
-    /// What is of no use to it, for a reason that could be told with a part of it.
-    fn broken() -> Self {
-        let mut words = plain("m4rk\nbr0ken");
-        let [certificate, key] = ["bTRyay1jZXJ0", "bTRyay1rZXk9"].map(str::to_owned);
-        let pem = |kind: &str, text: &str| format!("-----BEGIN {kind}-----\n{text}\n-----END {kind}-----\n");
-        let [certificate_pem, key_pem] = [pem("CERTIFICATE", &certificate), pem("PRIVATE KEY", &key)];
-        let manifest = manifest(&words, [&certificate_pem, &key_pem, &certificate_pem]);
-        // What could be told are its lines.
-        words = words.iter().flat_map(|(name, word)| word.lines().map(|line| (*name, line.to_owned()))).collect();
-        words.extend([("the client's certificate", certificate), ("the client's key", key)]);
-        Self { words, manifest }
-    }
-}
-
-/// Words that need no form.
-fn plain(word: &str) -> Vec<(&'static str, String)> {
-    ["token", "access key id", "secret access key", "session token"]
-        .map(|name| (name, format!("{word}-of-{}", name.replace(' ', "-"))))
-        .to_vec()
-}
-
-fn manifest(words: &[(&'static str, String)], [certificate, key, authority]: [&str; 3]) -> String {
-    let word = |name: &str| words.iter().find(|(found, _)| *found == name).map(|(_, word)| word.clone());
-    let [token, s3, identity, ca] = SECRETS;
-    let secret = |name: &str, kind: &str, data: Value| json!({ "apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": { "name": name }, "stringData": data });
-    let credentials = json!({ "accessKeyId": word("access key id"), "secretAccessKey": word("secret access key"),
-        "sessionToken": word("session token") });
-    let all = [
-        secret(token, "Opaque", json!({ "token": word("token") })),
-        secret(s3, "Opaque", credentials),
-        secret(identity, "kubernetes.io/tls", json!({ "tls.crt": certificate, "tls.key": key })),
-        secret(ca, "Opaque", json!({ "ca.crt": authority })),
-    ];
-    all.map(|secret| secret.to_string()).join("\n---\n")
-}
-
-/// One that uses them all. Its buckets are the sample origin, which believes every signature and refuses what it is told to.
-fn shop(namespace: &str) -> Value {
-    let store = format!("http://shop-origin.{namespace}.svc.cluster.local");
-    let bucket = |name: &str, bucket: &str| {
-        json!({ "name": name, "s3": { "bucket": bucket, "region": "eu-west-1", "endpoint": store,
-            "credentialsSecretRef": { "name": "shop-s3" } } })
-    };
-    distribution(|spec| {
-        let token = json!({ "name": "X-Origin-Token", "secretKeyRef": { "name": "shop-token", "key": "token" } });
-        spec["origins"][0]["headers"] = json!([token]);
-        // Two, because what is wrong with the one is told before the other is looked at.
-        let secure = |name: &str, tls: Value| json!({ "name": name, "service": { "name": "shop-origin", "port": 80 }, "tls": tls });
-        let verified = secure("verified", json!({ "caSecretRef": { "name": "shop-authority" } }));
-        let proven = secure("proven", json!({ "clientCertificateSecretRef": { "name": "shop-identity" } }));
-        let others = [bucket("things", "things"), bucket("refusing", "status"), verified, proven];
-        spec["origins"].as_array_mut().expect("a list").extend(others);
-        spec["behaviors"] = json!([
-            { "pathPattern": "/things/*", "origin": "things" },
-            { "pathPattern": "/403", "origin": "refusing" },
-            { "pathPattern": "/verified/*", "origin": "verified" },
-            { "pathPattern": "/proven/*", "origin": "proven" },
-        ]);
-    })
-}
+use marked::{Marked, PATHS, SECRETS, Vouched, shop, speaking_tls};
 
 /// Asks for everything, and looks for words in the answers and in all that can be read of edges and operator now.
 async fn look(client: &Client, namespace: &str, words: &[(&str, String)]) -> Vec<String> {
@@ -122,6 +38,7 @@ async fn look(client: &Client, namespace: &str, words: &[(&str, String)]) -> Vec
     readable.extend(objects(client, OPERATOR_NAMESPACE, &[]).await);
     for namespace in [namespace, OPERATOR_NAMESPACE] {
         readable.extend(logs(client, namespace).await);
+        readable.extend(processes(client, namespace).await);
     }
     let explained = PATHS.iter().map(|path| format!("/explain?url={path}"));
     let of_edges: Vec<_> =
@@ -147,15 +64,18 @@ async fn told(client: &Client, namespace: &str, value: &str) -> String {
 async fn what_stands_in_secrets_can_be_read_nowhere_else() {
     installed().await;
     in_namespace("secrets", |client, namespace| async move {
-        let (broken, sound) = (Marked::broken(), Marked::sound());
+        let vouched = Vouched::new();
+        let (broken, sound) = (Marked::broken(), Marked::sound(&vouched));
         let words = [&broken.words[..], &sound.words].concat();
         let hidden = async |when: &str| {
             let found = look(&client, &namespace, &words).await;
             assert!(found.is_empty(), "{when}: {found:#?}");
         };
 
-        // What is of no use, so that edges have to say so.
         origin(&client, &namespace).await;
+        apply(&client, &namespace, &vouched.of_origin(&namespace)).await;
+        speak_tls(&client, &namespace).await;
+        // What is of no use, so that edges have to say so.
         apply(&client, &namespace, &broken.manifest).await;
         apply(&client, &namespace, &shop(&namespace).to_string()).await;
         let message = told(&client, &namespace, "False").await;
@@ -173,7 +93,12 @@ async fn what_stands_in_secrets_can_be_read_nowhere_else() {
         assert!(ask_edge(&edge, "/page").await.status.is_success(), "the token is sent");
         assert!(ask_edge(&edge, "/things/a").await.status.is_success(), "the bucket is asked");
         assert_eq!(ask_edge(&edge, "/403").await.status, 403, "the bucket refuses");
-        assert!(ask_edge(&edge, "/verified/a").await.status.is_server_error(), "nobody there speaks TLS");
+        for path in ["/verified/a", "/proven/a"] {
+            assert!(ask_edge(&edge, path).await.status.is_server_error(), "nobody there speaks TLS");
+        }
+        let mutual = ask_edge(&edge, "/mutual/a").await;
+        assert!(mutual.status.is_success(), "both prove who they are: {mutual:?}");
+        only_edges_name_them(&client, &namespace).await;
         complete(&client, &namespace, &invalidation("all", &["/*"])).await;
         hidden("while it is used").await;
 
@@ -193,17 +118,70 @@ async fn what_stands_in_secrets_can_be_read_nowhere_else() {
     .await;
 }
 
-/// The same search, for what was put where it can be read: once as it is, once as the API codes bytes, once where an edge logs it.
+/// Has the origin speak TLS beside, and waits until it does.
+async fn speak_tls(client: &Client, namespace: &str) {
+    let [deployment, service] = speaking_tls();
+    let services: Api<Service> = Api::namespaced(client.clone(), namespace);
+    let patch = Patch::Strategic(service);
+    services.patch("shop-origin", &PatchParams::default(), &patch).await.expect("has a port more");
+    roll_origin(client, namespace, deployment).await;
+}
+
+/// Changes the origin's Deployment, and waits until its pods are others.
+async fn roll_origin(client: &Client, namespace: &str, change: Value) {
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    let patch = Patch::Strategic(change);
+    let told = deployments.patch("shop-origin", &PatchParams::default(), &patch).await.expect("is changed");
+    until(&deployments, "shop-origin", "is rolled", |found| {
+        let status = found.status.clone().unwrap_or_default();
+        let counts = [status.replicas, status.updated_replicas, status.available_replicas];
+        status.observed_generation >= told.metadata.generation && counts == [Some(1); 3]
+    })
+    .await;
+}
+
+/// Of all pods those of edges alone name these Secrets, and they where they are mounted alone, to be read: in no environment.
+async fn only_edges_name_them(client: &Client, namespace: &str) {
+    let named = |pod: &Pod, part: &Value| {
+        let text = part.to_string();
+        let found: Vec<_> = SECRETS.iter().filter(|name| text.contains(**name)).collect();
+        assert!(found.is_empty(), "{} names {found:?}: {text}", pod.name_any());
+    };
+    for edge in edges(client, namespace).await {
+        let mut spec = serde_json::to_value(&edge.spec).expect("plain data");
+        let volumes = spec["volumes"].take();
+        assert!(volumes.to_string().contains("shop-identity"), "they are mounted: {volumes}");
+        named(&edge, &spec);
+        for container in spec["containers"].as_array().expect("a list") {
+            assert!(container["envFrom"].is_null(), "{container}");
+            assert!(!container["env"].to_string().contains("secretKeyRef"), "{container}");
+            let mounts = container["volumeMounts"].as_array().expect("a list").iter();
+            assert!(mounts.clone().all(|mount| mount["readOnly"] == true || mount["name"] == "tmp"), "{container}");
+        }
+    }
+    let pods: Api<Pod> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
+    for operator in pods.list(&ListParams::default()).await.expect("lists") {
+        named(&operator, &serde_json::to_value(&operator.spec).expect("plain data"));
+    }
+}
+
+/// The same search, for what was put where it can be read: once as it is, once as the API codes bytes, once where an edge logs it, and
+/// once in an environment.
 async fn what_is_planted_is_found(client: &Client, namespace: &str, words: &[(&str, String)]) {
     let edge = edges(client, namespace).await.remove(0);
-    let [(_, token), (_, id), ..] = words else { panic!("there are words") };
+    let [(_, token), (_, id), _, (_, session), ..] = words else { panic!("there are words") };
     let coded = k8s_openapi::ByteString(id.clone().into_bytes());
     let planted = json!({ "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": { "name": "planted", "annotations": { "note": format!("it is {token}") } },
         "binaryData": { "id": coded } });
     apply(client, namespace, &planted.to_string()).await;
     ask_edge(&edge, &format!("/{token}")).await;
-    let found = look(client, namespace, words).await;
+    let container = json!({ "name": "origin", "env": [{ "name": "PLANTED", "value": session }] });
+    roll_origin(client, namespace, json!({ "spec": { "template": { "spec": { "containers": [container] } } } })).await;
+    let mut found = look(client, namespace, words).await;
+    let environ = found.iter().filter(|place| place.starts_with("session token: environ of ")).count();
+    assert!(environ > 0, "{found:#?}");
+    found.retain(|place| !place.starts_with("session token: "));
     let config_map = format!("ConfigMap {namespace}/planted");
     let log = format!("token: log of {namespace}/{}", edge.name_any());
     assert_eq!(found, [format!("token: {config_map}"), log, format!("access key id: {config_map}")]);
