@@ -29,9 +29,14 @@ impl Api {
         kube::Client::new(tower::service_fn(move |request| api.clone().answer(request)), "kubefront")
     }
 
-    /// The token of the pod of this name, which is one of the Distribution's edges.
+    /// The token of the pod of this name: an edge of the Distribution `blog` where the name begins so, else of `shop`.
     pub fn token(pod: &str) -> String {
         format!("token-of-{pod}")
+    }
+
+    /// The uid of that pod.
+    pub fn uid(pod: &str) -> String {
+        format!("uid-of-{pod}")
     }
 
     /// What a Secret holds.
@@ -76,11 +81,12 @@ impl Api {
         let Some(pod) = review["spec"]["token"].as_str().and_then(|token| token.strip_prefix("token-of-")) else {
             return json!({"spec": {}, "status": {"authenticated": false}});
         };
+        let distribution = if pod.starts_with("blog") { "blog" } else { "shop" };
         let user = json!({
-            "username": "system:serviceaccount:default:shop-edge",
+            "username": format!("system:serviceaccount:default:{distribution}-edge"),
             "extra": {
                 "authentication.kubernetes.io/pod-name": [pod],
-                "authentication.kubernetes.io/pod-uid": [format!("uid-of-{pod}")],
+                "authentication.kubernetes.io/pod-uid": [Self::uid(pod)],
             },
         });
         json!({"spec": {}, "status": {"authenticated": true, "audiences": [TOKEN_AUDIENCE], "user": user}})

@@ -18,10 +18,42 @@ use crate::api::Api;
 /// How long draining may take.
 const DRAINS: Duration = Duration::from_secs(1);
 
+/// What the kubelet mounts for one pod, and what its edge is told of itself; gone when it is dropped.
+pub struct Mounted {
+    folder: PathBuf,
+    pub settings: OperatorSettings,
+}
+
+impl Mounted {
+    /// The edge in this pod dials an address, trusts a bundle and shows a token.
+    pub fn for_pod(pod: &str, token: &str, dials: SocketAddr, bundle: &str) -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("kubefront-channel-{}-{number}", std::process::id()));
+        std::fs::create_dir(&folder).expect("is made");
+        std::fs::write(folder.join("ca.crt"), bundle).expect("is written");
+        std::fs::write(folder.join("token"), token).expect("is written");
+        let settings = OperatorSettings {
+            address: Some(dials.to_string()),
+            token: Some(folder.join("token")),
+            ca: Some(folder.join("ca.crt")),
+            pod: Some(pod.to_owned()),
+            pod_uid: Some(Api::uid(pod)),
+        };
+        Self { folder, settings }
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
 /// An edge that follows whoever leads, in a pod of its own.
 pub struct Follower {
     pub live: Live,
-    mounted: PathBuf,
+    mounted: Mounted,
     following: JoinHandle<()>,
 }
 
@@ -33,27 +65,15 @@ impl Follower {
 
     /// The same with another token.
     pub fn with_token(pod: &str, token: &str, dials: SocketAddr, bundle: &str) -> Self {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let mounted = std::env::temp_dir().join(format!("kubefront-channel-{}-{number}", std::process::id()));
-        std::fs::create_dir(&mounted).expect("is made");
-        std::fs::write(mounted.join("ca.crt"), bundle).expect("is written");
-        std::fs::write(mounted.join("token"), token).expect("is written");
-        let settings = OperatorSettings {
-            address: Some(dials.to_string()),
-            token: Some(mounted.join("token")),
-            ca: Some(mounted.join("ca.crt")),
-            pod: Some(pod.to_owned()),
-            pod_uid: Some(format!("uid-of-{pod}")),
-        };
+        let mounted = Mounted::for_pod(pod, token, dials, bundle);
         let live = Live::new();
-        let following = tokio::spawn(control::run(settings, DRAINS, live.clone(), Clock::system()));
+        let following = tokio::spawn(control::run(mounted.settings.clone(), DRAINS, live.clone(), Clock::system()));
         Self { live, mounted, following }
     }
 
     /// The kubelet brings another token.
     pub fn is_given(&self, token: &str) {
-        std::fs::write(self.mounted.join("token"), token).expect("is written");
+        std::fs::write(self.mounted.folder.join("token"), token).expect("is written");
     }
 
     /// Where this edge's pods of the origin `app` are, by what it was told.
@@ -83,6 +103,5 @@ impl Follower {
 impl Drop for Follower {
     fn drop(&mut self) {
         self.following.abort();
-        let _ = std::fs::remove_dir_all(&self.mounted);
     }
 }

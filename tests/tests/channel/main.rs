@@ -3,6 +3,8 @@
 mod api;
 mod follower;
 mod replica;
+mod tiers;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -111,10 +113,10 @@ async fn endpoints_arrive_and_so_do_their_changes() {
 async fn orders_are_applied_and_acknowledged_with_their_head() {
     let (_api, replica, edge) = joined().await;
     let start = replica.knows("one").expect("is known");
-    replica.edges.serve_log(&distribution(), log(2, &start));
+    replica.edges.serve_log(&distribution(), log(2, &[&start]));
     let seen = replica.sees("one", "order 2", |edge| applied(edge) == Some((EPOCH, 2, Some("order-2")))).await;
     assert_eq!(seen.removed.get(&2), Some(&0));
-    replica.edges.serve_log(&distribution(), log(3, &start));
+    replica.edges.serve_log(&distribution(), log(3, &[&start]));
     replica.sees("one", "order 3", |edge| applied(edge) == Some((EPOCH, 3, Some("order-3")))).await;
     assert_eq!(edge.live.applied().sequence, Some(3));
 }
@@ -123,7 +125,7 @@ async fn orders_are_applied_and_acknowledged_with_their_head() {
 async fn nothing_of_a_log_reaches_a_start_that_it_does_not_admit() {
     let (_api, replica, edge) = joined().await;
     let another = EdgeSeen { boot_id: "another start".to_owned(), ..replica.knows("one").expect("is known") };
-    replica.edges.serve_log(&distribution(), log(2, &another));
+    replica.edges.serve_log(&distribution(), log(2, &[&another]));
     // What comes after it on the stream has come, so it would have come too.
     replica.edges.serve_config(&distribution(), Arc::new(config(3)));
     replica.sees("one", "that revision 3 serves", |edge| edge.accepted == Some((EPOCH, 3))).await;
@@ -135,7 +137,7 @@ async fn settled() -> (Api, Replica, Follower) {
     let (api, replica, edge) = joined().await;
     let start = replica.knows("one").expect("is known");
     replica.edges.serve_config(&distribution(), Arc::new(config(3)));
-    replica.edges.serve_log(&distribution(), log(2, &start));
+    replica.edges.serve_log(&distribution(), log(2, &[&start]));
     replica.edges.serve_endpoints(&distribution(), endpoints(1, &["10.0.0.1:80"]));
     replica.sees("one", "revision 3", |edge| edge.accepted == Some((EPOCH, 3))).await;
     replica.sees("one", "order 2", |edge| applied(edge) == Some((EPOCH, 2, Some("order-2")))).await;
@@ -163,7 +165,7 @@ async fn an_operator_that_starts_anew_hears_from_the_edge_what_it_holds() {
     let seen = replica.sees("one", "it again", |edge| edge.connected).await;
     assert_eq!(seen.accepted, Some((EPOCH, 3)));
     assert_eq!(seen.held.as_ref().map(|held| (held.epoch, held.sequence)), Some((EPOCH, 2)));
-    replica.edges.serve_log(&distribution(), log(3, &seen));
+    replica.edges.serve_log(&distribution(), log(3, &[&seen]));
     replica.sees("one", "order 3", |edge| applied(edge) == Some((EPOCH, 3, Some("order-3")))).await;
     assert_eq!(edge.live.serving_revision(), Some((EPOCH, 3)));
 }
@@ -226,9 +228,8 @@ async fn an_operator_that_another_authority_vouches_for_is_told_nothing() {
     assert_eq!(impostor.knows("one"), None);
 }
 
-#[tokio::test]
-async fn a_new_authority_is_trusted_by_the_word_of_the_old_one_before_anything_mounted_names_it() {
-    let (api, replica, edge) = settled().await;
+/// Replaces the authority by another, as the operator does by and by: what it vouches for is believed before it vouches for anything.
+async fn replace_authority(api: &Api, replica: Replica, edges: &[&str]) -> Replica {
     let (old, new) = (api.secret(authority::SECRET), {
         let elsewhere = Api::default();
         Replica::leading(&elsewhere).await;
@@ -240,14 +241,22 @@ async fn a_new_authority_is_trusted_by_the_word_of_the_old_one_before_anything_m
         announced[format!("next.{field}")] = new[format!("ca.{field}")].clone();
     }
     api.keep_secret(authority::SECRET, &announced);
-    let reader = Replica::leading(&api).await;
+    let reader = Replica::leading(api).await;
     replica.edges.trust(&reader.bundle);
-    replica.sees("one", "that it is trusted", |edge| edge.trusted == 1).await;
+    for edge in edges {
+        replica.sees(edge, "that it is trusted", |edge| edge.trusted == 1).await;
+    }
     // It signs from now on.
     let mut promoted = new;
     promoted["previous.crt"] = old["ca.crt"].clone();
     api.keep_secret(authority::SECRET, &promoted);
-    let replica = Replica::in_place_of(replica, &api).await;
+    Replica::in_place_of(replica, api).await
+}
+
+#[tokio::test]
+async fn a_new_authority_is_trusted_by_the_word_of_the_old_one_before_anything_mounted_names_it() {
+    let (api, replica, edge) = settled().await;
+    let replica = replace_authority(&api, replica, &["one"]).await;
     let seen = replica.sees("one", "it again", |edge| edge.connected).await;
     assert_eq!(seen.accepted, edge.live.serving_revision());
 }

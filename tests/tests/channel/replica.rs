@@ -67,9 +67,10 @@ impl Replica {
         self.leadership.send_replace(follows(leader));
     }
 
-    /// What it knows of a pod's edge.
+    /// What it knows of a pod's edge, of either Distribution.
     pub fn knows(&self, pod: &str) -> Option<EdgeSeen> {
-        self.edges.snapshot(&distribution()).into_iter().find(|edge| edge.pod == pod)
+        let seen = [distribution(), another()].map(|distribution| self.edges.snapshot(&distribution));
+        seen.into_iter().flatten().find(|edge| edge.pod == pod)
     }
 
     /// Waits until it knows this of the edge.
@@ -92,8 +93,12 @@ pub fn distribution() -> DistributionKey {
     DistributionKey::new("default", "shop")
 }
 
-/// A log of orders 1 to `sequence`, for this start of an edge.
-pub fn log(sequence: SequenceNumber, admitted: &EdgeSeen) -> Arc<PurgeLog> {
+pub fn another() -> DistributionKey {
+    DistributionKey::new("default", "blog")
+}
+
+/// A log of orders 1 to `sequence`, for these starts of edges.
+pub fn log(sequence: SequenceNumber, admitted: &[&EdgeSeen]) -> Arc<PurgeLog> {
     let order = |sequence| PurgeOrder {
         epoch: EPOCH,
         sequence,
@@ -104,7 +109,7 @@ pub fn log(sequence: SequenceNumber, admitted: &EdgeSeen) -> Arc<PurgeLog> {
         epoch: EPOCH,
         orders: (1..=sequence).map(|sequence| Arc::new(order(sequence))).collect(),
         head: Head { epoch: EPOCH, sequence, floor: 0, flush: 0 },
-        admitted: [(admitted.boot_id.clone(), admitted.hello_at)].into(),
+        admitted: admitted.iter().map(|edge| (edge.boot_id.clone(), edge.hello_at)).collect(),
     })
 }
 
