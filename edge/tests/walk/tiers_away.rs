@@ -4,7 +4,7 @@ use edge_contract::{Forwarded, ShieldEdge, Shields};
 use http::{Method, StatusCode};
 use tokio::task::JoinSet;
 
-use crate::edge::{SITE, open, raw, read, request, until};
+use crate::edge::{SITE, open, raw, read, request, until, with_text};
 use crate::fleet::{Fleet, SHIELD, shielded};
 use crate::https::Authority;
 use crate::origin::{Door, Nobody, Origin};
@@ -33,6 +33,26 @@ async fn an_edge_that_dies_while_the_origin_thinks_costs_one_read_more_and_no_vi
     assert!(origin.reads() <= 2, "{}", origin.reads());
     door.open();
     assert_eq!(fleet.far(0).get("/b").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_an_edge_that_dies_may_have_done_is_not_done_again() {
+    let door = Door::closed();
+    let origin = Origin::held(&door, "").await;
+    let mut fleet = Fleet::start(2, 1, &shielded(origin.address)).await;
+    for (owner, method) in [(0, Method::DELETE), (1, Method::POST)] {
+        let target = (0..).map(|n| format!("/{n}")).find(|target| fleet.owner(target) == owner).expect("owns some");
+        let at = fleet.far(0).running.viewers;
+        let written =
+            if method == Method::POST { with_text(method, &target, "text") } else { request(method, &target) };
+        let writing = tokio::spawn(async move { read(open(at, written).await.expect("answers")).await });
+        // The origin has all of it, and thinks.
+        origin.read_times(owner + 1).await;
+        fleet.members[owner].kill();
+        let reply = writing.await.expect("ends").expect("is whole");
+        assert_eq!(reply.cache_status(), "kubefront; fwd=method; detail=shield-lost");
+        assert_eq!((reply.status, origin.reads()), (StatusCode::BAD_GATEWAY, owner + 1));
+    }
 }
 
 #[tokio::test]

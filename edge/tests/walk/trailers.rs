@@ -9,6 +9,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
 use crate::edge::{Edge, config};
+use crate::fleet::{Fleet, shielded};
 use crate::origin::{Origin, Then};
 
 const SUMMED: &str = "HTTP/1.1 200 OK\r\ntrailer: x-sum, set-cookie, connection\r\ntransfer-encoding: chunked\r\n\r\n\
@@ -92,4 +93,28 @@ async fn the_trailers_of_a_request_over_http_2_reach_an_origin_of_http_1() {
     let response = sender.send_request(request).await.expect("answers");
     let said = response.into_body().collect().await.expect("is whole").to_bytes();
     assert_eq!(said, "3\nabc\n0\nx-sum: 6\n\n");
+}
+
+#[tokio::test]
+async fn the_trailers_of_an_answer_pass_an_edge_before_the_origin_while_it_arrives() {
+    let origin = summing().await;
+    let fleet = Fleet::start(1, 2, &shielded(origin.address)).await;
+    for (n, method) in ["POST", "GET"].into_iter().enumerate() {
+        let asks = format!("{method} /{n} HTTP/1.1\r\nhost: a\r\nte: trailers\r\nconnection: close\r\n\r\n");
+        let answer = fleet.far(0).raw(&asks).await;
+        assert!(answer.contains("detail=shield") && answer.ends_with("3\r\nabc\r\n0\r\nx-sum: 6\r\n\r\n"), "{answer}");
+    }
+    // What that edge has stored has a length when it hands it on, and no room behind it (RFC 9110 §6.5.1).
+    let answer = fleet.far(1).raw("GET /1 HTTP/1.1\r\nhost: a\r\nte: trailers\r\nconnection: close\r\n\r\n").await;
+    assert!(answer.contains("detail=shield") && answer.ends_with("\r\n\r\nabc"), "{answer}");
+    assert_eq!(origin.reads(), 2);
+}
+
+#[tokio::test]
+async fn the_trailers_of_a_request_pass_an_edge_before_the_origin() {
+    let origin = listening().await;
+    let fleet = Fleet::start(1, 1, &shielded(origin.address)).await;
+    let head = "POST /a HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ntrailer: x-sum, host\r\nconnection: close\r\n\r\n";
+    let answer = fleet.far(0).raw(&format!("{head}3\r\nabc\r\n0\r\nx-sum: 6\r\nhost: b\r\n\r\n")).await;
+    assert!(answer.contains("detail=shield") && answer.ends_with("3\nabc\n0\nx-sum: 6\n\n"), "{answer}");
 }
