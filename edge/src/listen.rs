@@ -29,6 +29,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::edge::Edge;
 use crate::interim::Interim;
 use crate::live::Phase;
+use crate::peers::proof::Credentials;
 use crate::respond::Answer;
 use crate::serve;
 use crate::tier::answering;
@@ -107,8 +108,17 @@ struct Connection {
     edge: Arc<Edge>,
     activity: Arc<Activity>,
     peer: IpAddr,
-    /// The id of the site that another edge has proved to be one of.
-    asker: Option<Arc<str>>,
+    /// Another edge.
+    asker: Option<Asker>,
+}
+
+/// Another edge, as it has proved to be one.
+#[derive(Clone)]
+struct Asker {
+    /// The id of its site.
+    site: Arc<str>,
+    /// By what it was believed.
+    by: Arc<Credentials>,
 }
 
 impl Connection {
@@ -128,6 +138,14 @@ impl Connection {
         let _ = self.edge.live.phases().wait_for(|now| *now >= phase).await;
     }
 
+    /// Whether the response that is about to be given is to be the last: the edge drains; or another edge is to prove itself anew, because
+    /// what vouched for it does so no longer, or has been renewed. Else whoever asks often enough would be believed for ever.
+    fn is_over(&self) -> bool {
+        let (live, peers) = (&self.edge.live, self.edge.live.peers());
+        let is_outdated = |asker: &Asker| peers.credentials().as_ref() != Some(&asker.by);
+        live.phase() >= Phase::Draining || self.asker.as_ref().is_some_and(is_outdated)
+    }
+
     /// Serves one request. What is said before its answer goes to `interim`.
     async fn respond(&self, request: Request<ViewerRequestBody>, interim: Interim) -> (Answer, Ended) {
         self.activity.request_begins();
@@ -136,7 +154,7 @@ impl Connection {
         let (answer, ask) = match &self.asker {
             None => serve::serve(&self.edge, &viewer, request).await,
             // Far more rarely than viewers, and with a larger future.
-            Some(site) => Box::pin(answering::serve(&self.edge, site, &viewer, request)).await,
+            Some(asker) => Box::pin(answering::serve(&self.edge, &asker.site, &viewer, request)).await,
         };
         ended.answered(&answer, ask.as_deref());
         (answer, ended)

@@ -2,8 +2,8 @@
 //!
 //! Flow: a certificate comes → the port is opened → accept → TLS 1.3, both sides verified → whose edge it is → requests.
 //! Guarantees: nobody gets a byte of HTTP through who does not hold a certificate of the operator's authority for an edge of a site that
-//! this edge serves. Certificates and authorities are those that are known when a connection begins. Limits, drain and patience are those
-//! of viewers' connections.
+//! this edge serves. Certificates and authorities are those that are known when a connection begins; once they are others, the next response
+//! over it is the last. Limits, drain and patience are those of viewers' connections.
 //! Errors: an address that cannot be listened on is tried again; until then other edges ask origins themselves.
 
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::activity::Activity;
 use super::socket::Socket;
-use super::{Connection, accept, http1};
+use super::{Asker, Connection, accept, http1};
 use crate::edge::Edge;
 use crate::live::Phase;
 use crate::peers::proof::Credentials;
@@ -90,7 +90,8 @@ async fn connection(edge: Arc<Edge>, stream: TcpStream, peer: SocketAddr, permit
     };
     let activity = Arc::new(Activity::accepted(edge.clock.now().monotonic));
     let socket = Socket::new(stream, Arc::clone(&activity), edge.clock.clone());
-    let connection = Connection { edge, activity, peer: peer.ip().to_canonical(), asker: Some(site) };
+    let asker = Some(Asker { site, by: credentials });
+    let connection = Connection { edge, activity, peer: peer.ip().to_canonical(), asker };
     if let Err(error) = http1::speak(&connection, socket).await {
         tracing::debug!(%peer, %error, "a connection of another edge ended");
     }

@@ -121,7 +121,7 @@ async fn respond(
 /// An ordinary response, with the word that it is the last where it is.
 fn closing(connection: &Connection, answer: Answer, ended: Ended) -> Response<ViewerBody> {
     let mut response = answer.response.map(|source| ViewerBody::new(source, Box::new(ended)));
-    if answer.closes || connection.edge.live.phase() >= Phase::Draining {
+    if answer.closes || connection.is_over() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response

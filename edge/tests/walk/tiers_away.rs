@@ -1,8 +1,12 @@
 //! Edges that stand before an origin and die, freeze, are others than was meant or point at one another: what viewers notice of it.
 
-use edge_contract::{Forwarded, ShieldEdge, Shields};
+use edge_contract::{Forwarded, ShieldEdge, Shields, edge_name};
 use http::{Method, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::edge::{SITE, open, raw, read, request, until, with_text};
 use crate::fleet::{Fleet, SHIELD, shielded};
@@ -170,6 +174,31 @@ async fn a_certificate_is_renewed_under_traffic() {
     fleet.members[0].proves_itself(&fleet.authority).await;
     assert!(answered_by_shield(3).await);
     assert_eq!(origin.reads(), 3);
+}
+
+#[tokio::test]
+async fn an_edge_that_asks_on_and_on_has_to_prove_itself_anew_once_the_other_was_certified_anew() {
+    let origin = Origin::numbered("").await;
+    let fleet = Fleet::start(1, 1, &shielded(origin.address)).await;
+    let (shield, asker) = (&fleet.members[0], fleet.far(0));
+    let config = asker.live().peers().credentials().expect("it is certified").client.clone();
+    let name = ServerName::try_from(edge_name(SITE, &shield.uid)).expect("is one");
+    let stream = TcpStream::connect(shield.door().await).await.expect("accepts");
+    let mut stream = TlsConnector::from(config).connect(name, stream).await.expect("both are believed");
+    // What is answered does not matter here.
+    let mut ask = async || {
+        stream.write_all(b"GET /a HTTP/1.1\r\nhost: shop.test\r\n\r\n").await.expect("is open");
+        let mut said = vec![0; 4_096];
+        let length = stream.read(&mut said).await.expect("is open");
+        String::from_utf8_lossy(&said[..length]).into_owned()
+    };
+    for _ in 0..2 {
+        let said = ask().await;
+        assert!(said.starts_with("HTTP/1.1 421") && !said.contains("connection: close"), "{said}");
+    }
+    shield.proves_itself(&fleet.authority).await;
+    let said = ask().await;
+    assert!(said.starts_with("HTTP/1.1 421") && said.contains("connection: close"), "{said}");
 }
 
 #[tokio::test]
