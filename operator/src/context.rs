@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::cluster::Cluster;
 use crate::distribution::taken_numbers::TakenNumbers;
 use crate::distribution::told_endpoints::ToldEndpoints;
+use crate::distribution::told_origins::ToldOrigins;
 use crate::distribution::told_shields::ToldShields;
 use crate::distribution::turns::Turns;
 use crate::edges::Edges;
@@ -40,6 +41,8 @@ pub struct Context {
     pub told: ToldEndpoints,
     /// The edges before origins that edges were told of last.
     pub told_shields: ToldShields,
+    /// What users were told of origins last.
+    pub told_origins: ToldOrigins,
     /// Who replaces its pods for the operator's own sake.
     pub turns: Turns,
     /// The certificates that edges verify this operator by, as PEM.

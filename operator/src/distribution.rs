@@ -14,6 +14,7 @@ pub mod resolved;
 pub mod taken;
 pub mod taken_numbers;
 pub mod told_endpoints;
+pub mod told_origins;
 pub mod told_shields;
 pub mod turns;
 
@@ -85,6 +86,7 @@ fn forget(context: &Context, key: &DistributionKey) {
         context.interests.note(key, std::collections::BTreeSet::new());
         context.told.forget(key);
         context.told_shields.forget(key);
+        context.told_origins.forget(key);
         context.taken.forget(key);
         context.edges.forget(key);
     }

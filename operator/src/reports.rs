@@ -1,7 +1,7 @@
 //! What live edges say of what only they can see into one message for each condition that it makes False.
 //!
 //! Guarantees: what several edges say of one field is said once, in the same words and order whoever said it first: a status is written when
-//! something changed for its reader, not when another edge says the same.
+//! something changed for its reader, not when another edge says the same. How often that may be, `distribution/told_origins.rs` says.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +21,15 @@ pub struct Reports {
     references: BTreeSet<(String, String)>,
     /// Origins by name.
     origins: BTreeMap<String, Health>,
+    told: Told,
+}
+
+/// What is told of origins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Told {
+    #[default]
+    AsReported,
+    AsBefore(Option<String>),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,8 +66,16 @@ impl Reports {
         told(self.references.iter().map(|(field, words)| format!("{field}: {words}")))
     }
 
+    /// Tells of origins in words that were told before, for it is too soon for others.
+    pub fn tell_as_before(&mut self, words: Option<String>) {
+        self.told = Told::AsBefore(words);
+    }
+
     /// Which origins do not answer, if any does not.
     pub fn unhealthy(&self) -> Option<String> {
+        if let Told::AsBefore(words) = &self.told {
+            return words.clone();
+        }
         let edges = self.silent + self.heard;
         let unhealthy = self.origins.iter().filter(|(_, health)| health.unhealthy > 0);
         told(unhealthy.map(|(origin, Health { unhealthy, message })| {

@@ -17,6 +17,7 @@ use crate::causes::chain;
 use crate::context::Context;
 use crate::distribution::taken_numbers::TakenNumbers;
 use crate::distribution::told_endpoints::ToldEndpoints;
+use crate::distribution::told_origins::ToldOrigins;
 use crate::distribution::told_shields::ToldShields;
 use crate::distribution::turns::Turns;
 use crate::edges::{self, Channel, Edges, Reviewer};
@@ -107,6 +108,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         taken: TakenNumbers::default(),
         told: ToldEndpoints::default(),
         told_shields: ToldShields::default(),
+        told_origins: ToldOrigins::default(),
         turns: Turns::new(settings.edge_rollout_max_concurrent),
         ca_bundle: authority.bundle(),
         cluster: ArcSwap::from_pointee(cluster),

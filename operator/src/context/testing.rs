@@ -25,6 +25,7 @@ impl Context {
             taken: TakenNumbers::default(),
             told: ToldEndpoints::default(),
             told_shields: ToldShields::default(),
+            told_origins: ToldOrigins::default(),
             turns: Turns::new(settings().edge_rollout_max_concurrent),
             ca_bundle: watch::channel("CERTIFICATE".into()).1,
             cluster: ArcSwap::from_pointee(cluster::testing::cluster()),

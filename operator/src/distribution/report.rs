@@ -79,7 +79,7 @@ pub async fn report(context: &Context, outcome: Outcome<'_>) -> Result<Wake, Rep
         outcome.carried_out.map_or(&outcome.observed.distribution, |(accepted, _)| &accepted.distribution);
     let before = distribution.status.clone().unwrap_or_default();
     let time_to_call = time_to_call(context);
-    let status = status(context, &outcome, &before, time_to_call.at.is_some());
+    let (status, settled) = status(context, &outcome, &before, time_to_call.at.is_some());
     let status = Distribution { status: Some(status), ..(**distribution).clone() };
     let conditions = status.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
     if status.status.as_ref() != Some(&before) {
@@ -88,7 +88,7 @@ pub async fn report(context: &Context, outcome: Outcome<'_>) -> Result<Wake, Rep
     }
     let foreign = outcome.resolution.findings.iter().any(|finding| finding.reason == Reason::NameTaken);
     let again = if foreign { Wake::after(FOREIGN_AGAIN, "another's object may be gone") } else { Wake::ON_CHANGE };
-    Ok(time_to_call.or(again))
+    Ok(time_to_call.or(again).or(settled))
 }
 
 /// Until when edges have time to call this leader.
@@ -101,12 +101,13 @@ fn time_to_call(context: &Context) -> Wake {
     }
 }
 
+/// The status as it is to be, and when it is to be another though nothing changes.
 fn status(
     context: &Context,
     outcome: &Outcome,
     before: &DistributionStatus,
     newly_leading: bool,
-) -> DistributionStatus {
+) -> (DistributionStatus, Wake) {
     let Outcome { observed, resolution, carried_out } = outcome;
     let distribution = &observed.distribution;
     let key = key_of(distribution);
@@ -117,7 +118,9 @@ fn status(
     let resolved = resolution.resolved.as_ref();
     let locations = resolved.map(|resolved| resolved.locations.as_slice()).unwrap_or_default();
     let ailing = ailing(observed.pods.iter().map(|pod| &**pod));
-    let heard = EdgesSeen { ailing, ..heard(&edges, locations, number) };
+    let mut heard = EdgesSeen { ailing, ..heard(&edges, locations, number) };
+    let due = context.told_origins.steady(&key, generation, &mut heard.reports, clock::monotonic());
+    let settled = Wake { at: due, why: "edges may still say so of origins" };
     let programmed = heard.live > 0 && heard.acknowledged == heard.live;
     let judged = Judged {
         generation,
@@ -133,7 +136,7 @@ fn status(
     };
     let conditions = judge(&judged, &before.conditions, &Time(clock::wall()));
     let mut status = DistributionStatus { observed_generation: Some(generation), conditions, ..before.clone() };
-    let Some(resolved) = resolved else { return status };
+    let Some(resolved) = resolved else { return (status, settled) };
     if programmed {
         status.programmed_generation = Some(resolved.generation);
     }
@@ -143,7 +146,7 @@ fn status(
     if !patient {
         count(&mut status, resolved, &edges, number);
     }
-    status
+    (status, settled)
 }
 
 /// What a spec asks for that somebody may have forgotten.

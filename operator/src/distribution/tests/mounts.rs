@@ -1,6 +1,6 @@
-//! What edges lack, and what those that start wait for.
+//! What edges lack and say of origins, and what those that start wait for.
 
-use edge_contract::{FromEdge, ReferenceState};
+use edge_contract::{FromEdge, OriginState, ReferenceState};
 
 use super::*;
 
@@ -31,6 +31,41 @@ async fn what_an_edge_lacks_is_in_the_status_until_it_has_it_and_is_written_once
     edges[1].say(report(&[]));
     site.run().await.expect("reports");
     assert!(site.condition(ConditionType::Ready).starts_with("True"), "{}", site.condition(ConditionType::Ready));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_origin_that_comes_and_goes_is_written_at_most_every_ten_seconds() {
+    let (site, _edges) = Site::at_rest().await;
+    let edges: Vec<_> = ["one", "two"].map(|name| site.stream(name)).into_iter().flatten().collect();
+    site.run().await.expect("greets");
+    site.api.calls();
+    let uid = site.api.object("distributions/shop").expect("exists")["metadata"]["uid"].clone();
+    let says = |tenth: usize| {
+        let message = format!("{tenth} of 20 tries within 10 s came to nothing");
+        let site = uid.as_str().expect("text").to_owned();
+        let state = OriginState { site, origin: "app".into(), healthy: false, message };
+        FromEdge::Observed { references: vec![], origins: if tenth % 3 == 0 { vec![] } else { vec![state] } }
+    };
+    let mut wake = Wake::ON_CHANGE;
+    for tenth in 0..600 {
+        edges[tenth % 2].say(says(tenth));
+        wake = site.run().await.expect("reports");
+        tokio::time::advance(Duration::from_millis(100)).await;
+    }
+    let writes = site.api.writes();
+    let count = |call: &str| writes.iter().filter(|made| *made == call).count();
+    assert!((5..=7).contains(&count("PUT distributions/shop/status")), "in a minute: {writes:?}");
+    assert_eq!(count("POST events"), 1, "{writes:?}");
+    assert!(wake.at.is_some_and(|at| at <= crate::clock::monotonic() + Duration::from_secs(10)), "{wake:?}");
+
+    for edge in &edges {
+        edge.say(says(0));
+    }
+    let wake = site.run().await.expect("waits");
+    assert!(site.condition(ConditionType::OriginsHealthy).starts_with("False"));
+    tokio::time::sleep_until(wake.at.expect("looks again")).await;
+    site.run().await.expect("reports");
+    assert!(site.condition(ConditionType::OriginsHealthy).starts_with("True"));
 }
 
 #[tokio::test]
