@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use tokio::sync::watch;
 
 use crate::cluster::Cluster;
+use crate::distribution::altered::Altered;
 use crate::distribution::taken_numbers::TakenNumbers;
 use crate::distribution::told_endpoints::ToldEndpoints;
 use crate::distribution::told_origins::ToldOrigins;
@@ -37,6 +38,8 @@ pub struct Context {
     pub orders: Memories,
     /// The numbers that configurations were given last.
     pub taken: TakenNumbers,
+    /// What the API made something else of than was planned.
+    pub altered: Altered,
     /// The endpoints that edges were told last.
     pub told: ToldEndpoints,
     /// The edges before origins that edges were told of last.

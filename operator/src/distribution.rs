@@ -4,6 +4,7 @@
 
 pub mod accept;
 pub mod ailing;
+pub mod altered;
 pub mod apply;
 pub mod observe;
 pub mod observed;
@@ -17,6 +18,8 @@ pub mod told_endpoints;
 pub mod told_origins;
 pub mod told_shields;
 pub mod turns;
+
+use std::time::Duration;
 
 use crate::context::Context;
 use crate::names::DistributionKey;
@@ -74,6 +77,8 @@ pub async fn reconcile(context: &Context, key: &DistributionKey) -> Result<Wake,
     let mut failures = applied.failures.into_iter();
     match failures.next() {
         Some(source) => Err(Error::Apply { others: failures.len(), source }),
+        // What the API made of an object may count as planned, and then others need not wait for it.
+        None if applied.altered => Ok(wake.or(Wake::after(Duration::ZERO, "the API made something else of an object"))),
         None => Ok(wake),
     }
 }
@@ -84,6 +89,7 @@ fn forget(context: &Context, key: &DistributionKey) {
     context.turns.leave(key);
     if context.stores.distributions.unreadable(&key.namespace, &key.name).is_none() {
         context.interests.note(key, std::collections::BTreeSet::new());
+        context.altered.forget(key);
         context.told.forget(key);
         context.told_shields.forget(key);
         context.told_origins.forget(key);

@@ -21,7 +21,11 @@ struct State {
     bodies: BTreeMap<String, Value>,
     faults: VecDeque<(String, Fault)>,
     cut: Option<Cut>,
+    webhook: Option<Webhook>,
 }
+
+/// Changes what is applied to a resource before it is stored.
+type Webhook = (&'static str, fn(&mut Value));
 
 /// When a process dies: with a call of its own.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +95,11 @@ impl FakeApi {
     /// Has calls of this name fail.
     pub fn fail(&self, call: &str, fault: Fault) {
         self.0.lock().faults.push_back((call.to_owned(), fault));
+    }
+
+    /// Has a webhook change what is applied to this resource.
+    pub fn change_all(&self, resource: &'static str, by: fn(&mut Value)) {
+        self.0.lock().webhook = Some((resource, by));
     }
 
     /// Has nobody hear an answer after so many calls, until it is mended.
@@ -209,6 +218,9 @@ impl State {
         }
         if let Some(there) = there {
             body["status"] = there["status"].clone();
+        }
+        if let Some((_, change)) = self.webhook.filter(|(resource, _)| path.starts_with(resource)) {
+            change(&mut body);
         }
         self.stamp(&mut body);
         self.objects.insert(path.to_owned(), body.clone());

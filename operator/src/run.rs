@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::authority::{Authority, AuthorityError};
 use crate::causes::chain;
 use crate::context::Context;
+use crate::distribution::altered::Altered;
 use crate::distribution::taken_numbers::TakenNumbers;
 use crate::distribution::told_endpoints::ToldEndpoints;
 use crate::distribution::told_origins::ToldOrigins;
@@ -106,6 +107,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         edges: edges.clone(),
         orders: Memories::default(),
         taken: TakenNumbers::default(),
+        altered: Altered::default(),
         told: ToldEndpoints::default(),
         told_shields: ToldShields::default(),
         told_origins: ToldOrigins::default(),

@@ -23,6 +23,7 @@ impl Context {
             edges: Edges::new(leadership.clone()),
             orders: Memories::default(),
             taken: TakenNumbers::default(),
+            altered: Altered::default(),
             told: ToldEndpoints::default(),
             told_shields: ToldShields::default(),
             told_origins: ToldOrigins::default(),

@@ -1,6 +1,6 @@
 //! A plan into objects and into what edges are told: carried out as it stands, without a choice.
 //!
-//! Guarantees: nothing is written that the live object holds already, and nothing is removed while anything could not be
+//! Guarantees: nothing is written that the live object holds already, or that the API made something else of; and nothing is removed while anything could not be
 //! written. Pods are not touched while something they need could not be written. Edges are told a configuration only once it
 //! lies in the `ConfigMap` that new edges start from.
 //! Errors: are gathered, so that one object which an admission plugin refuses does not hold up the others. In a namespace that
@@ -17,6 +17,7 @@ use crate::distribution::accept::Accepted;
 use crate::distribution::observed::{Children, Observed};
 use crate::distribution::plan::{HeldBack, Plan, Prune};
 use crate::holds::holds;
+use crate::names::DistributionKey;
 use crate::server_side_apply::{Child, WriteError};
 use crate::setback::Setback;
 use crate::slim;
@@ -29,6 +30,8 @@ pub struct Applied {
     pub failures: Vec<WriteError>,
     /// Deployments whose turn it is not yet.
     pub held_back: Vec<HeldBack>,
+    /// Whether the API made something else of an object than was planned, and than it did before.
+    pub altered: bool,
 }
 
 /// Carries out a plan.
@@ -47,7 +50,7 @@ pub async fn apply(context: &Context, observed: &Observed, accepted: &Accepted, 
     } = plan;
     let (stores, live) = (&context.stores, &observed.children);
     let key = &configuration.resolved.key;
-    let mut writes = Writes { context, failures: Vec::new() };
+    let mut writes = Writes { context, key, failures: Vec::new(), altered: false };
 
     let (epoch, revision) = accepted.number;
     let config_map = configuration.config_map(epoch, revision);
@@ -71,15 +74,17 @@ pub async fn apply(context: &Context, observed: &Observed, accepted: &Accepted, 
             writes.remove(live, child).await;
         }
     }
-    let mut failures = writes.failures;
+    let Writes { mut failures, altered, .. } = writes;
     failures.sort_by_key(|failure| Setback::of(failure));
-    Applied { failures, held_back }
+    Applied { failures, held_back, altered }
 }
 
 /// Writes one after the other, and what became of them.
 struct Writes<'a> {
     context: &'a Context,
+    key: &'a DistributionKey,
     failures: Vec<WriteError>,
+    altered: bool,
 }
 
 impl Writes<'_> {
@@ -96,12 +101,14 @@ impl Writes<'_> {
                 return false;
             }
             let live = live.get(&desired.name_any()).map(|live| &**live);
-            if live.is_some_and(|live| holds(live, &desired)) {
+            let altered = &self.context.altered;
+            if live.is_some_and(|live| holds(live, &desired) || altered.is_answer_to(self.key, live, &desired)) {
                 continue;
             }
             match self.context.writer.apply(live, &desired).await {
                 Ok(mut written) => {
                     slim::meta(&mut written);
+                    self.altered |= altered.note(self.key, &desired, &written);
                     store.learn(written);
                 }
                 Err(error) => self.failures.push(error),

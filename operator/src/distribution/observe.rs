@@ -119,9 +119,11 @@ async fn children(
     let named = once(key).into_iter().chain(locations.clone());
     let services = named.filter_map(|name| Some((stores.services.find(&key.namespace, &name)?, name)));
     let labelled = stores.services.of(&Group::Distribution(key.clone())).into_iter();
+    let deployments = living(context, &stores.deployments, key, locations.clone()).await?;
     Ok(Children {
         config_maps: BTreeMap::new(),
-        deployments: living(context, &stores.deployments, key, locations.clone()).await?,
+        altered: context.altered.templates(key, &deployments),
+        deployments,
         network_policies: living(context, &stores.network_policies, key, once(key)).await?,
         pod_disruption_budgets: living(context, &stores.pod_disruption_budgets, key, locations.clone()).await?,
         service_accounts: living(context, &stores.service_accounts, key, once(key)).await?,

@@ -1,6 +1,6 @@
 //! What one look at a Distribution sees: the steps after it decide on nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crds::Distribution;
@@ -76,6 +76,8 @@ pub struct Children {
     pub service_accounts: BTreeMap<String, Arc<ServiceAccount>>,
     /// Services.
     pub services: BTreeMap<String, Arc<Service>>,
+    /// Those of the Deployments whose pod template is what the API made of the one that was applied last.
+    pub altered: BTreeSet<String>,
 }
 
 impl Children {

@@ -80,14 +80,15 @@ pub struct Configuration {
 /// How far what only the operator wants of the pods has come: what the Distribution's turn is asked for by.
 pub fn upgrade(observed: &Observed, resolved: &Resolved) -> Upgrade {
     let sites = [compile::site(resolved)];
-    roll::upgrade(&deployments(observed, resolved, &sites), &observed.children.deployments)
+    let planned = deployments(observed, resolved, &sites);
+    roll::upgrade(&planned, &roll::as_planned(&planned, &observed.children))
 }
 
 /// Plans a generation.
 pub fn plan(observed: &Observed, resolved: &Resolved, turn: &Turn) -> Plan {
     let sites = vec![compile::site(resolved)];
     let planned = deployments(observed, resolved, &sites);
-    let live = &observed.children.deployments;
+    let live = &roll::as_planned(&planned, &observed.children);
     let shields = shields::of_sites(&sites, &observed.pods);
     let configuration = Configuration {
         new_mounts: new_mounts::new_mounts(

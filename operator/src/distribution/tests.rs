@@ -1,12 +1,11 @@
 //! The driver against an API in memory: what it writes, numbers and tells of.
 
+mod altered;
 mod leaders;
 mod mounts;
 mod ownership;
 mod refusals;
 mod shields;
-
-use std::time::Duration;
 
 use crds::Distribution;
 use crds::condition::ConditionType;

@@ -3,7 +3,7 @@
 //! Beside Kubernetes objects a file may hold `kind: Taken` (the last taken generation), `kind: Claim` (another Distribution's
 //! claim on an alias), `kind: Told` (what the operator is told of the cluster) and `kind: Show` (kinds of objects to print in full).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -54,6 +54,7 @@ impl Case {
             pod_disruption_budgets: by_name(of("PodDisruptionBudget"), path),
             service_accounts: by_name(of("ServiceAccount"), path),
             services: by_name(of("Service").into_iter().filter(is_near).collect(), path),
+            altered: BTreeSet::new(),
         };
         let services = of("Service").into_iter().map(|one| Arc::new(parse::<Service>(one, path)));
         let slices = of("EndpointSlice").into_iter().map(|one| Arc::new(parse(one, path)));

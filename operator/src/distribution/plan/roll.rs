@@ -4,7 +4,7 @@
 //! Flow: everything that makes no new pods is applied at once, and so is a location that does not run yet. Of the locations
 //! whose template differs from the live one, the first rolls; the next one waits until its pods are all new.
 //! Guarantees: a template that does not work stops at one pod of one location, and mending it starts there. What the user edits
-//! waits for no other Distribution.
+//! waits for no other Distribution. What a webhook makes of a template counts as the template.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
 use serde::Serialize;
 
+use crate::distribution::observed::Children;
 use crate::holds::holds;
 use crate::names::{ASKED_ANNOTATION, DistributionKey, TEMPLATE_ANNOTATION};
 
@@ -64,6 +65,18 @@ pub enum Progress {
 enum Wanted {
     ByUser,
     ByOperator,
+}
+
+/// What lives, as the plan sees it: a template that the API made of the planned one counts as that.
+pub(super) fn as_planned(planned: &[Deployment], children: &Children) -> Live {
+    let mut live = children.deployments.clone();
+    for one in planned.iter().filter(|one| children.altered.contains(&one.name_any())) {
+        let there = live.get_mut(&one.name_any()).and_then(|there| Arc::make_mut(there).spec.as_mut());
+        if let (Some(there), Some(planned)) = (there, &one.spec) {
+            there.template.clone_from(&planned.template);
+        }
+    }
+    live
 }
 
 /// Those to apply now, and those that wait.
