@@ -22,7 +22,7 @@ use serde::Serialize;
 
 pub use endpoints::{OriginEndpoints, without_endpoints};
 pub use prune::Prune;
-pub use roll::{HeldBack, Progress, Turn, Upgrade, is_rolling, progress};
+pub use roll::{HeldBack, Progress, Release, Turn, Upgrade, is_rolling, progress};
 
 use crate::child::{ChildKind, is_owned};
 use crate::compile;

@@ -2,19 +2,22 @@
 //!
 //! Flow: what a look finds owed → [`Turns::ask`] → [`Turn`] → plan; a turn that ends is another one's, which is called.
 //! Guarantees: no more Distributions than allowed have their turn, and one has it until all its pods are new: an edge that does
-//! not work stops at them. Who asks for nothing, because the user wants it or nothing differs, waits for nobody.
+//! not work stops at them, and at one more. For one Distribution whose new pods do not come up may be at fault itself (a pull secret
+//! that is gone, a node that is full) and holds up nobody; two are not, unless the release runs elsewhere: then all are. Whose pods
+//! did not come up before is the last to get its turn. Who asks for nothing, because the user wants it or nothing differs, waits for
+//! nobody.
 //! Assumptions: every look asks, until the Distribution is left. All of this is of one leadership. The next one begins with
 //! those whose pods are being replaced then, and gives up on the stuck ones among them, which may be anybody's doing: losing
 //! it costs only time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::distribution::plan::{self, Progress, Turn, Upgrade};
+use crate::distribution::plan::{self, Progress, Release, Turn, Upgrade};
 use crate::leader::Leadership;
 use crate::names::DistributionKey;
 use crate::stores::Stores;
@@ -31,12 +34,14 @@ pub struct Turns {
 struct Queue {
     /// The leadership that all of this is of.
     term: Option<Instant>,
-    /// Those who have their turn.
-    rolling: BTreeSet<DistributionKey>,
+    /// Those who have their turn, and what their pods show of the release.
+    rolling: BTreeMap<DistributionKey, Release>,
+    /// The release runs in some Distribution.
+    works: bool,
     /// Those whose pods were being replaced when the leadership began.
     found: BTreeSet<DistributionKey>,
-    /// Those who asked in vain.
-    waiting: BTreeSet<DistributionKey>,
+    /// Those who asked in vain, and how far their pods had come.
+    waiting: BTreeMap<DistributionKey, Progress>,
     /// Those of them whose turn has come, until they are called.
     called: Vec<DistributionKey>,
 }
@@ -85,9 +90,10 @@ impl Turns {
 
 impl Queue {
     fn ask(&mut self, key: &DistributionKey, upgrade: Upgrade, at_most: NonZeroUsize) -> Turn {
-        let Upgrade { owed, progress } = upgrade;
+        let Upgrade { owed, progress, release } = upgrade;
+        self.works |= release == Release::Works;
         if owed && self.found.remove(key) {
-            self.rolling.insert(key.clone());
+            self.rolling.insert(key.clone(), release);
         }
         if progress != Progress::Rolling {
             self.found.remove(key);
@@ -95,23 +101,37 @@ impl Queue {
         if !owed && progress == Progress::Through {
             self.rolling.remove(key);
         }
-        if owed && !self.rolling.contains(key) {
-            self.waiting.insert(key.clone());
+        if let Some(known) = self.rolling.get_mut(key) {
+            *known = release;
+        }
+        if owed && !self.rolling.contains_key(key) {
+            self.waiting.insert(key.clone(), progress);
         } else {
             self.waiting.remove(key);
         }
         self.fill(at_most);
         self.called.retain(|called| called != key);
-        let ahead = self.rolling.iter().chain(&self.found).next().filter(|_| self.waiting.contains(key));
+        let comes_on = self.rolling.iter().filter(|(_, release)| **release != Release::Fails).map(|(key, _)| key);
+        let mut ahead = comes_on.chain(&self.found).chain(self.rolling.keys());
+        let ahead = ahead.next().filter(|_| self.waiting.contains_key(key));
         ahead.map_or(Turn::Ours, |ahead| Turn::After(ahead.clone()))
+    }
+
+    /// How many of the turns that there are at once are taken.
+    fn taken(&self) -> usize {
+        let failing = self.rolling.values().filter(|release| **release == Release::Fails).count();
+        let passed_over = if self.works { failing } else { failing.min(1) };
+        self.rolling.len() - passed_over + self.found.len()
     }
 
     /// Gives the turns that are free to those who wait.
     fn fill(&mut self, at_most: NonZeroUsize) {
-        while self.rolling.len() + self.found.len() < at_most.get() {
-            let Some(next) = self.waiting.pop_first() else { return };
+        while self.taken() < at_most.get() {
+            let next = self.waiting.iter().min_by_key(|(_, progress)| **progress == Progress::Stuck);
+            let Some(next) = next.map(|(key, _)| key.clone()) else { return };
+            self.waiting.remove(&next);
             self.called.push(next.clone());
-            self.rolling.insert(next);
+            self.rolling.insert(next, Release::Unknown);
         }
     }
 }
@@ -129,11 +149,13 @@ fn rolling(stores: &Stores) -> BTreeSet<DistributionKey> {
 mod tests {
     use super::*;
 
-    const OWED: Upgrade = Upgrade { owed: true, progress: Progress::Through };
-    const NOTHING: Upgrade = Upgrade { owed: false, progress: Progress::Through };
+    const OWED: Upgrade = Upgrade { owed: true, ..NOTHING };
+    const NOTHING: Upgrade = Upgrade { owed: false, progress: Progress::Through, release: Release::Unknown };
+    const WORKS: Upgrade = Upgrade { release: Release::Works, ..NOTHING };
+    const FAILS: Upgrade = Upgrade { progress: Progress::Stuck, release: Release::Fails, ..NOTHING };
 
     fn at(progress: Progress) -> Upgrade {
-        Upgrade { owed: false, progress }
+        Upgrade { progress, ..NOTHING }
     }
 
     fn key(name: &str) -> DistributionKey {
@@ -193,12 +215,50 @@ mod tests {
     }
 
     #[test]
+    fn one_that_fails_is_passed_over_and_two_stop_the_rest() {
+        let mut queue = Queue::default();
+        check(&mut queue, 1, &[("a", OWED, None), ("b", OWED, Some("a")), ("c", OWED, Some("a"))], &[]);
+        check(&mut queue, 1, &[("a", FAILS, None)], &["b"]);
+        check(&mut queue, 1, &[("c", OWED, Some("b")), ("b", FAILS, None), ("c", OWED, Some("a"))], &[]);
+        check(&mut queue, 1, &[("b", at(Progress::Rolling), None), ("b", NOTHING, None)], &["c"]);
+
+        let mut queue = Queue::default();
+        check(&mut queue, 2, &[("a", OWED, None), ("b", OWED, None), ("c", OWED, Some("a"))], &[]);
+        check(&mut queue, 2, &[("a", FAILS, None), ("b", FAILS, None), ("d", OWED, Some("c"))], &["c"]);
+    }
+
+    #[test]
+    fn where_a_release_works_elsewhere_those_that_fail_stop_nobody() {
+        let mut queue = Queue::default();
+        check(&mut queue, 1, &[("z", WORKS, None), ("a", OWED, None), ("b", OWED, Some("a"))], &[]);
+        check(&mut queue, 1, &[("c", OWED, Some("a")), ("a", FAILS, None)], &["b"]);
+        check(&mut queue, 1, &[("b", FAILS, None)], &["c"]);
+        let half = Upgrade { owed: true, ..FAILS };
+        check(&mut queue, 1, &[("c", OWED, None), ("a", half, None), ("d", OWED, Some("c"))], &[]);
+
+        let mut late = Queue::default();
+        check(&mut late, 1, &[("a", OWED, None), ("b", OWED, Some("a")), ("c", OWED, Some("a"))], &[]);
+        check(&mut late, 1, &[("a", FAILS, None), ("b", FAILS, None)], &[]);
+        check(&mut late, 1, &[("z", WORKS, None)], &["c"]);
+    }
+
+    #[test]
+    fn whose_pods_did_not_come_up_before_is_the_last_to_get_its_turn() {
+        let mut queue = Queue::default();
+        let stuck = Upgrade { progress: Progress::Stuck, ..OWED };
+        check(&mut queue, 1, &[("x", OWED, None), ("a", stuck, Some("x")), ("b", OWED, Some("x"))], &[]);
+        check(&mut queue, 1, &[("x", NOTHING, None)], &["b"]);
+        check(&mut queue, 1, &[("b", NOTHING, None)], &["a"]);
+        check(&mut queue, 1, &[("a", stuck, None), ("c", OWED, Some("a")), ("a", FAILS, None)], &["c"]);
+    }
+
+    #[test]
     fn a_new_leadership_waits_for_those_that_roll_already() {
         let mut queue = beginning(&["a"]);
         check(&mut queue, 1, &[("b", OWED, Some("a")), ("a", at(Progress::Rolling), None)], &[]);
         check(&mut queue, 1, &[("a", NOTHING, None)], &["b"]);
         let mut more_to_come = beginning(&["a"]);
-        let rolling = Upgrade { owed: true, progress: Progress::Rolling };
+        let rolling = Upgrade { progress: Progress::Rolling, ..OWED };
         check(&mut more_to_come, 1, &[("b", OWED, Some("a")), ("a", rolling, None), ("a", OWED, None)], &[]);
         let mut stuck = beginning(&["a"]);
         check(&mut stuck, 1, &[("b", OWED, Some("a")), ("a", at(Progress::Stuck), None)], &["b"]);

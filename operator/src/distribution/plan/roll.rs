@@ -46,6 +46,20 @@ pub struct Upgrade {
     pub owed: bool,
     /// How far those have come that are being replaced, whoever wanted it.
     pub progress: Progress,
+    /// What those that are as this release wants them show of it.
+    pub release: Release,
+}
+
+/// What pods show of a release.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Release {
+    /// Nothing yet.
+    #[default]
+    Unknown,
+    /// All pods are as it wants them, and serve.
+    Works,
+    /// Some that are as it wants them have not come up for as long as a Deployment waits for it. It may be anybody's fault.
+    Fails,
 }
 
 /// How far the replacement of pods has come.
@@ -110,7 +124,22 @@ pub(super) fn upgrade(planned: &[Deployment], live: &Live) -> Upgrade {
     Upgrade {
         owed: planned.iter().any(|one| wanted(one, live) == Some(Wanted::ByOperator)),
         progress: planned.iter().filter_map(progress).max().unwrap_or_default(),
+        release: release(planned, live),
     }
+}
+
+fn release(planned: &[Deployment], live: &Live) -> Release {
+    let is_of_it = |one: &Deployment| live.get(&one.name_any()).filter(|live| !makes_new_pods(one, live));
+    let of_it = || planned.iter().filter_map(is_of_it);
+    let serves = |live: &Deployment| {
+        let available = live.status.as_ref().and_then(|status| status.available_replicas).unwrap_or_default();
+        available > 0 && available >= wanted_replicas(live)
+    };
+    if of_it().any(|live| progress(live) == Progress::Stuck) {
+        return Release::Fails;
+    }
+    let all_serve = is_through(planned, live) && of_it().all(|live| serves(live));
+    if all_serve && !planned.is_empty() { Release::Works } else { Release::Unknown }
 }
 
 /// Who wants the pods of this Deployment to be replaced, if applying the plan does that. Where the live one does not say what
@@ -149,7 +178,9 @@ fn is_mid_roll(planned: &Deployment, live: &Live) -> bool {
 /// How far the replacement of its pods has come.
 pub fn progress(live: &Deployment) -> Progress {
     let conditions = live.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let gave_up = conditions.iter().any(|one| one.reason.as_deref() == Some("ProgressDeadlineExceeded"));
+    // What was said of the template before the newest one is said of that one no more.
+    let is_seen = live.status.as_ref().is_some_and(|status| status.observed_generation >= live.metadata.generation);
+    let gave_up = is_seen && conditions.iter().any(|one| one.reason.as_deref() == Some("ProgressDeadlineExceeded"));
     match is_rolling(live) {
         false => Progress::Through,
         true if gave_up => Progress::Stuck,
@@ -157,9 +188,13 @@ pub fn progress(live: &Deployment) -> Progress {
     }
 }
 
+fn wanted_replicas(deployment: &Deployment) -> i32 {
+    deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
+}
+
 /// Whether some of its pods are of an older template, or its controller has not looked at the newest one yet.
 pub fn is_rolling(live: &Deployment) -> bool {
-    let wanted = live.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let wanted = wanted_replicas(live);
     let Some(status) = &live.status else { return true };
     let updated = status.updated_replicas.unwrap_or_default();
     status.observed_generation < live.metadata.generation
@@ -280,24 +315,37 @@ mod tests {
     #[test]
     fn an_upgrade_is_owed_where_only_the_operator_wants_it_and_goes_on_until_all_pods_are_new() {
         let planned = [annotated(&deployment("a", "new"), ASKED_ANNOTATION, "this")];
-        let check = |live: Option<Deployment>, owed, progress| {
+        let check = |live: Option<Deployment>, owed, progress, release| {
             let live = live.map(|live| ("a".to_owned(), Arc::new(live))).into_iter().collect();
-            assert_eq!(upgrade(&planned, &live), Upgrade { owed, progress }, "{live:?}");
+            assert_eq!(upgrade(&planned, &live), Upgrade { owed, progress, release }, "{live:?}");
         };
         let of = |image, updated| annotated(&live("a", image, 2, updated).1, ASKED_ANNOTATION, "this");
-        let mut stuck = of("new", 1);
         let condition = DeploymentCondition {
             type_: "Progressing".into(),
             reason: Some("ProgressDeadlineExceeded".into()),
             ..DeploymentCondition::default()
         };
-        stuck.status.get_or_insert_default().conditions = Some(vec![condition]);
-        check(None, false, Progress::Through);
-        check(Some(of("new", 2)), false, Progress::Through);
-        check(Some(of("new", 1)), false, Progress::Rolling);
-        check(Some(stuck), false, Progress::Stuck);
-        check(Some(of("old", 2)), true, Progress::Through);
-        check(Some(annotated(&of("old", 2), ASKED_ANNOTATION, "else")), false, Progress::Through);
+        let stuck = |image| {
+            let mut stuck = of(image, 1);
+            stuck.status.get_or_insert_default().conditions = Some(vec![condition.clone()]);
+            stuck
+        };
+        let available = |mut live: Deployment, available| {
+            live.status.get_or_insert_default().available_replicas = Some(available);
+            live
+        };
+        let mut unseen = stuck("new");
+        unseen.metadata.generation = Some(6);
+        check(None, false, Progress::Through, Release::Unknown);
+        check(Some(of("new", 2)), false, Progress::Through, Release::Unknown);
+        check(Some(available(of("new", 2), 1)), false, Progress::Through, Release::Unknown);
+        check(Some(available(of("new", 2), 2)), false, Progress::Through, Release::Works);
+        check(Some(available(of("new", 1), 2)), false, Progress::Rolling, Release::Unknown);
+        check(Some(stuck("new")), false, Progress::Stuck, Release::Fails);
+        check(Some(unseen), false, Progress::Rolling, Release::Unknown);
+        check(Some(stuck("old")), true, Progress::Stuck, Release::Unknown);
+        check(Some(available(of("old", 2), 2)), true, Progress::Through, Release::Unknown);
+        check(Some(annotated(&of("old", 2), ASKED_ANNOTATION, "else")), false, Progress::Through, Release::Unknown);
     }
 
     #[test]
