@@ -5,6 +5,8 @@
 //! Guarantees: only the leader reconciles; what runs when a leadership ends is dropped at its next await. What this operator wrote
 //! itself wakes no key whose runs fail. An object that does not parse is logged and told to its owner as an event, and holds up nothing else.
 
+mod unreadable;
+
 use std::fmt::Debug;
 use std::pin::pin;
 use std::sync::Arc;
@@ -32,6 +34,7 @@ use crate::slim;
 use crate::surroundings;
 use crate::table::{Feed, Group, Table};
 use crate::wake::Wake;
+use unreadable::{Teller, Unreadable};
 
 /// How often every key is looked at though nothing changed.
 const RESYNC: Duration = Duration::from_mins(10);
@@ -56,6 +59,7 @@ struct Controllers {
     context: Arc<Context>,
     distribution: Bell,
     invalidation: Bell,
+    unreadable: Teller,
     stop: CancellationToken,
 }
 
@@ -63,7 +67,8 @@ struct Controllers {
 pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     let (distribution, of_distributions) = Bell::new();
     let (invalidation, of_invalidations) = Bell::new();
-    let controllers = Controllers { context, distribution, invalidation, stop };
+    let unreadable = Teller::new(context.events.clone());
+    let controllers = Controllers { context, distribution, invalidation, unreadable, stop };
     controllers.watch_everything();
     let Controllers { context, stop, .. } = &controllers;
     let reconciles = async {
@@ -246,10 +251,15 @@ impl Controllers {
                     continue;
                 }
             };
-            self.tell_of_unreadable(&event).await;
-            let ring: Ring = if feed.is_echo(&event) { Bell::echo } else { Bell::ring };
+            let is_echo = feed.is_echo(&event);
+            let ring: Ring = if is_echo { Bell::echo } else { Bell::ring };
+            let unreadable = Unreadable::of(&event);
             for group in feed.take(event) {
                 self.ring_those_concerned(group, wakes, ring);
+            }
+            // A list shows again what is known.
+            if let Some(unreadable) = unreadable.filter(|_| !is_echo) {
+                self.unreadable.tell(unreadable);
             }
         }
     }
@@ -291,18 +301,6 @@ impl Controllers {
                 self.ring(key, Wakes::Both, Bell::ring);
             }
         }
-    }
-
-    async fn tell_of_unreadable<K>(&self, event: &Event<DeserializeGuard<K>>)
-    where
-        K: Resource<DynamicType = ()>,
-    {
-        let (Event::Apply(object) | Event::InitApply(object)) = event else { return };
-        let Err(why) = &object.0 else { return };
-        let reference = object.object_ref(&());
-        tracing::error!(kind = %K::kind(&()), name = ?reference.name, namespace = ?reference.namespace, %why, "cannot be read");
-        let message = format!("This release cannot read the object, so it stays as it is: {why}");
-        self.context.events.warn(&reference, "Unreadable", &message).await;
     }
 }
 

@@ -199,7 +199,7 @@ impl State {
         let is_wanted = |object: &&Value| label.is_none_or(|(name, value)| object["metadata"]["labels"][name] == value);
         let of_it = self.objects.iter().filter(|(path, _)| path.rsplit_once('/').is_some_and(|(of, _)| of == resource));
         let items: Vec<_> = of_it.map(|(_, object)| object).filter(is_wanted).collect();
-        (StatusCode::OK, json!({"kind": "List", "metadata": {}, "items": items}))
+        (StatusCode::OK, json!({"kind": "List", "metadata": {"resourceVersion": "1"}, "items": items}))
     }
 
     /// Server-side apply with a single manager: what is sent stands.

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::clock;
-use crate::fake_api::FakeApi;
+use crate::fake_api::{FakeApi, Fault};
 use crate::runner::Wakes as Heard;
 
 const HALF_A_MINUTE: Duration = Duration::from_secs(30);
@@ -81,7 +81,9 @@ fn follow(api: &Definitions) -> (Arc<Context>, Heard, CancellationToken) {
     context.interests.note(&DistributionKey::new("default", "shop"), [far].into());
     let ((distribution, heard), (invalidation, _), context) = (Bell::new(), Bell::new(), Arc::new(context));
     let stop = CancellationToken::new();
-    let controllers = Controllers { context: Arc::clone(&context), distribution, invalidation, stop: stop.clone() };
+    let unreadable = Teller::new(context.events.clone());
+    let controllers =
+        Controllers { context: Arc::clone(&context), distribution, invalidation, unreadable, stop: stop.clone() };
     controllers.watch_grants(&context.stores.reference_grants);
     (context, heard, stop)
 }
@@ -130,5 +132,33 @@ async fn a_kind_that_is_forgotten_grants_nothing_any_more() {
     api.serve(&[]);
     within_minutes(heard.requests.recv()).await.expect("it is gone");
     assert!(!are_granted(&context) && began.elapsed() < HALF_A_MINUTE, "{:?}", began.elapsed());
+    stop.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_cannot_be_read_is_told_of_beside_the_watch_and_once() {
+    let api = FakeApi::default();
+    for number in 0..200 {
+        let name = format!("broken-{number}");
+        api.put(
+            "services",
+            json!({"metadata": {"namespace": "default", "name": name}, "spec": "what was stored once"}),
+        );
+    }
+    api.fail("POST events", Fault::Silence);
+    let (mut context, _) = Context::for_test(&api, Duration::ZERO);
+    let watch_namespaces = vec!["default".to_owned()];
+    context.settings = Arc::new(crate::settings::Settings { watch_namespaces, ..(*context.settings).clone() });
+    let ((distribution, _), (invalidation, _), context) = (Bell::new(), Bell::new(), Arc::new(context));
+    let (unreadable, stop) = (Teller::new(context.events.clone()), CancellationToken::new());
+    let controllers =
+        Controllers { context: context.clone(), distribution, invalidation, unreadable, stop: stop.clone() };
+    let services = &context.stores.services;
+    controllers.watch(services, &Config::default(), slim::meta, Wakes::Distribution);
+    let listed = tokio::time::timeout(Duration::from_secs(5), services.complete()).await;
+    assert!(listed.is_ok() && services.unreadable("default", "broken-199").is_some());
+    sleep(Duration::from_mins(10)).await;
+    let told = api.calls().iter().filter(|call| *call == "POST events").count();
+    assert!((40..=65).contains(&told), "{told} in ten minutes, each of which hangs");
     stop.cancel();
 }
