@@ -2,9 +2,11 @@
 //!
 //! Flow: watch → [`Table`] → [`Group`] → key → [`runner`]. Besides: edges that answer, turns that come, a new leadership, and every ten
 //! minutes all keys, because a watch can go silent without a word.
-//! Guarantees: only the leader reconciles; what runs when a leadership ends is dropped at its next await. What this operator wrote
-//! itself wakes no key whose runs fail. An object that does not parse is logged and told to its owner as an event, and holds up nothing else.
+//! Guarantees: a Distribution is seen only once everything of its namespace is. Only the leader reconciles; what runs when a leadership
+//! ends is dropped at its next await. What this operator wrote itself wakes no key whose runs fail. An object that does not parse is
+//! logged and told to its owner as an event, and holds up nothing else.
 
+mod scope;
 mod unreadable;
 
 use std::fmt::Debug;
@@ -12,7 +14,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt, future::join4};
+use futures::{Stream, StreamExt, future::join4};
 use k8s_openapi::NamespaceResourceScope;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{Config, Event};
@@ -34,6 +36,7 @@ use crate::slim;
 use crate::surroundings;
 use crate::table::{Feed, Group, Table};
 use crate::wake::Wake;
+use scope::{Listing, Scope};
 use unreadable::{Teller, Unreadable};
 
 /// How often every key is looked at though nothing changed.
@@ -50,6 +53,16 @@ enum Wakes {
     Both,
 }
 
+/// What a watch shows.
+type Shown<K> = watcher::Result<Event<DeserializeGuard<K>>>;
+
+/// How a kind is followed.
+struct How<K> {
+    listing: Listing,
+    slim: fn(&mut K),
+    wakes: Wakes,
+}
+
 /// How a key is woken: because something changed, or because this operator wrote something.
 type Ring = fn(&Bell, DistributionKey);
 
@@ -60,6 +73,7 @@ struct Controllers {
     distribution: Bell,
     invalidation: Bell,
     unreadable: Teller,
+    scopes: Vec<Arc<Scope>>,
     stop: CancellationToken,
 }
 
@@ -68,7 +82,8 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     let (distribution, of_distributions) = Bell::new();
     let (invalidation, of_invalidations) = Bell::new();
     let unreadable = Teller::new(context.events.clone());
-    let controllers = Controllers { context, distribution, invalidation, unreadable, stop };
+    let scopes = scopes(&context);
+    let controllers = Controllers { context, distribution, invalidation, unreadable, scopes, stop };
     controllers.watch_everything();
     let Controllers { context, stop, .. } = &controllers;
     let reconciles = async {
@@ -90,14 +105,18 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
     stop.run_until_cancelled(reconciles).await;
 }
 
+/// One for each watch to start of a kind.
+fn scopes(context: &Context) -> Vec<Arc<Scope>> {
+    let namespaces = context.settings.scopes().into_iter();
+    namespaces.map(|namespace| Arc::new(Scope::new(namespace, &context.metrics))).collect()
+}
+
 impl Controllers {
     fn watch_everything(&self) {
         let stores = &self.context.stores;
         let all = Config::default();
         let ours = Config::default().labels(DISTRIBUTION_LABEL);
 
-        self.watch(&stores.distributions, &all, slim::meta, Wakes::Both);
-        self.watch(&stores.invalidations, &all, slim::meta, Wakes::Invalidation);
         self.watch(&stores.pods, &ours, slim::pod, Wakes::Both);
 
         self.watch(&stores.deployments, &ours, slim::meta, Wakes::Distribution);
@@ -111,6 +130,10 @@ impl Controllers {
         self.watch(&stores.endpoint_slices, &all, slim::meta, Wakes::Distribution);
         self.watch(&stores.ingresses, &all, slim::meta, Wakes::Distribution);
         self.watch_grants(&stores.reference_grants);
+
+        // Last, for these two list once all the others have.
+        self.watch(&stores.distributions, &all, slim::meta, Wakes::Both);
+        self.watch(&stores.invalidations, &all, slim::meta, Wakes::Invalidation);
     }
 
     /// Edges that connect, answer or fall silent; a turn that comes; a leadership that begins; time.
@@ -162,33 +185,36 @@ impl Controllers {
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
         K: Send + Sync + 'static,
     {
-        for namespace in self.context.settings.scopes() {
+        for scope in &self.scopes {
             let client = self.context.client.clone();
-            let api: Api<DeserializeGuard<K>> = match &namespace {
+            let api: Api<DeserializeGuard<K>> = match &scope.namespace {
                 Some(namespace) => Api::namespaced(client, namespace),
                 None => Api::all(client),
             };
-            let (this, feed, which) = (self.clone(), table.feed(namespace), which.clone());
+            let feed = table.feed(scope.namespace.clone());
+            let how = How { listing: scope.listing(&K::kind(&()), !feed.is_of_ours()), slim, wakes };
+            let (this, which) = (self.clone(), which.clone());
             tokio::spawn(async move {
                 let stop = this.stop.clone();
-                stop.run_until_cancelled(this.follow(api, which, feed, (slim, wakes))).await;
+                stop.run_until_cancelled(this.follow(api, which, feed, how)).await;
             });
         }
     }
 
     /// Follows what namespaces grant. A cluster may learn of this kind later, or forget it.
     fn watch_grants(&self, table: &Table<ReferenceGrant>) {
-        for namespace in self.context.settings.scopes() {
-            let (this, feed) = (self.clone(), table.feed(namespace.clone()));
+        for scope in &self.scopes {
+            let (this, namespace) = (self.clone(), scope.namespace.clone());
+            let (feed, listing) = (table.feed(namespace.clone()), scope.listing("ReferenceGrant", true));
             tokio::spawn(async move {
                 let stop = this.stop.clone();
-                stop.run_until_cancelled(this.follow_grants(namespace, feed)).await;
+                stop.run_until_cancelled(this.follow_grants(namespace, feed, listing)).await;
             });
         }
     }
 
     /// While neither version is served nothing is granted, and it is asked for again and again: nobody tells that a kind was defined.
-    async fn follow_grants(&self, namespace: Option<String>, mut feed: Feed<ReferenceGrant>) {
+    async fn follow_grants(&self, namespace: Option<String>, mut feed: Feed<ReferenceGrant>, mut listing: Listing) {
         let mut version = GrantVersion::default();
         loop {
             for _ in 0..2 {
@@ -197,10 +223,11 @@ impl Controllers {
                     Some(namespace) => Api::namespaced_with(client, namespace, &version),
                     None => Api::all_with(client, &version),
                 };
-                self.follow_version(api, &mut feed).await;
+                self.follow_version(api, &mut feed, &mut listing).await;
                 version = version.other();
             }
             for event in [Event::Init, Event::InitDone] {
+                listing.shown(&event);
                 for group in feed.take(event) {
                     self.ring_those_concerned(group, Wakes::Distribution, Bell::ring);
                 }
@@ -210,9 +237,14 @@ impl Controllers {
     }
 
     /// Returns once this version is not served.
-    async fn follow_version(&self, api: Api<DeserializeGuard<ReferenceGrant>>, feed: &mut Feed<ReferenceGrant>) {
+    async fn follow_version(
+        &self,
+        api: Api<DeserializeGuard<ReferenceGrant>>,
+        feed: &mut Feed<ReferenceGrant>,
+        listing: &mut Listing,
+    ) {
         let mut events = pin!(watcher(api, Config::default()).default_backoff());
-        while let Some(event) = events.next().await {
+        while let Some(event) = next(&mut events, feed, listing).await {
             match event {
                 Ok(event) => {
                     let slimmed = event.modify(|object| {
@@ -235,13 +267,22 @@ impl Controllers {
         api: Api<DeserializeGuard<K>>,
         which: Config,
         mut feed: Feed<K>,
-        (slim, wakes): (fn(&mut K), Wakes),
+        How { mut listing, slim, wakes }: How<K>,
     ) where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
         K: Send + Sync + 'static,
     {
+        if feed.is_of_ours() {
+            tokio::select! {
+                () = listing.its_turn() => {}
+                () = listing.is_given_up() => {
+                    feed.waive();
+                    listing.its_turn().await;
+                }
+            }
+        }
         let mut events = pin!(watcher(api, which).default_backoff());
-        while let Some(event) = events.next().await {
+        while let Some(event) = next(&mut events, &mut feed, &mut listing).await {
             let event = match event {
                 Ok(event) => event.modify(|object| {
                     let _ = object.0.as_mut().map(slim);
@@ -302,6 +343,25 @@ impl Controllers {
             }
         }
     }
+}
+
+/// The next event of a watch. A namespace that is given up meanwhile counts as listed.
+async fn next<K: Resource + Clone>(
+    events: &mut (impl Stream<Item = Shown<K>> + Unpin),
+    feed: &mut Feed<K>,
+    listing: &mut Listing,
+) -> Option<Shown<K>> {
+    let shown = loop {
+        tokio::select! {
+            shown = events.next() => break shown?,
+            () = listing.is_given_up(), if !feed.is_complete() => feed.waive(),
+        }
+    };
+    match &shown {
+        Ok(event) => listing.shown(event),
+        Err(error) => listing.failed(error),
+    }
+    Some(shown)
 }
 
 /// Whether the API server knows no such kind.

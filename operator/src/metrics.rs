@@ -24,6 +24,12 @@ pub struct Metrics {
     writes: Family<Write, Counter>,
     leading: Gauge,
     distributions: Gauge,
+    refused: Family<Namespace, Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Namespace {
+    namespace: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -54,6 +60,7 @@ impl Metrics {
         let durations = Family::<Controller, Histogram>::new_with_constructor(|| Histogram::new(DURATIONS));
         let (failures, conflicts, writes) = (Family::default(), Family::default(), Family::default());
         let (leading, distributions) = (Gauge::default(), Gauge::default());
+        let refused = Family::<Namespace, Gauge>::default();
         registry.register("reconcile_duration_seconds", "How long runs of a reconcile took", durations.clone());
         registry.register(
             "reconcile_failures",
@@ -68,8 +75,13 @@ impl Metrics {
         registry.register("api_writes", "Writes to the Kubernetes API, Leases and Events aside", writes.clone());
         registry.register("leading", "1 while this replica leads", leading.clone());
         registry.register("distributions", "Distributions that are looked after", distributions.clone());
+        registry.register(
+            "namespace_refused",
+            "1 for a namespace that is not looked after, because something may not be listed there",
+            refused.clone(),
+        );
         let registry = Arc::new(Mutex::new(registry));
-        Self { registry, durations, failures, conflicts, writes, leading, distributions }
+        Self { registry, durations, failures, conflicts, writes, leading, distributions, refused }
     }
 
     /// For `register`ing numbers that belong to another part of the operator.
@@ -99,6 +111,11 @@ impl Metrics {
     /// Says how many Distributions there are.
     pub fn look_after(&self, distributions: usize) {
         self.distributions.set(i64::try_from(distributions).unwrap_or(i64::MAX));
+    }
+
+    /// Says whether a namespace is not looked after, because something may not be listed there.
+    pub fn refused(&self, namespace: &str, is_refused: bool) {
+        self.refused.get_or_create(&Namespace { namespace: namespace.to_owned() }).set(i64::from(is_refused));
     }
 
     /// All of it as OpenMetrics text.
@@ -151,6 +168,7 @@ mod tests {
         metrics.reconciles("distribution").failed();
         metrics.reconciles("invalidation").overtaken();
         metrics.lead(true);
+        metrics.refused("shop", true);
         let text = metrics.text();
         for line in [
             r#"kubefront_api_writes_total{verb="apply",kind="Deployment"} 1"#,
@@ -158,6 +176,7 @@ mod tests {
             r#"kubefront_reconcile_conflicts_total{controller="invalidation"} 1"#,
             r#"kubefront_reconcile_duration_seconds_bucket{le="0.003",controller="distribution"} 1"#,
             "kubefront_leading 1",
+            r#"kubefront_namespace_refused{namespace="shop"} 1"#,
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }

@@ -127,7 +127,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     tokio::spawn(edges.follow_leadership());
     tokio::spawn(edges::serve(listener, channel, stop.clone()));
     tokio::spawn(say_when_ready(context.clone(), tell_ready));
-    let election = tokio::spawn(elector.run(stop.clone()));
+    let election = tokio::spawn(run_for_it(context.clone(), elector, stop.clone()));
     controllers::run(context, stop).await;
     // The Lease is released last, once nothing is written any more.
     if timeout(TIME_TO_END, election).await.is_err() {
@@ -187,6 +187,12 @@ fn candidacy(settings: &Settings) -> Candidacy {
         identity: format!("{}_{:08x}", settings.pod_name, dice::word()),
         address: SocketAddr::new(settings.pod_ip, settings.channel_port).to_string(),
     }
+}
+
+/// Whoever leads has seen all there is: one that cannot list must not take the Lease from one that can.
+async fn run_for_it(context: Arc<Context>, elector: Elector, stop: CancellationToken) {
+    stop.run_until_cancelled(context.stores.complete()).await;
+    elector.run(stop).await;
 }
 
 /// A replica is ready once it knows all there is, whether it leads or not: it sends edges on to whoever does.

@@ -180,6 +180,23 @@ impl<K: Resource + Clone> Feed<K> {
         version.is_some() && version == version_of(known) || self.table.status_is_ours && is_asked_the_same
     }
 
+    /// Whether it is of a kind whose status nobody but this operator writes.
+    pub fn is_of_ours(&self) -> bool {
+        self.table.status_is_ours
+    }
+
+    /// Whether it has listed all there is, or needs not.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Counts as listed, though it may not list.
+    pub fn waive(&mut self) {
+        if !std::mem::replace(&mut self.complete, true) {
+            self.table.lists.send_modify(|lists| lists.complete += 1);
+        }
+    }
+
     /// Takes an event; which groups changed by it.
     pub fn take(&mut self, event: Event<DeserializeGuard<K>>) -> Vec<Group> {
         let groups_of = self.table.groups_of;
@@ -206,9 +223,8 @@ impl<K: Resource + Clone> Feed<K> {
                 let Listing { names, newest } = std::mem::take(&mut self.listing);
                 rows.show(&self.scope, newest);
                 let gone = rows.retain(self.scope.as_deref(), &names, groups_of);
-                if !std::mem::replace(&mut self.complete, true) {
-                    self.table.lists.send_modify(|lists| lists.complete += 1);
-                }
+                drop(rows);
+                self.waive();
                 gone
             }
         }

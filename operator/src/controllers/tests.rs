@@ -1,5 +1,7 @@
 //! What becomes of grants where a cluster learns of their kind later, or forgets it: time is the test's own.
 
+mod refused;
+
 use std::collections::BTreeSet;
 
 use http::{Request, Response, StatusCode};
@@ -82,8 +84,15 @@ fn follow(api: &Definitions) -> (Arc<Context>, Heard, CancellationToken) {
     let ((distribution, heard), (invalidation, _), context) = (Bell::new(), Bell::new(), Arc::new(context));
     let stop = CancellationToken::new();
     let unreadable = Teller::new(context.events.clone());
-    let controllers =
-        Controllers { context: Arc::clone(&context), distribution, invalidation, unreadable, stop: stop.clone() };
+    let scopes = scopes(&context);
+    let controllers = Controllers {
+        context: Arc::clone(&context),
+        distribution,
+        invalidation,
+        unreadable,
+        scopes,
+        stop: stop.clone(),
+    };
     controllers.watch_grants(&context.stores.reference_grants);
     (context, heard, stop)
 }
@@ -151,8 +160,9 @@ async fn an_object_that_cannot_be_read_is_told_of_beside_the_watch_and_once() {
     context.settings = Arc::new(crate::settings::Settings { watch_namespaces, ..(*context.settings).clone() });
     let ((distribution, _), (invalidation, _), context) = (Bell::new(), Bell::new(), Arc::new(context));
     let (unreadable, stop) = (Teller::new(context.events.clone()), CancellationToken::new());
+    let scopes = scopes(&context);
     let controllers =
-        Controllers { context: context.clone(), distribution, invalidation, unreadable, stop: stop.clone() };
+        Controllers { context: context.clone(), distribution, invalidation, unreadable, scopes, stop: stop.clone() };
     let services = &context.stores.services;
     controllers.watch(services, &Config::default(), slim::meta, Wakes::Distribution);
     let listed = tokio::time::timeout(Duration::from_secs(5), services.complete()).await;
