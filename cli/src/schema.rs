@@ -142,7 +142,7 @@ mod tests {
         refuses(
             &distribution("[{name: app, url: \"ftp://a\"}]", DEFAULT),
             &[
-                "spec.origins[app].url: must be a URL that begins with http:// or https://, such as http://localhost:3000, without user, query and fragment",
+                "spec.origins[app].url: must be a URL that begins with http:// or https://, such as https://app.example.com, without user, query and fragment",
             ],
         );
         refuses(

@@ -126,7 +126,8 @@ impl Forwarder {
     pub async fn forward(&self, asking: Asking<'_>) -> Result<Response<OriginBody>, ForwardError> {
         let Asking { tries, endpoints, mounts, request, interim } = asking;
         let (site, origin) = (&tries.site.site, tries.origin);
-        let target = origin.target.as_ref().ok_or(ForwardError::NoTarget)?;
+        let nowhere = || origin.invalid.clone().map_or(ForwardError::NoTarget, ForwardError::Invalid);
+        let target = origin.target.as_ref().ok_or_else(nowhere)?;
         let listed = match (target, endpoints) {
             // Whoever watches the Service would list a pod that is ready: its name leads to none either.
             (OriginTarget::Service { .. }, Some([])) => return Err(ForwardError::NoEndpoints),

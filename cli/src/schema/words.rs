@@ -9,7 +9,7 @@ const PATTERNS: [(&str, &str); 22] = [
     ("^([0-9]{1,5}(h|m|s|ms)){1,4}$", "a duration such as 30s, 5m, 24h or 1h30m; there are no days"),
     (
         r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^?#\s\\]*)?$",
-        "a URL that begins with http:// or https://, such as http://localhost:3000, without user, query and fragment",
+        "a URL that begins with http:// or https://, such as https://app.example.com, without user, query and fragment",
     ),
     (
         r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",

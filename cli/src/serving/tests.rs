@@ -88,6 +88,8 @@ fn a_local_url_needs_its_flag() {
     let world = world(&[&distribution("shop", "url: \"http://localhost:3000\"", "")]);
     let (served, complaints) = decide(&world, &mut Memory::default(), &around(&[], false));
     assert_eq!(targets(&served), [None]);
+    let invalid = served[0].site.origins[0].invalid.as_deref().unwrap_or_default();
+    assert!(invalid.starts_with("localhost is "), "the edge says why it asks nobody: {invalid:?}");
     assert!(said(&complaints)[0].ends_with(", or allow it here with --allow-local-origins"), "{complaints:?}");
     let (served, complaints) = decide(&world, &mut Memory::default(), &around(&[], true));
     assert!(targets(&served)[0].is_some() && complaints.is_empty(), "{complaints:?}");

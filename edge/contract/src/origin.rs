@@ -11,6 +11,9 @@ pub struct Origin {
     /// How it is reached; absent while what it names does not exist: its behaviors answer 503.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<OriginTarget>,
+    /// Why it can never have a target as it is written, in words for people; then it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invalid: Option<String>,
     /// Put before every path sent to it: no trailing slash, empty or with a leading one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub base_path: String,
@@ -44,6 +47,7 @@ impl Origin {
         Self {
             name: name.into(),
             target: None,
+            invalid: None,
             base_path: String::new(),
             host_header: HostHeader::Fixed(host.into()),
             headers: Vec::new(),

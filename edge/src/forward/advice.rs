@@ -11,6 +11,7 @@ impl ForwardError {
     pub fn advice(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoTarget => "ResolvedRefs of the Distribution says what is missing",
+            Self::Invalid(_) => "mend the origin in the Distribution",
             Self::BreakerOpen => {
                 "\"an origin is asked no more\" in this log says of what it died; it is tried once a second"
             }

@@ -23,8 +23,9 @@ const POD_STARTS: HeaderValue = HeaderValue::from_static("5");
 const LOST: &str = "shield-lost";
 
 /// The words for why an origin gave none, as edges say them to one another.
-const WORDS: [&str; 20] = [
+const WORDS: [&str; 21] = [
     "origin-missing",
+    "origin-invalid",
     "origin-secret",
     "origin-breaker-open",
     "origin-unresolved",
@@ -52,6 +53,9 @@ pub enum ForwardError {
     /// What the origin names does not exist yet.
     #[error("the origin does not exist")]
     NoTarget,
+    /// What it is said to be can be none, in the operator's words.
+    #[error("{0}")]
+    Invalid(String),
     /// A value that is mounted for it is missing or of no use.
     #[error(transparent)]
     Mounted(#[from] Unusable),
@@ -216,7 +220,7 @@ impl ForwardError {
     /// The status for a viewer when nothing stands in.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::NoTarget | Self::BreakerOpen | Self::NoEndpoints | Self::Mounted(_) => {
+            Self::NoTarget | Self::Invalid(_) | Self::BreakerOpen | Self::NoEndpoints | Self::Mounted(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::NoObject(_) => StatusCode::NOT_FOUND,
@@ -232,6 +236,7 @@ impl ForwardError {
     pub fn detail(&self) -> &'static str {
         match self {
             Self::NoTarget => "origin-missing",
+            Self::Invalid(_) => "origin-invalid",
             Self::Mounted(_) => "origin-secret",
             Self::BreakerOpen => "origin-breaker-open",
             Self::Resolve(_) => "origin-unresolved",
@@ -359,6 +364,7 @@ impl ForwardError {
                     | ConnectError::Tls { .. }
             ),
             Self::NoTarget
+            | Self::Invalid(_)
             | Self::NoEndpoints
             | Self::BreakerOpen
             | Self::Mounted(_)

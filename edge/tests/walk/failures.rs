@@ -26,6 +26,16 @@ async fn an_origin_without_a_target_is_unavailable() {
 }
 
 #[tokio::test]
+async fn an_origin_that_can_be_none_is_unavailable_and_its_owner_hears_why() {
+    let mut config = config(nobody().await);
+    let origin = &mut config.sites[0].origins[0];
+    (origin.target, origin.invalid) = (None, Some("127.0.0.1 is a loopback address".into()));
+    let reply = Edge::start(config).await.get("/a").await;
+    assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(reply.cache_status(), "kubefront; fwd=uri-miss; detail=origin-invalid");
+}
+
+#[tokio::test]
 async fn an_origin_that_does_not_answer_in_time_is_a_gateway_timeout_and_is_asked_once() {
     let door = Door::closed();
     let origin = Origin::held(&door, "").await;

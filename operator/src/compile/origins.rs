@@ -23,6 +23,7 @@ pub(super) fn compile(origin: &distribution::Origin, resolved: &BTreeMap<String,
     Origin {
         name: origin.name.clone(),
         target: there.and_then(|there| there.target.clone()),
+        invalid: there.and_then(|there| there.invalid.clone()),
         base_path: base_path(url_path, origin.path.as_deref().unwrap_or_default()),
         host_header: host_header(origin, there),
         headers: headers(origin),

@@ -57,6 +57,8 @@ pub struct ResolvedLocation {
 pub struct ResolvedOrigin {
     /// How it is reached; absent while what it names does not exist or may not be an origin.
     pub target: Option<OriginTarget>,
+    /// Why only another spec can give it one.
+    pub invalid: Option<String>,
     /// Its own name, as `Host` says it.
     pub authority: String,
     /// The name that its certificate is to be for, where that is not the name it is found by.

@@ -14,7 +14,7 @@ use crds::distribution::Origin;
 
 use crate::distribution::observed::Observed;
 use crate::distribution::resolved::ResolvedOrigin;
-use crate::finding::Finding;
+use crate::finding::{Finding, MendedBy};
 
 /// Every origin by name, and a finding for each that cannot be reached.
 pub(super) fn resolve(
@@ -45,6 +45,9 @@ fn resolve_one(origin: &Origin, observed: &Observed) -> (ResolvedOrigin, Option<
     };
     match found {
         Ok(resolved) => (resolved, None),
-        Err(finding) => (ResolvedOrigin { authority, ..ResolvedOrigin::default() }, Some(finding)),
+        Err(finding) => {
+            let invalid = (finding.mended_by == MendedBy::Spec).then(|| finding.message.clone());
+            (ResolvedOrigin { authority, invalid, ..ResolvedOrigin::default() }, Some(finding))
+        }
     }
 }
