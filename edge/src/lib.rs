@@ -29,6 +29,7 @@ pub mod tier;
 pub mod tunnel;
 
 // Back to the viewer.
+pub mod cut_off;
 pub mod interim;
 pub mod respond;
 

@@ -41,6 +41,8 @@ use socket::Socket;
 
 /// The largest head: what head policy allows, and room for it to say so itself.
 const HEAD_BYTES: usize = 24 * 1024;
+/// How long it may take to end connections that are not waited for any more.
+const CUT_WITHIN: Duration = Duration::from_secs(1);
 /// How long to wait before accepting again when the machine cannot open another socket.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
 
@@ -57,9 +59,19 @@ pub async fn run(edge: Arc<Edge>, listener: TcpListener, connections: usize, lim
         tokio::spawn(connection(Arc::clone(&edge), stream, peer, permit));
     }
     drop(listener);
+    finish(&edge, &permits, connections, limit).await;
+}
+
+/// Waits until all connections have ended; those that have not within `limit` are ended, and their requests logged.
+async fn finish(edge: &Edge, permits: &Semaphore, connections: usize, limit: Duration) {
     let all = u32::try_from(connections).unwrap_or(u32::MAX);
-    if tokio::time::timeout(limit, permits.acquire_many(all)).await.is_err() {
-        tracing::warn!(open = connections - permits.available_permits(), "connections outlived the drain");
+    if tokio::time::timeout(limit, permits.acquire_many(all)).await.is_ok() {
+        return;
+    }
+    tracing::warn!(open = connections - permits.available_permits(), "connections outlived the drain, and are cut");
+    edge.live.enter(Phase::Cutting);
+    if tokio::time::timeout(CUT_WITHIN, permits.acquire_many(all)).await.is_err() {
+        tracing::error!(open = connections - permits.available_permits(), "connections outlived that, too");
     }
 }
 
@@ -82,7 +94,8 @@ async fn connection(edge: Arc<Edge>, stream: TcpStream, peer: SocketAddr, permit
     let _ = stream.set_nodelay(true);
     let activity = Arc::new(Activity::accepted(edge.clock.now().monotonic));
     let mut socket = Socket::new(stream, Arc::clone(&activity), edge.clock.clone());
-    let connection = Connection { edge, activity, peer: peer.ip().to_canonical(), asker: None };
+    let peer = peer.ip().to_canonical();
+    let connection = Connection { edge, activity, peer, asker: None, _permit: Arc::new(permit) };
     let spoken = tokio::select! {
         spoken = socket.spoken() => spoken,
         _ = connection.watch(Patience::default()) => return,
@@ -92,14 +105,16 @@ async fn connection(edge: Arc<Edge>, stream: TcpStream, peer: SocketAddr, permit
     if !connection.edge.live.sites().is_none_or(|sites| sites.speak(protocol)) {
         return;
     }
-    let ended: Result<(), Box<dyn Error + Send + Sync>> = match protocol {
-        Protocol::HTTP1 => http1::speak(&connection, socket).await.map_err(Into::into),
-        Protocol::HTTP2 => http2::speak(&connection, socket).await.map_err(Into::into),
+    let speaking = async {
+        match protocol {
+            Protocol::HTTP1 => http1::speak(&connection, socket).await.map_err(Into::into),
+            Protocol::HTTP2 => http2::speak(&connection, socket).await.map_err(Into::into),
+        }
     };
-    if let Err(error) = ended {
+    let ended: Option<Result<(), Box<dyn Error + Send + Sync>>> = connection.until_cut(speaking).await;
+    if let Some(Err(error)) = ended {
         tracing::debug!(peer = %connection.peer, error, "a viewer's connection ended");
     }
-    drop(permit);
 }
 
 /// What all requests of a viewer's connection have in common.
@@ -110,6 +125,8 @@ struct Connection {
     peer: IpAddr,
     /// Another edge.
     asker: Option<Asker>,
+    /// Its place among all connections, until its last request has ended.
+    _permit: Arc<OwnedSemaphorePermit>,
 }
 
 /// Another edge, as it has proved to be one.
@@ -127,8 +144,20 @@ impl Connection {
         loop {
             match self.activity.judge(self.edge.clock.now().monotonic, &patience) {
                 Judgement::Fine(left) => tokio::time::sleep(left).await,
-                over => return over,
+                Judgement::Stalled => {
+                    self.activity.gives_up();
+                    return Judgement::Stalled;
+                }
+                Judgement::Idle => return Judgement::Idle,
             }
+        }
+    }
+
+    /// Carries this out for as long as the edge waits for it; what it holds is let go of then.
+    async fn until_cut<T>(&self, speaking: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            spoken = speaking => Some(spoken),
+            () = self.reached(Phase::Cutting) => None,
         }
     }
 

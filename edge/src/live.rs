@@ -50,6 +50,8 @@ pub enum Phase {
     Draining,
     /// It accepts no more, and finishes what it began.
     Finishing,
+    /// It has waited for that as long as it may, and ends what is left.
+    Cutting,
     /// Its listeners are closed and its last response has ended: goodbye may be said.
     Drained,
 }

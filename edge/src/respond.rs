@@ -4,6 +4,7 @@ pub mod body;
 pub mod cut;
 pub mod shown;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,7 +22,8 @@ use crate::collapse::places::Crowded;
 use crate::collapse::wanted::{Interest, NotKept};
 use crate::forward::body::OriginBody;
 use crate::metrics::CacheResult;
-use crate::store::held::Held;
+use crate::store::held::{Content, Held};
+use crate::store::recording::Fate;
 use crate::tunnel::Switched;
 use body::Source;
 use cut::Cut;
@@ -51,6 +53,8 @@ pub struct Answer {
     pub closes: bool,
     /// What is spoken behind the head of a 101, and with whom.
     pub switched: Option<Switched>,
+    /// Whether what arrives for it is stored in the end.
+    pub fate: Option<Arc<Fate>>,
 }
 
 impl Answer {
@@ -111,7 +115,9 @@ pub fn stored(ask: &Ask, held: &Held, showing: &Showing, interest: Option<Intere
     if age.as_secs() > 0 || !answered_now {
         headers.insert(header::AGE, HeaderValue::from(age.as_secs()));
     }
-    Some(Answer { coding: held.coding(), ..finish(code, headers, source, *status, *result) })
+    let fate = if let Content::Arriving { recording, .. } = &held.content { Some(recording.fate()) } else { None };
+    let fate = fate.filter(|_| status.stored).map(Arc::clone);
+    Some(Answer { coding: held.coding(), fate, ..finish(code, headers, source, *status, *result) })
 }
 
 /// For how many seconds more what has just been stored answers others.
@@ -230,6 +236,7 @@ pub fn own(code: StatusCode, detail: &'static str) -> Answer {
         detail: Some(detail),
         closes: false,
         switched: None,
+        fate: None,
     }
 }
 
@@ -280,5 +287,6 @@ fn finish(
         detail: status.detail,
         closes: false,
         switched: None,
+        fate: None,
     }
 }

@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
 
+use crate::cut_off::{CutOff, End};
 use crate::forward::balance::Outstanding;
 use crate::forward::body::{Content, OriginBody};
 use crate::forward::{ExchangeError, ForwardError};
@@ -112,45 +113,49 @@ impl Tunnel {
         &self.moved
     }
 
-    /// Runs it to its end; whether both sides have come to theirs.
-    pub async fn run(self, viewer: impl AsyncRead + AsyncWrite + Send) -> bool {
+    /// Runs it to its end, which is complete where both sides have come to theirs.
+    pub async fn run(self, viewer: impl AsyncRead + AsyncWrite + Send) -> End {
         let Self { origin, moved } = self;
         let (from_viewer, to_viewer) = tokio::io::split(viewer);
         let (from_origin, to_origin) = tokio::io::split(TokioIo::new(origin.connection));
-        let down = pass(from_origin, to_viewer, |bytes| moved.note(&moved.to_viewer, bytes));
-        let up = pass(from_viewer, to_origin, |bytes| moved.note(&moved.to_origin, bytes));
+        let (viewer, origin) = (CutOff::ViewerLeft, CutOff::OriginReset);
+        let down = pass((from_origin, origin), (to_viewer, viewer), |bytes| moved.note(&moved.to_viewer, bytes));
+        let up = pass((from_viewer, viewer), (to_origin, origin), |bytes| moved.note(&moved.to_origin, bytes));
         let ended = tokio::select! {
             ended = async { tokio::try_join!(down, up) } => ended.map(drop),
-            () = moved.none_for(IDLE) => Err(io::ErrorKind::TimedOut.into()),
+            () = moved.none_for(IDLE) => Err(CutOff::Idle),
         };
-        if let Err(error) = &ended {
-            tracing::debug!(%error, "a tunnel was cut");
-        }
-        ended.is_ok()
+        ended.map_or_else(End::Cut, |()| End::Complete)
     }
 }
 
-/// Passes on what comes, piece by piece, and the end of it.
+/// Passes on what comes, piece by piece, and the end of it. Either side has its word for when it breaks off.
 async fn pass(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
+    (mut from, left): (impl AsyncRead + Unpin, CutOff),
+    (mut to, lost): (impl AsyncWrite + Unpin, CutOff),
     note: impl Fn(usize),
-) -> io::Result<()> {
+) -> Result<(), CutOff> {
+    let of = |why: CutOff| {
+        move |error: io::Error| {
+            tracing::debug!(%error, why = why.word(), "a tunnel was cut");
+            why
+        }
+    };
     let mut piece = vec![0; PIECE];
     loop {
-        let read = from.read(&mut piece).await?;
+        let read = from.read(&mut piece).await.map_err(of(left))?;
         if read == 0 {
-            return to.shutdown().await;
+            return to.shutdown().await.map_err(of(lost));
         }
         let mut unwritten = piece.get(..read).unwrap_or_default();
         while !unwritten.is_empty() {
-            let written = to.write(unwritten).await?;
+            let written = to.write(unwritten).await.map_err(of(lost))?;
             if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
+                return Err(lost);
             }
             note(written);
             unwritten = unwritten.get(written..).unwrap_or_default();
         }
-        to.flush().await?;
+        to.flush().await.map_err(of(lost))?;
     }
 }

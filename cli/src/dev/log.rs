@@ -115,9 +115,23 @@ fn access(fields: &Fields, time: &str, colour: bool, known: &Known) -> String {
         let _ = write!(line, " (there is {})", known.hosts.join(", "));
     }
     if fields.get("complete") == "false" {
-        line.push_str("  (cut off)");
+        let _ = write!(line, "  (cut off: {})", cut_off(fields.get("cut")));
     }
     line
+}
+
+/// Why not all of a response went out.
+fn cut_off(word: &str) -> &str {
+    match word {
+        "viewer-left" => "the viewer left",
+        "viewer-slow" => "the viewer took nothing for too long",
+        "origin-reset" => "the origin broke off",
+        "origin-silent" => "the origin fell silent",
+        "origin-malformed" => "what the origin sent is malformed",
+        "idle" => "nothing was said for too long",
+        "drain" => "the edge ended",
+        other => other,
+    }
 }
 
 /// The words of `Cache-Status` that say too little by themselves.
@@ -150,14 +164,25 @@ fn paint(status: &str) -> (&'static str, &'static str) {
     (begin, "\u{1b}[0m")
 }
 
-/// Anything else: the message, then what goes with it, and what mends it.
+/// Anything else: the message, what is behind it, what goes with it, and what mends it.
 fn remark(fields: &Fields, known: &Known) -> String {
-    let others = fields.0.iter().filter(|(name, value)| **name != "message" && !value.is_empty());
+    let mut line = fields.get("message").to_owned();
+    for behind in ["error", "source"].into_iter().map(|name| fields.get(name)).filter(|text| !text.is_empty()) {
+        let _ = write!(line, ": {behind}");
+    }
+    let said = ["message", "error", "source", "advice"];
+    let others = fields.0.iter().filter(|(name, value)| !said.contains(*name) && !value.is_empty());
     let others: Vec<_> = others.map(|(name, value)| format!("{name}: {value}")).collect();
-    let message = fields.get("message");
+    if !others.is_empty() {
+        let _ = write!(line, " ({})", others.join(", "));
+    }
+    // What is missing on this machine is mended here, whatever would be to do in a cluster.
     let mends = known.mends.get(&(fields.get("site").to_owned(), fields.get("origin").to_owned()));
-    let mends = mends.map_or_else(String::new, |mends| format!("; {mends}"));
-    if others.is_empty() { message.to_owned() } else { format!("{message} ({}){mends}", others.join(", ")) }
+    let mends = mends.map_or(fields.get("advice"), String::as_str);
+    if !mends.is_empty() {
+        let _ = write!(line, "; {mends}");
+    }
+    line
 }
 
 #[cfg(test)]
@@ -194,8 +219,9 @@ mod tests {
         assert!(
             access(&fields(&missed), "12:00:00.123", false, &Known::default()).ends_with("GET /  0.0 ms  uri-miss")
         );
-        let left = [("method", "GET"), ("path", "/"), ("complete", "false")];
-        assert!(access(&fields(&left), "12:00:00.123", false, &Known::default()).ends_with("GET /  0.0 ms  (cut off)"));
+        let left = [("method", "GET"), ("path", "/"), ("complete", "false"), ("cut", "viewer-left")];
+        let line = access(&fields(&left), "12:00:00.123", false, &Known::default());
+        assert!(line.ends_with("GET /  0.0 ms  (cut off: the viewer left)"), "{line}");
     }
 
     #[test]
@@ -231,6 +257,9 @@ mod tests {
     fn a_remark_says_all_that_goes_with_it() {
         let of = fields(&[("message", "no answer"), ("origin", "app"), ("source", ""), ("detail", "refused")]);
         assert_eq!(remark(&of, &Known::default()), "no answer (detail: refused, origin: app)");
+        let of = [("message", "no answer"), ("error", "TLS"), ("source", "eof"), ("site", "a"), ("advice", "ask it")];
+        assert_eq!(remark(&fields(&of), &Known::default()), "no answer: TLS: eof (site: a); ask it");
+        let of = fields(&[("message", "no answer"), ("origin", "app"), ("advice", "look")]);
         let mends = [((String::new(), "app".into()), "add --service a=HOST:PORT".into())].into();
         let known = Known { mends, ..Known::default() };
         assert!(remark(&of, &known).ends_with("; add --service a=HOST:PORT"));

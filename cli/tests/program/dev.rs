@@ -110,7 +110,7 @@ async fn a_service_that_is_nowhere_answers_503_and_the_flag_is_named() {
     assert!(said.contains("shop.yaml:8: warning: spec.origins[app].service: "), "{said}");
     assert!(said.ends_with("add --service default/shop-origin=HOST:PORT"), "{said}");
     assert_eq!(dev.get("/a").await.status, 503);
-    let said = dev.says("no answer (").await;
+    let said = dev.says("no answer: ").await;
     assert!(said.contains("path: /a") && said.ends_with("; add --service default/shop-origin=HOST:PORT"), "{said}");
     assert_eq!(dev.get("/../a").await.status, 400);
     assert!(dev.logs("/../a").await.ends_with("  path-above-root"), "as /explain says");

@@ -91,7 +91,7 @@ impl Pace {
 fn longest(phase: Phase) -> Duration {
     match phase {
         Phase::Serving => LONGEST,
-        Phase::Draining | Phase::Finishing => LONGEST_LEAVING,
+        Phase::Draining | Phase::Finishing | Phase::Cutting => LONGEST_LEAVING,
         Phase::Drained => LONGEST_DRAINED,
     }
 }

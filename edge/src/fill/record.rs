@@ -8,6 +8,7 @@ use http::HeaderMap;
 use http_body_util::BodyExt;
 
 use super::Work;
+use crate::cut_off::CutOff;
 use crate::forward::body::OriginBody;
 use crate::store::block::{self, BLOCK_OVERHEAD};
 use crate::store::budget::Hold;
@@ -32,7 +33,7 @@ impl Work {
                 frame = body.frame() => frame,
                 () = fill.deserted(), if !nearly_done => {
                     if self.lead.abandon() {
-                        return Recorded::Cut;
+                        return Recorded::Cut(CutOff::ViewerLeft);
                     }
                     continue;
                 }
@@ -43,7 +44,7 @@ impl Work {
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => {
                     tracing::debug!(key = self.ask.key.target(), %error, "a fill was cut short");
-                    return Recorded::Cut;
+                    return Recorded::Cut(error.cut_off());
                 }
             };
             let data = match frame.into_data() {
@@ -56,7 +57,7 @@ impl Work {
             read += data.len() as u64;
             kept = kept && self.keep(recording, &data, &mut room.room);
             if !kept && !self.hand_on(recording, data).await {
-                return Recorded::Cut;
+                return Recorded::Cut(CutOff::ViewerLeft);
             }
         }
     }
@@ -92,12 +93,15 @@ impl Work {
 
     pub(super) fn finish(mut self, held: &Arc<Held>, recording: &Recording, recorded: Recorded, forwarded: &HeaderMap) {
         let trailers = match recorded {
-            Recorded::Cut => return recording.cut(),
+            Recorded::Cut(why) => return recording.cut(why),
             Recorded::Unkept(trailers) => return recording.finish(trailers),
             Recorded::Whole(trailers) => trailers,
         };
         let (live, key) = (&self.edge.live, &self.ask.key);
-        let Some(whole) = self.whole(recording, trailers.as_ref()) else { return recording.finish(trailers) };
+        let Some(whole) = self.whole(recording, trailers.as_ref()) else {
+            recording.settle(false);
+            return recording.finish(trailers);
+        };
         let completed = Arc::new(held.completed(whole));
         let admits = |held: &Held| live.purge().admits(key, held).is_admitted();
         let displaced = live.store().insert(key, Arc::clone(&completed), admits);
@@ -105,6 +109,7 @@ impl Work {
             // Counts those that an order had dropped already.
             live.purge().keeps(key, old);
         }
+        recording.settle(displaced.taken);
         if displaced.taken {
             self.supersede(forwarded, &completed);
             self.edge.coder.offer(live, &self.ask, &completed);
@@ -143,5 +148,5 @@ pub(super) enum Recorded {
     /// Complete, but there was no room for all of it.
     Unkept(Option<HeaderMap>),
     /// Not complete.
-    Cut,
+    Cut(CutOff),
 }

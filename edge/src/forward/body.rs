@@ -3,6 +3,7 @@
 mod request;
 mod response;
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use tokio::time::Sleep;
 pub use self::request::{RequestBody, Upload};
 pub use self::response::{Content, Lease, OriginBody};
 use crate::clock::Clock;
+use crate::cut_off::CutOff;
 use crate::viewer::body::ViewerRequestBodyError;
 
 /// Why a body ended early.
@@ -36,19 +38,38 @@ pub enum BodyError {
     /// Nothing came for too long.
     #[error("the body stood still for {0:?}")]
     Stalled(Duration),
-    /// The fill that this response follows was given up.
-    #[error("the fill was cut short")]
-    Cut,
+    /// What this response follows broke off.
+    #[error("what it follows broke off: {}", .0.word())]
+    Cut(CutOff),
     /// The origin has answered without having asked for it.
     #[error("the body is not wanted")]
     Unwanted,
 }
 
 impl BodyError {
+    /// What is said of a response that ends by it.
+    pub fn cut_off(&self) -> CutOff {
+        match self {
+            Self::Broken(error) if is_malformed(error) => CutOff::OriginMalformed,
+            Self::Reset(error) if error.is_library() => CutOff::OriginMalformed,
+            Self::Broken(_) | Self::Reset(_) => CutOff::OriginReset,
+            Self::Malformed => CutOff::OriginMalformed,
+            Self::Stalled(_) => CutOff::OriginSilent,
+            Self::Cut(why) => *why,
+            Self::ViewerBroke(_) | Self::Unwanted => CutOff::ViewerLeft,
+        }
+    }
+
     /// Whether the origin broke the protocol.
     pub(super) fn is_distrust(&self) -> bool {
         matches!(self, Self::Malformed) || matches!(self, Self::Reset(error) if error.is_library())
     }
+}
+
+/// Whether a body's own framing is wrong, rather than cut short.
+fn is_malformed(error: &hyper::Error) -> bool {
+    let inner = std::error::Error::source(error).and_then(|error| error.downcast_ref::<io::Error>());
+    inner.is_some_and(|inner| matches!(inner.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData))
 }
 
 /// A timer that runs only while nothing comes.

@@ -30,6 +30,7 @@ pub struct Activity {
     multiplexed: AtomicBool,
     withheld: AtomicUsize,
     moved_at: AtomicU64,
+    given_up: AtomicBool,
 }
 
 /// Whether a connection may go on.
@@ -109,6 +110,16 @@ impl Activity {
     /// An idle peer was asked to go: its quiet counts anew.
     pub fn asked_to_go(&self, now: Duration) {
         self.quiet_since.store(mark(now), Ordering::Relaxed);
+    }
+
+    /// It has stalled, and is ended for that.
+    pub fn gives_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that is how it ends.
+    pub fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
     }
 
     /// Whether the connection may go on at `now`.

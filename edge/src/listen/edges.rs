@@ -54,10 +54,7 @@ pub async fn run(edge: Arc<Edge>, door: Door, at: watch::Sender<Option<SocketAdd
         () = accepting => {}
         _ = phases.wait_for(|phase| *phase >= Phase::Finishing) => {}
     }
-    let all = u32::try_from(door.connections).unwrap_or(u32::MAX);
-    if tokio::time::timeout(door.limit, permits.acquire_many(all)).await.is_err() {
-        tracing::warn!("connections of other edges outlived the drain");
-    }
+    super::finish(&edge, &permits, door.connections, door.limit).await;
 }
 
 /// Once there is something to prove oneself with.
@@ -90,12 +87,11 @@ async fn connection(edge: Arc<Edge>, stream: TcpStream, peer: SocketAddr, permit
     };
     let activity = Arc::new(Activity::accepted(edge.clock.now().monotonic));
     let socket = Socket::new(stream, Arc::clone(&activity), edge.clock.clone());
-    let asker = Some(Asker { site, by: credentials });
-    let connection = Connection { edge, activity, peer: peer.ip().to_canonical(), asker };
-    if let Err(error) = http1::speak(&connection, socket).await {
+    let (asker, permit) = (Some(Asker { site, by: credentials }), Arc::new(permit));
+    let connection = Connection { edge, activity, peer: peer.ip().to_canonical(), asker, _permit: permit };
+    if let Some(Err(error)) = connection.until_cut(http1::speak(&connection, socket)).await {
         tracing::debug!(%peer, %error, "a connection of another edge ended");
     }
-    drop(permit);
 }
 
 /// The id of the site of which it is an edge.

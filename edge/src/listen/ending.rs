@@ -13,10 +13,13 @@ use super::activity::Activity;
 use crate::ask::Ask;
 use crate::clock::Now;
 use crate::config::{BehaviorTable, SiteTable};
+use crate::cut_off::{CutOff, End};
 use crate::edge::Edge;
+use crate::live::Phase;
 use crate::metrics::CacheResult;
 use crate::respond::Answer;
-use crate::respond::body::Ending;
+use crate::respond::body::{Ending, Source};
+use crate::store::recording::Fate;
 use crate::tunnel::Moved;
 
 /// The longest target and the longest cookies in a line: lines longer than 16 KiB are cut up by what collects them.
@@ -45,6 +48,10 @@ struct Answered {
     detail: Option<&'static str>,
     /// What `Cache-Status` said.
     said: Option<CacheStatus>,
+    /// Whether what arrives for it is stored in the end.
+    fate: Option<Arc<Fate>>,
+    /// All that arrives is what its viewer is sent.
+    follows: bool,
     coding: Option<Coding>,
     age: Option<u64>,
     host: Option<String>,
@@ -57,6 +64,16 @@ struct Answered {
     for_edge: bool,
     /// The uid of the edge that gave the origin's answer.
     shield: Option<Arc<str>>,
+}
+
+impl Answered {
+    /// Whether the answer was stored, if that is known by now.
+    fn stored(&self, end: End) -> Option<bool> {
+        let promised = self.said?.stored;
+        let Some(fate) = self.fate.as_ref().filter(|_| promised) else { return Some(promised) };
+        // Whoever has sent on the last byte may be faster than whoever stores it.
+        fate.is_stored().or_else(|| (self.follows && end == End::Complete).then_some(true))
+    }
 }
 
 impl Request {
@@ -95,6 +112,8 @@ impl Request {
             result: answer.result,
             detail: answer.detail,
             said: answer.status,
+            fate: answer.fate.clone(),
+            follows: matches!(answer.response.body(), Source::Arriving(_)),
             coding: answer.coding,
             age: answer.response.headers().get(header::AGE).and_then(seconds),
             cookies: ask.filter(|ask| ask.route.site.site.logging.include_cookies).and_then(cookies),
@@ -123,11 +142,12 @@ impl Request {
         }
     }
 
-    /// Its response has ended: `sent` bytes of the body went out, and `complete` says whether that was all of it.
-    pub(super) fn ends(&mut self, sent: u64, complete: bool) {
+    /// Its response has ended: `sent` bytes of the body went out, and `end` says whether that was all of it.
+    pub(super) fn ends(&mut self, sent: u64, end: End) {
         if std::mem::replace(&mut self.noted, true) {
             return;
         }
+        let end = self.whose_doing(end);
         self.goes_on();
         let now = self.edge.clock.now();
         self.activity.request_ends(now.monotonic);
@@ -139,7 +159,7 @@ impl Request {
             if answered.for_edge {
                 // Its viewer is counted where it is.
                 self.edge.tiers.answered(answered.result);
-                return self.log(now, sent, complete);
+                return self.log(now, sent, end);
             }
             let counters = &behavior.counters;
             counters.count(answered.status, answered.result, sent);
@@ -148,10 +168,19 @@ impl Request {
                 counters.count_stale(answered.detail);
             }
         }
-        self.log(now, sent, complete);
+        self.log(now, sent, end);
     }
 
-    fn log(&self, now: Now, sent: u64, complete: bool) {
+    /// A viewer is gone as well where this edge has let go of it.
+    fn whose_doing(&self, end: End) -> End {
+        match end {
+            End::Cut(CutOff::ViewerLeft) if self.edge.live.phase() >= Phase::Cutting => End::Cut(CutOff::Drain),
+            End::Cut(CutOff::ViewerLeft) if self.activity.is_given_up() => End::Cut(CutOff::ViewerSlow),
+            end => end,
+        }
+    }
+
+    fn log(&self, now: Now, sent: u64, end: End) {
         let answered = self.answered.as_ref();
         let served_by = answered.and_then(|answered| answered.served_by.as_ref());
         // What nobody serves is logged wherever something is.
@@ -176,7 +205,7 @@ impl Request {
             fwd = said.and_then(why_forwarded),
             ttl = said.and_then(|said| said.ttl),
             age = answered.and_then(|answered| answered.age),
-            stored = said.map(|said| said.stored),
+            stored = answered.and_then(|answered| answered.stored(end)),
             collapsed = said.map(|said| said.collapsed),
             coding = answered.and_then(|answered| answered.coding).map(Coding::token),
             origin = answered.and_then(|answered| answered.origin.as_deref()),
@@ -187,7 +216,8 @@ impl Request {
             cookies = answered.and_then(|answered| answered.cookies.as_deref()),
             bytes = sent,
             received = self.moved.as_ref().map(|moved| moved.to_origin()),
-            complete,
+            complete = end == End::Complete,
+            cut = end.why(),
             seconds = now.monotonic.saturating_sub(self.began.monotonic).as_secs_f64(),
         );
     }
@@ -214,14 +244,14 @@ fn bounded(text: &str) -> String {
 }
 
 impl Ending for Request {
-    fn ended(&mut self, sent: u64, complete: bool) {
-        self.ends(sent, complete);
+    fn ended(&mut self, sent: u64, end: End) {
+        self.ends(sent, end);
     }
 }
 
 impl Drop for Request {
     /// A viewer that leaves before there is a response head ends here.
     fn drop(&mut self) {
-        self.ends(0, false);
+        self.ends(0, End::Cut(CutOff::ViewerLeft));
     }
 }

@@ -82,8 +82,8 @@ async fn end(connection: &Connection, wish: Wish) {
     let Ok(stream) = wish.stream.await else { return };
     let mut stream = TokioIo::new(stream);
     if let Some((tunnel, mut ended)) = wish.granted {
-        let is_complete = tunnel.run(stream).await;
-        return ended.ends(0, is_complete);
+        let end = tunnel.run(stream).await;
+        return ended.ends(0, end);
     }
     tokio::select! {
         _ = stream.shutdown() => {}

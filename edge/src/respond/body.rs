@@ -10,6 +10,7 @@ use http_body_util::BodyExt;
 
 use super::cut::Cut;
 use crate::collapse::wanted::Interest;
+use crate::cut_off::{CutOff, End};
 use crate::forward::body::{BodyError, OriginBody};
 use crate::store::held::{Content, Whole};
 use crate::store::recording::{Piece, Reader};
@@ -108,7 +109,7 @@ impl Following {
                 Some(Ok(Frame::data(block)))
             }
             Some(Piece::End(trailers)) => trailers.map(|trailers| Ok(Frame::trailers(trailers))),
-            Some(Piece::Cut) => Some(Err(BodyError::Cut)),
+            Some(Piece::Cut(why)) => Some(Err(BodyError::Cut(why))),
             None => None,
         })
     }
@@ -157,13 +158,13 @@ impl Body for Source {
 
 /// Told once when a response has ended, however it ended.
 pub trait Ending: Send {
-    /// `sent` bytes of the body went out; `complete` says whether that was all of it.
-    fn ended(&mut self, sent: u64, complete: bool);
+    /// `sent` bytes of the body went out; `end` says whether that was all of it.
+    fn ended(&mut self, sent: u64, end: End);
 }
 
 /// Nobody is told.
 impl Ending for () {
-    fn ended(&mut self, _: u64, _: bool) {}
+    fn ended(&mut self, _: u64, _: End) {}
 }
 
 /// A body on its way to a viewer, and who is told of its end.
@@ -171,6 +172,8 @@ pub struct ViewerBody {
     source: Source,
     sent: u64,
     complete: bool,
+    /// Why nothing more of it comes.
+    broken: Option<CutOff>,
     ending: Box<dyn Ending>,
 }
 
@@ -178,7 +181,7 @@ impl ViewerBody {
     /// Watches a body.
     pub fn new(source: Source, ending: Box<dyn Ending>) -> Self {
         let complete = source.is_end_stream();
-        Self { source, sent: 0, complete, ending }
+        Self { source, sent: 0, complete, broken: None, ending }
     }
 }
 
@@ -191,7 +194,10 @@ impl Body for ViewerBody {
         let frame = ready!(Pin::new(&mut this.source).poll_frame(cx));
         match &frame {
             Some(Ok(frame)) => this.sent += frame.data_ref().map_or(0, |data| data.len() as u64),
-            Some(Err(_)) => return Poll::Ready(frame),
+            Some(Err(error)) => {
+                this.broken = Some(error.cut_off());
+                return Poll::Ready(frame);
+            }
             None => {}
         }
         this.complete = frame.is_none() || this.source.is_end_stream();
@@ -211,7 +217,8 @@ impl Drop for ViewerBody {
     fn drop(&mut self) {
         // A body whose length was known may be dropped after its last byte, before its end was asked for.
         let complete = self.complete || self.source.size_hint().exact() == Some(0);
-        self.ending.ended(self.sent, complete);
+        let end = if complete { End::Complete } else { End::Cut(self.broken.unwrap_or(CutOff::ViewerLeft)) };
+        self.ending.ended(self.sent, end);
     }
 }
 

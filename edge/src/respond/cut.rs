@@ -14,6 +14,7 @@ use http::HeaderMap;
 use http_body::Frame;
 
 use crate::collapse::wanted::Interest;
+use crate::cut_off::CutOff;
 use crate::forward::body::BodyError;
 use crate::store::held::{Content, Held, Whole};
 use crate::store::recording::{self, Reader};
@@ -92,8 +93,9 @@ impl Cut {
                     }
                 }
             }
-            let Some(block) = ready!(self.blocks.poll_block(cx)) else {
-                return Poll::Ready(Some(Err(BodyError::Cut)));
+            let block = match ready!(self.blocks.poll_block(cx)) {
+                Ok(block) => block,
+                Err(why) => return Poll::Ready(Some(Err(BodyError::Cut(why)))),
             };
             self.at = self.at.saturating_add(self.block.len() as u64);
             self.block = block;
@@ -125,9 +127,9 @@ fn within(span: &Span, block: &Bytes, at: u64) -> Option<Bytes> {
 }
 
 impl Blocks {
-    /// The next block. None: there is none, and a range that is not complete yet will never be.
-    fn poll_block(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        Poll::Ready(match self {
+    /// The next block, or why there is none: a range that is not complete yet will never be.
+    fn poll_block(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, CutOff>> {
+        let block = match self {
             Self::Stored { whole, next } => {
                 let block = whole.blocks.get(*next).cloned();
                 *next += 1;
@@ -135,10 +137,13 @@ impl Blocks {
             }
             Self::Arriving { reader, .. } => match ready!(reader.poll_piece(cx)) {
                 Some(recording::Piece::Block(block)) => Some(block),
-                Some(recording::Piece::End(_) | recording::Piece::Cut) | None => None,
+                Some(recording::Piece::Cut(why)) => return Poll::Ready(Err(why)),
+                Some(recording::Piece::End(_)) | None => None,
             },
             Self::Done => None,
-        })
+        };
+        // It was to be longer.
+        Poll::Ready(block.ok_or(CutOff::OriginMalformed))
     }
 }
 
@@ -192,14 +197,15 @@ mod tests {
 
     #[test]
     fn a_range_that_will_never_be_complete_ends_in_an_error() {
-        for end in [Recording::cut, |recording: &Recording| recording.finish(None)] {
+        let cut = |recording: &Recording| recording.cut(CutOff::OriginReset);
+        for end in [cut, |recording: &Recording| recording.finish(None)] {
             let recording = Arc::new(Recording::default());
             let mut cut = single(arriving(&recording), (1, 6), 10);
             recording.push("abc".into());
             end(&recording);
             assert_eq!(ready_now(&mut cut).as_deref(), Some("bc"));
             for _ in 0..2 {
-                assert!(matches!(next(&mut cut), Poll::Ready(Some(Err(BodyError::Cut)))));
+                assert!(matches!(next(&mut cut), Poll::Ready(Some(Err(BodyError::Cut(_))))));
             }
             assert_eq!(cut.left(), 4);
         }

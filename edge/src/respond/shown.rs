@@ -47,6 +47,7 @@ pub fn preflight(ask: &Ask) -> Option<Answer> {
                 detail,
                 closes: false,
                 switched: None,
+                fate: None,
             }
         }
     };

@@ -99,7 +99,10 @@ async fn run(edge: &Arc<Edge>, ask: &Arc<Ask>, work: Work, status: CacheStatus) 
             let own = interest.fill().take_fields();
             match respond::stored(ask, &held, &showing, Some(interest)) {
                 // It was asked for and came to nothing, before anything of it was sent on.
-                None if held.is_cut() => Ok(respond::failed(StatusCode::BAD_GATEWAY, status, "origin-body")),
+                None if held.is_cut() => {
+                    let status = CacheStatus { stored: false, ..status };
+                    Ok(respond::failed(StatusCode::BAD_GATEWAY, status, "origin-body"))
+                }
                 shown => shown.map(|answer| answer.with(own)).ok_or(Anew::Alone),
             }
         }

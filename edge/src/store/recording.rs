@@ -7,7 +7,7 @@
 //! Assumptions: one task pushes, and the same one waits on `caught_up`.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -15,11 +15,25 @@ use http::HeaderMap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::cut_off::CutOff;
+
 /// A body that is arriving.
 #[derive(Debug, Default)]
 pub struct Recording {
     state: Mutex<State>,
     moved: Notify,
+    fate: Arc<Fate>,
+}
+
+/// Whether what arrives is stored in the end, for whoever wants to know it and holds nothing of the body.
+#[derive(Debug, Default)]
+pub struct Fate(OnceLock<bool>);
+
+impl Fate {
+    /// Nothing, as long as that is not decided.
+    pub fn is_stored(&self) -> Option<bool> {
+        self.0.get().copied()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -43,7 +57,7 @@ struct Place {
 #[derive(Clone, Debug)]
 enum End {
     Complete(Option<HeaderMap>),
-    Cut,
+    Cut(CutOff),
 }
 
 /// What a reader finds next.
@@ -54,7 +68,7 @@ pub enum Piece {
     /// The body is complete; its trailers, if it had some.
     End(Option<HeaderMap>),
     /// The body ended before it was complete, or this reader was too slow.
-    Cut,
+    Cut(CutOff),
 }
 
 impl State {
@@ -102,9 +116,21 @@ impl Recording {
         self.end(End::Complete(trailers));
     }
 
-    /// Says that the rest will not come.
-    pub fn cut(&self) {
-        self.end(End::Cut);
+    /// Says that the rest will not come, and why.
+    pub fn cut(&self, why: CutOff) {
+        self.settle(false);
+        self.end(End::Cut(why));
+    }
+
+    /// Says whether it is stored; the first word counts. Whoever reads the end finds it said.
+    pub fn settle(&self, is_stored: bool) {
+        // It may be said already that it is not.
+        let _ = self.fate.0.set(is_stored);
+    }
+
+    /// What becomes of it.
+    pub fn fate(&self) -> &Arc<Fate> {
+        &self.fate
     }
 
     fn end(&self, end: End) {
@@ -115,11 +141,12 @@ impl Recording {
 
     /// Whether the rest will not come.
     pub fn is_cut(&self) -> bool {
-        matches!(self.state.lock().end, Some(End::Cut))
+        matches!(self.state.lock().end, Some(End::Cut(_)))
     }
 
     /// From here on blocks are held only until every reader has taken them.
     pub fn stop_keeping(&self) {
+        self.settle(false);
         let mut state = self.state.lock();
         state.unkept = true;
         state.let_go_of_what_all_have();
@@ -150,7 +177,7 @@ impl Recording {
     /// A reader from the first block on, unless that is gone or the last one will never come.
     pub fn join(self: &Arc<Self>) -> Option<Reader> {
         let mut state = self.state.lock();
-        if state.unkept && state.begun || matches!(state.end, Some(End::Cut)) {
+        if state.unkept && state.begun || matches!(state.end, Some(End::Cut(_))) {
             return None;
         }
         state.begun = true;
@@ -203,7 +230,7 @@ impl Reader {
         if place.left_behind {
             drop(state);
             self.ended = true;
-            return Poll::Ready(Some(Piece::Cut));
+            return Poll::Ready(Some(Piece::Cut(CutOff::ViewerSlow)));
         }
         if let Some(block) = place.next.checked_sub(let_go).and_then(|at| blocks.get(at)) {
             let block = block.clone();
@@ -221,7 +248,7 @@ impl Reader {
         };
         let piece = match end {
             End::Complete(trailers) => Piece::End(trailers.clone()),
-            End::Cut => Piece::Cut,
+            End::Cut(why) => Piece::Cut(*why),
         };
         drop(state);
         self.ended = true;
@@ -276,9 +303,13 @@ mod tests {
         let recording = Arc::new(Recording::default());
         let mut reader = recording.join().expect("kept");
         recording.push("a".into());
-        recording.cut();
+        assert_eq!(recording.fate().is_stored(), None);
+        recording.cut(CutOff::OriginSilent);
         recording.finish(None);
-        assert_eq!((now(&mut reader), now(&mut reader)), (block("a"), Poll::Ready(Some(Piece::Cut))));
+        let cut = Poll::Ready(Some(Piece::Cut(CutOff::OriginSilent)));
+        assert_eq!((now(&mut reader), now(&mut reader)), (block("a"), cut));
+        recording.settle(true);
+        assert_eq!(recording.fate().is_stored(), Some(false));
         assert!(recording.join().is_none(), "whoever comes now is better off asking anew");
     }
 
@@ -323,7 +354,8 @@ mod tests {
         assert_eq!(recording.caught_up().now_or_never(), Some(()));
         recording.push("b".into());
         recording.finish(None);
-        assert_eq!((now(&mut slow), now(&mut slow)), (Poll::Ready(Some(Piece::Cut)), Poll::Ready(None)));
+        let cut = Poll::Ready(Some(Piece::Cut(CutOff::ViewerSlow)));
+        assert_eq!((now(&mut slow), now(&mut slow)), (cut, Poll::Ready(None)));
         assert_eq!((now(&mut fast), now(&mut fast)), (block("b"), Poll::Ready(Some(Piece::End(None)))));
     }
 }

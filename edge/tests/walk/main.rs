@@ -21,6 +21,7 @@ mod collapsing;
 mod compression;
 mod configuration;
 mod crowds;
+mod cut_off;
 mod deception;
 mod draining;
 mod epochs;

@@ -13,6 +13,7 @@ use h2::{Reason, SendStream};
 use http_body::{Body, Frame};
 use thiserror::Error;
 
+use crate::cut_off::{CutOff, End};
 use crate::forward::body::BodyError;
 use crate::listen::Ended;
 use crate::respond::body::Source;
@@ -41,15 +42,28 @@ enum Stopped {
     Length,
 }
 
+impl Stopped {
+    fn cut_off(&self) -> CutOff {
+        match self {
+            Self::ViewerLeft => CutOff::ViewerLeft,
+            Self::Broken(error) => error.cut_off(),
+            Self::Length => CutOff::OriginMalformed,
+        }
+    }
+}
+
 impl Sending {
     /// Sends it to its end.
     pub(super) async fn run(mut self) {
-        let outcome = self.send().await;
-        if let Err(why) = &outcome {
-            tracing::debug!(%why, "a response's body was cut short");
-            self.stream.send_reset(Reason::INTERNAL_ERROR);
-        }
-        self.ended.ends(self.sent, outcome.is_ok());
+        let end = match self.send().await {
+            Ok(()) => End::Complete,
+            Err(why) => {
+                tracing::debug!(%why, "a response's body was cut short");
+                self.stream.send_reset(Reason::INTERNAL_ERROR);
+                End::Cut(why.cut_off())
+            }
+        };
+        self.ended.ends(self.sent, end);
     }
 
     async fn send(&mut self) -> Result<(), Stopped> {

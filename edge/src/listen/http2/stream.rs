@@ -16,6 +16,7 @@ use http_body::Body;
 
 use super::head;
 use super::sending::Sending;
+use crate::cut_off::End;
 use crate::interim::{Head, Interim};
 use crate::listen::Connection;
 use crate::viewer::body::ViewerRequestBody;
@@ -35,7 +36,7 @@ pub(super) async fn serve(connection: Connection, request: Request<RecvStream>, 
     let (head, source) = head::of_final(answer.response, &method, connection.edge.clock.now().wall).into_parts();
     let (is_whole, owed) = (source.is_end_stream(), head::length(&head.headers));
     match reply.send_response(Response::from_parts(head, ()), is_whole) {
-        Ok(_) if is_whole => ended.ends(0, true),
+        Ok(_) if is_whole => ended.ends(0, End::Complete),
         Ok(stream) => Sending { stream, source, ended, owed, sent: 0 }.run().await,
         Err(error) => {
             tracing::debug!(%error, "a response was not sent");
