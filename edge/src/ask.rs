@@ -52,6 +52,8 @@ pub struct Ask {
     /// In microseconds.
     at_origin: AtomicU64,
     source: Mutex<Option<Arc<str>>>,
+    /// What a bucket has against it, and which origin that is.
+    refusal: Mutex<Option<(Arc<str>, &'static str)>>,
     /// The uid of the edge that gave the origin's answer.
     shield: Mutex<Option<Arc<str>>>,
     /// The name of its read, where that goes by way of another edge.
@@ -89,9 +91,8 @@ impl Ask {
         let controls = Controls::of(&viewer.headers, &route.behavior.policy);
         // What is said before an answer that nobody asked for is nobody's.
         let interim = Interim::closed();
-        let (key, at_origin, source, shield) =
-            (key.accepting(accepted), AtomicU64::default(), Mutex::default(), Mutex::default());
-        let by_tier = OnceLock::new();
+        let (key, at_origin, by_tier) = (key.accepting(accepted), AtomicU64::default(), OnceLock::new());
+        let (source, refusal, shield) = (Mutex::default(), Mutex::default(), Mutex::default());
         Self {
             viewer,
             asked,
@@ -106,6 +107,7 @@ impl Ask {
             keyed,
             at_origin,
             source,
+            refusal,
             shield,
             by_tier,
         }
@@ -255,6 +257,17 @@ impl Ask {
     /// The origin that was asked, or that would be.
     pub fn source(&self) -> Arc<str> {
         self.source.lock().clone().unwrap_or_else(|| Arc::clone(&self.route.behavior.origin.health.name))
+    }
+
+    /// This one of its origins is a bucket, and refuses it with this word.
+    pub fn is_refused(&self, origin: &Arc<str>, word: &'static str) {
+        *self.refusal.lock() = Some((Arc::clone(origin), word));
+    }
+
+    /// The word with which a bucket has refused it, unless another origin answered.
+    pub fn refusal(&self) -> Option<&'static str> {
+        let (origin, word) = self.refusal.lock().clone()?;
+        (origin == self.source()).then_some(word)
     }
 
     /// Another edge gave the origin's answer.

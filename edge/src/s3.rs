@@ -73,6 +73,7 @@ pub async fn in_own_words(
     let region = parts.headers.get(X_AMZ_BUCKET_REGION).and_then(|value| value.to_str().ok());
     let trouble = Trouble::read(status, region, &beginning);
     log(tries, &trouble);
+    ask.is_refused(&origin.health.name, trouble.detail());
     match credentials_of(origin).and_then(|named| at_fault(named, &trouble)) {
         Some(file) => mounts.report(file, trouble.message()),
         None if trouble.concerns() == Concerns::Owner => tries.refuses(Some(trouble.message())),

@@ -110,7 +110,7 @@ impl Request {
         self.answered = Some(Answered {
             status: answer.response.status(),
             result: answer.result,
-            detail: answer.detail,
+            detail: refusal(answer, ask).or(answer.detail),
             said: answer.status,
             fate: answer.fate.clone(),
             follows: matches!(answer.response.body(), Source::Arriving(_)),
@@ -221,6 +221,11 @@ impl Request {
             seconds = now.monotonic.saturating_sub(self.began.monotonic).as_secs_f64(),
         );
     }
+}
+
+/// What S3 said of an answer of its own.
+fn refusal(answer: &Answer, ask: Option<&Ask>) -> Option<&'static str> {
+    ask.filter(|_| matches!(answer.result, CacheResult::Miss | CacheResult::Pass)).and_then(Ask::refusal)
 }
 
 fn why_forwarded(said: CacheStatus) -> Option<&'static str> {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use edge_contract::{EdgeConfig, Logging, OriginHeader};
+use edge_contract::{EdgeConfig, Logging, OriginHeader, S3};
 use http::{Method, Request};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -136,6 +136,22 @@ async fn what_is_wrong_with_an_origin_is_said_with_what_to_do_about_it() {
         assert!(text("error").contains(error) && text("advice").starts_with(advice), "{line}");
     }
     assert_eq!(origin.reads(), 0);
+}
+
+#[tokio::test]
+async fn what_a_bucket_refuses_has_its_word_in_the_line_of_the_request() {
+    let origin = Origin::start(|_, exchange| async move {
+        exchange.respond("403 Forbidden", "", "<Error><Code>AccessDenied</Code></Error>").await
+    })
+    .await;
+    let mut config = logged(origin.address, true, false);
+    config.sites[0].origins[0].s3 = Some(S3 { region: "eu-west-1".into(), credentials: None });
+    let (mut program, viewers, _mounted) = serving(&config).await;
+    for method in [Method::GET, Method::POST] {
+        send(viewers, request(method, "/a")).await;
+        let line = line(&mut program).await;
+        assert_eq!((&line["detail"], &line["origin_status"]), (&"s3-access-denied".into(), &403.into()), "{line}");
+    }
 }
 
 #[tokio::test]
