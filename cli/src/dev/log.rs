@@ -6,10 +6,10 @@ use std::io::{IsTerminal, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::field::{Field, Visit};
+use tracing::subscriber::set_global_default;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::arguments::LogFormat;
 use crate::clock;
@@ -38,10 +38,14 @@ pub fn begin(format: LogFormat) -> Shared {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let known = Shared::default();
     let lines = Lines { colour: wants_colour(), known: Arc::clone(&known) };
-    match format {
-        LogFormat::Json => tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).init(),
-        LogFormat::Text => tracing_subscriber::registry().with(filter).with(lines).init(),
-    }
+    // What libraries say by the crate `log` is left out, as edges in a cluster do. There is no other log yet.
+    let _ = match format {
+        LogFormat::Json => {
+            let lines = tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter);
+            set_global_default(lines.finish())
+        }
+        LogFormat::Text => set_global_default(tracing_subscriber::registry().with(filter).with(lines)),
+    };
     known
 }
 

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::edge::{Raw, config, open, read, request};
 use crate::failover::pair;
-use crate::https::{agreeing, https};
+use crate::https::{Authority, agreeing, https};
 use crate::origin::{Origin, Then, nobody};
 use crate::program::{Place, Program};
 
@@ -152,6 +152,21 @@ async fn what_a_bucket_refuses_has_its_word_in_the_line_of_the_request() {
         let line = line(&mut program).await;
         assert_eq!((&line["detail"], &line["origin_status"]), (&"s3-access-denied".into(), &403.into()), "{line}");
     }
+}
+
+#[tokio::test]
+async fn no_line_names_a_file_of_what_the_edge_was_built_of() {
+    let origin = Origin::numbered("").await;
+    let config = https(agreeing(origin.address, &[]).await, "localhost");
+    let (mounted, roots) = (Place::of(&config), Place::holding("roots.pem", Authority::new("trusted").pem()));
+    let arguments = ["--drain-accept", "0", "--config", mounted.text()];
+    let mut program = Program::with(&arguments, &[("SSL_CERT_FILE", roots.path())]);
+    let viewers = program.viewers().await;
+    send(viewers, request(Method::GET, "/a")).await;
+    assert_eq!(line(&mut program).await["detail"], "origin-certificate");
+    program.terminate();
+    let said = program.said().await;
+    assert!(!said.contains(".rs\"") && !said.contains("log.file"), "{said}");
 }
 
 #[tokio::test]
