@@ -73,7 +73,9 @@ pub fn answer<B>(edge: &Edge, request: &Request<B>) -> Response<Full<Bytes>> {
 /// What would become of a request, by [`explain`].
 fn explanation(edge: &Edge, query: Option<&str>) -> Response<Full<Bytes>> {
     match explain::question(query) {
-        Ok(request) => with_type(StatusCode::OK, format!("{:#}\n", explain::answer(edge, request)), JSON),
+        Ok(request) => {
+            with_type(StatusCode::OK, format!("{:#}\n", explain::answer(edge, request, explain::Known::All)), JSON)
+        }
         Err(wrong) => plain(StatusCode::BAD_REQUEST, &format!("{wrong}\n")),
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use edge_cache::reuse::{self, Failure, Fallback};
 use edge_cache::{Admission, Controls, Moment, answer, vary};
+use edge_contract::Origin;
 use http::{Method, Request, Response, StatusCode, header};
 
 use crate::ask::Ask;
@@ -12,7 +13,7 @@ use crate::coder::Coder;
 use crate::collapse::Collapse;
 use crate::config::OriginTable;
 use crate::forward::body::{OriginBody, RequestBody};
-use crate::forward::{Asking, ForwardError, Forwarder};
+use crate::forward::{Asking, ForwardError, Forwarder, Known};
 use crate::health::Tries;
 use crate::live::Live;
 use crate::metrics::Metrics;
@@ -94,12 +95,8 @@ impl Edge {
         origin: &OriginTable,
         mut request: Request<RequestBody>,
     ) -> Result<Response<OriginBody>, ForwardError> {
-        let site = &ask.route.site.site;
-        secret_fields::set(request.headers_mut(), origin, self.live.mounts())?;
-        let endpoints = self.live.endpoints(&site.id, &origin.name);
-        if let Some(s3) = &origin.s3 {
-            s3::sign(s3, &mut request, self.live.mounts(), self.clock.now())?;
-        }
+        self.complete(origin, &mut request)?;
+        let endpoints = self.live.endpoints(&ask.route.site.site.id, &origin.name);
         let began = self.clock.now().monotonic;
         // What an extension method means by a 206 is its own affair.
         let whole =
@@ -116,6 +113,28 @@ impl Edge {
             answer => answer,
         };
         answer.and_then(|response| if whole { all_of_it(ask, response) } else { Ok(response) })
+    }
+
+    /// What is mounted for an origin goes into the head of its request last.
+    fn complete(&self, origin: &Origin, request: &mut Request<RequestBody>) -> Result<(), ForwardError> {
+        secret_fields::set(request.headers_mut(), origin, self.live.mounts())?;
+        let s3 = origin.s3.as_ref();
+        s3.map_or(Ok(()), |s3| s3::sign(s3, request, self.live.mounts(), self.clock.now()))
+    }
+
+    /// What would keep an origin from being asked this, as far as that is known without asking anybody. Where manifests are all there is, what
+    /// they name is taken to be there.
+    pub fn foresee(&self, ask: &Ask, origin: &OriginTable, has_mounts: bool) -> Result<(), ForwardError> {
+        let mut request = ask.request_to(origin, ask.forwarded_to(origin, None), RequestBody::Empty)?;
+        let upgrades = request.headers().contains_key(header::UPGRADE);
+        if has_mounts {
+            self.complete(origin, &mut request)?;
+        }
+        let site = &ask.route.site.site;
+        let endpoints = self.live.endpoints(&site.id, &origin.name);
+        let known = Known { origin, endpoints: endpoints.as_deref(), upgrades };
+        self.forwarder.foresee(known, &site.walls, has_mounts.then(|| self.live.mounts()))?;
+        if origin.health.is_open() { Err(ForwardError::BreakerOpen) } else { Ok(()) }
     }
 }
 

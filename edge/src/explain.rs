@@ -2,28 +2,28 @@
 //!
 //! Flow: the question's parts → a head → the same steps as in [`serve`](crate::serve), up to the origin → a description.
 //! Guarantees: nothing changes by it: nothing is asked, stored, counted or remembered. Of header fields and cookies only names are told, of
-//! configured ones too; what a stored response has is told as far as its freshness and its validators go.
+//! configured ones too, but for the `Host` that an origin is sent; what a stored response has is told as far as its freshness and its
+//! validators go.
 //! Errors: a question that is no request is one sentence.
+
+mod origin;
+mod verdict;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use edge_cache::cors::Preflight;
-use edge_cache::reuse::StaleUse;
-use edge_cache::{CacheStatus, Lifetime, Moment, Reuse, explain, head, key, reuse, storing::may_stay, vary::Selecting};
+use edge_cache::{Lifetime, Moment, explain, head, key, storing::may_stay, vary::Selecting};
 use edge_contract::Choice;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, request};
+use http::{HeaderName, HeaderValue, Method, Request, Uri, header, request};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use crate::ask::Ask;
-use crate::config::OriginTable;
 use crate::edge::Edge;
-use crate::forward::body::RequestBody;
 use crate::store::held::Held;
-use crate::tier;
 use crate::viewer::Viewer;
-use crate::{failover, gate, route};
+use crate::{gate, route};
 
 /// The viewer that is imagined (RFC 5737).
 const VIEWER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -72,8 +72,17 @@ fn field(text: &str) -> Option<(HeaderName, HeaderValue)> {
     Some((HeaderName::try_from(name.trim()).ok()?, HeaderValue::try_from(value.trim()).ok()?))
 }
 
+/// How much is known where a question is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// All that an edge knows: what is stored and what is mounted.
+    All,
+    /// What manifests say; what they name is taken to be there.
+    Manifests,
+}
+
 /// What would become of a request.
-pub fn answer(edge: &Edge, request: request::Parts) -> Value {
+pub fn answer(edge: &Edge, request: request::Parts, known: Known) -> Value {
     let asked = match head::examine(&request) {
         Ok(asked) => asked,
         Err(refusal) => return refused(refusal.status().as_u16(), refusal.word()),
@@ -102,9 +111,10 @@ pub fn answer(edge: &Edge, request: request::Parts) -> Value {
         said.insert("key".into(), key(&ask));
         said.insert("storing".into(), storing(&ask));
     }
-    said.insert("verdict".into(), verdict(edge, &ask));
-    said.insert("origin".into(), forwarded(edge, &ask));
-    if answers_from_store {
+    let (whom, origin) = origin::asked(edge, &ask, known);
+    said.insert("verdict".into(), verdict::verdict(edge, &ask, &whom));
+    said.insert("origin".into(), origin);
+    if answers_from_store && known == Known::All {
         said.insert("stored".into(), variants(edge, &ask).iter().map(|held| stored(edge, &ask, held)).collect());
     }
     said.into()
@@ -165,70 +175,6 @@ fn variants(edge: &Edge, ask: &Ask) -> Vec<Arc<Held>> {
 
 fn is_selected(ask: &Ask, held: &Held) -> bool {
     held.stored.selecting.matches(|| ask.forwarded(None))
-}
-
-fn verdict(edge: &Edge, ask: &Ask) -> Value {
-    let variants = variants(edge, ask);
-    let held = variants.iter().find(|held| is_selected(ask, held)).or_else(|| variants.first());
-    let found = held.map(|held| (&held.stored, edge.live.purge().would_admit(&ask.key, held)));
-    let now = Moment(edge.clock.now().monotonic);
-    let verdict = ask.reuse(|request| reuse::decide(request, found, ask.policy(), now));
-    let does = match &verdict {
-        Reuse::Stale(stale) if stale.why == StaleUse::WhileRevalidating => "answer from the store and validate",
-        Reuse::Fresh { .. } | Reuse::Stale(_) => "answer from the store",
-        Reuse::Validate { .. } => "ask the origin whether what is stored still holds",
-        Reuse::Forward(_) => "ask the origin",
-        Reuse::OnlyIfCached => "answer 504",
-    };
-    json!({ "does": does, "clause": explain::clause(&verdict), "cacheStatus": CacheStatus::of(&verdict).to_string() })
-}
-
-/// What an origin would be asked, and the one that stands in for it.
-fn forwarded(edge: &Edge, ask: &Ask) -> Value {
-    let behavior = &ask.route.behavior;
-    let mut said = asked_of(edge, ask, &behavior.origin);
-    if let Some(secondary) = &behavior.secondary {
-        let mut stands_in = asked_of(edge, ask, secondary);
-        stands_in.insert("asked".into(), stands_in_when(ask).into());
-        said.insert("secondary".into(), stands_in.into());
-        said.insert("failoverOn".into(), json!(behavior.failover_on));
-    }
-    said.into()
-}
-
-/// When the second of two is asked this.
-fn stands_in_when(ask: &Ask) -> &'static str {
-    if !failover::may_be_asked_twice(ask.method()) {
-        "never"
-    } else if ask.route.behavior.origin.health.is_open() {
-        "at once"
-    } else {
-        "where the first gives no answer"
-    }
-}
-
-/// In names.
-fn asked_of(edge: &Edge, ask: &Ask, origin: &OriginTable) -> Map<String, Value> {
-    let headers = ask.forwarded_to(origin, None);
-    let names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
-    let request = ask.request_to(origin, HeaderMap::new(), RequestBody::Empty);
-    let target = request.map(|request| request.uri().to_string()).ok();
-    let breaker = if origin.health.is_open() { "open" } else { "closed" };
-    let said = [
-        ("name", json!(origin.name)),
-        ("breaker", breaker.into()),
-        ("target", json!(target)),
-        ("headers", json!(names)),
-    ];
-    let mut said: Map<_, _> = said.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    if let Some((location, first)) = tier::first(edge, ask, origin) {
-        let first = match first {
-            Ok(uid) => json!({ "location": location, "edge": uid }),
-            Err(why) => json!({ "location": location, "asksItself": why }),
-        };
-        said.insert("shield".into(), first);
-    }
-    said
 }
 
 fn stored(edge: &Edge, ask: &Ask, held: &Held) -> Value {

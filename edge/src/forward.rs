@@ -33,11 +33,12 @@ pub mod resolve;
 pub mod retry_budget;
 pub mod sender;
 pub mod tls;
+mod way;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use edge_contract::{OriginTarget, Site};
+use edge_contract::Site;
 use http::{Request, Response, header};
 
 use crate::clock::Clock;
@@ -48,7 +49,6 @@ use addresses::Addresses;
 use attempt::{Again, Attempt};
 use balance::Balance;
 use body::{OriginBody, RequestBody};
-use connect::Speaks;
 use counts::Counts;
 pub use error::{ExchangeError, ForwardError};
 use guard::{Allowed, Guard, Wall};
@@ -56,6 +56,8 @@ use pool::Pool;
 use resolve::Resolver;
 use retry_budget::RetryBudgets;
 use tls::Tls;
+pub use way::Known;
+use way::Way;
 
 /// Asks origins.
 pub struct Forwarder {
@@ -126,20 +128,8 @@ impl Forwarder {
     pub async fn forward(&self, asking: Asking<'_>) -> Result<Response<OriginBody>, ForwardError> {
         let Asking { tries, endpoints, mounts, request, interim } = asking;
         let (site, origin) = (&tries.site.site, tries.origin);
-        let nowhere = || origin.invalid.clone().map_or(ForwardError::NoTarget, ForwardError::Invalid);
-        let target = origin.target.as_ref().ok_or_else(nowhere)?;
-        let listed = match (target, endpoints) {
-            // Whoever watches the Service would list a pod that is ready: its name leads to none either.
-            (OriginTarget::Service { .. }, Some([])) => return Err(ForwardError::NoEndpoints),
-            (OriginTarget::Service { .. }, Some(listed)) => listed,
-            // What else is listed are the pods of a Service that this origin was before.
-            _ => &[],
-        };
         let upgrades = request.headers().contains_key(header::UPGRADE);
-        let speaks = Speaks::of(target.scheme(), upgrades);
-        if upgrades && speaks != Speaks::Http1 {
-            return Err(ForwardError::NoSwitch);
-        }
+        let Way { target, listed, speaks } = Known { origin: &origin.origin, endpoints, upgrades }.way()?;
         let secured = self.tls.secure(target, &origin.tls, speaks, mounts)?;
         self.budgets.request(&site.id, &origin.name, self.clock.now().monotonic);
         let wall = Wall { walls: &site.walls, target };

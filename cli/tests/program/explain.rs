@@ -87,6 +87,26 @@ async fn both_origins_of_a_group_are_told_and_when_the_second_is_asked() {
 }
 
 #[tokio::test]
+async fn what_manifests_name_is_taken_to_be_there_and_what_can_be_no_origin_is_not() {
+    let example = EXAMPLE.replace("two-origins", "secret-header");
+    let said = explained_by(&example, &["/api/a"]).await;
+    assert_eq!(
+        (&said["verdict"]["does"], &said["origin"]["unasked"]),
+        (&"ask the origin".into(), &Value::Null),
+        "{said:#}"
+    );
+    let mounted = serde_json::json!([{ "for": "x-origin-token", "from": "key token of Secret shop-token" }]);
+    assert_eq!(said["origin"]["mounted"], mounted);
+    assert_eq!(said["origin"]["at"], serde_json::json!(["api-origin.default.svc.cluster.local:80"]));
+    let text = shop("shop", "").replace("service: {name: shop-origin, port: 80}", "url: http://127.0.0.1:3000");
+    let (_folder, file) = Folder::with("shop.yaml", &text);
+    let output = run(&["explain", "-f", &file, "-o", "json", "/"]).await;
+    let said: Value = serde_json::from_slice(&output.stdout).expect("is JSON");
+    assert_eq!(said["origin"]["unasked"]["detail"], "origin-invalid", "{said:#}");
+    assert_eq!(said["verdict"]["does"], "answer 503", "{said:#}");
+}
+
+#[tokio::test]
 async fn a_preflight_is_answered_by_the_edge_alone() {
     let cors = "    responseHeaders: {cors: {origins: [\"https://app.example.com\"]}}\n";
     let (_folder, file) = Folder::with("shop.yaml", &shop("shop", cors));

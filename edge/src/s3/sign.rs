@@ -19,7 +19,11 @@ use super::credentials::Credentials;
 
 const X_AMZ_CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 const X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
-const X_AMZ_SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+/// Beside a key that is lent.
+pub const X_AMZ_SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+
+/// What a signature adds to a head.
+pub const FIELDS: [HeaderName; 3] = [X_AMZ_DATE, X_AMZ_CONTENT_SHA256, header::AUTHORIZATION];
 
 /// What follows the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

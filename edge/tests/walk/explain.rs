@@ -1,10 +1,15 @@
 //! What an edge says would become of a request, and that saying so changes nothing.
 
-use edge_contract::{Cors, Key, Methods, OriginHeader, ResponseHeaders, Scope};
+use edge_contract::{
+    Cors, Endpoints, ErrorResponse, Key, Methods, Origin as Configured, OriginHeader, OriginTarget, ResponseHeaders,
+    S3, S3Credentials, Scheme, Scope,
+};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::edge::{Edge, config, request};
+use crate::edge::{Edge, SITE, config, request};
+use crate::failover::pair;
+use crate::mounts::{Folder, file, keyed};
 use crate::origin::{Origin, nobody};
 
 async fn explained(edge: &Edge, query: &str) -> Value {
@@ -24,7 +29,9 @@ async fn the_example_of_the_documents_is_what_an_edge_says() {
     edge.begin_log();
     edge.get("/a/../index.html?page=2").await;
     edge.skip(12);
-    let said = explained(&edge, "url=http://shop.test/index.html%3Fpage=2&header=accept-language:de").await;
+    let mut said = explained(&edge, "url=http://shop.test/index.html%3Fpage=2&header=accept-language:de").await;
+    assert_eq!(said["origin"]["at"], json!([origin.address.to_string()]));
+    said["origin"]["at"] = json!(["app.test:80"]);
     let document = include_str!("../../../docs/explain.md");
     let example = document.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
     let example: Value = serde_json::from_str(example).expect("is JSON");
@@ -119,6 +126,153 @@ async fn refusals_and_preflights_are_told() {
     assert_eq!(explained(&edge, &format!("{preflight}:PUT")).await["preflight"], "refused");
     let wrong = edge.admin("/explain?method=GET").await;
     assert_eq!((wrong.status, wrong.body.as_str()), (StatusCode::BAD_REQUEST, "url: there is none\n"));
+}
+
+/// Makes something else of an origin.
+type Change = fn(&mut Configured);
+
+/// An edge before that origin, and what goes wrong with it before anyone is asked.
+async fn ailing(edge: &Edge, detail: &str) {
+    let said = explained(edge, "url=/a").await;
+    let status = &said["origin"]["unasked"]["status"];
+    assert_eq!(said["origin"]["unasked"]["detail"], detail, "{said:#}");
+    let does = format!("answer {status}");
+    assert!(said["verdict"]["does"].as_str().is_some_and(|said| said.starts_with(&does)), "{said:#}");
+    let reply = edge.get("/a").await;
+    assert_eq!(
+        (json!(reply.status.as_u16()), json!(reply.cache_status())),
+        (status.clone(), said["verdict"]["cacheStatus"].clone())
+    );
+}
+
+#[tokio::test]
+async fn what_keeps_an_origin_from_being_asked_is_foretold_as_it_happens() {
+    let origin = Origin::numbered("").await;
+    let folder = Folder::new();
+    ailing(&Edge::with(&["--mounts", folder.text()], keyed(origin.address)).await, "origin-secret").await;
+    let changed = |change: Change| {
+        let mut config = config(origin.address);
+        change(&mut config.sites[0].origins[0]);
+        config
+    };
+    let cases: [(Change, &str); 4] = [
+        (|origin| origin.target = None, "origin-missing"),
+        (|origin| (origin.target, origin.invalid) = (None, Some("no".into())), "origin-invalid"),
+        (
+            |origin| {
+                let target = |host: &str| OriginTarget::Address { scheme: Scheme::Http, host: host.into(), port: 80 };
+                origin.target = Some(target("0.0.0.0"));
+            },
+            "origin-forbidden",
+        ),
+        (|origin| origin.tls.authorities = Some(file("ca.crt")), "origin-secret"),
+    ];
+    for (change, detail) in cases {
+        let mut config = changed(change);
+        if detail == "origin-secret"
+            && let Some(OriginTarget::Address { scheme, .. }) = &mut config.sites[0].origins[0].target
+        {
+            *scheme = Scheme::Https;
+        }
+        ailing(&Edge::with(&["--mounts", folder.text()], config).await, detail).await;
+    }
+    let service = OriginTarget::Service { dns_name: "app.shop.svc.test".into(), port: 80, scheme: Scheme::Http };
+    let mut config = config(origin.address);
+    config.sites[0].origins[0].target = Some(service);
+    let edge = Edge::start(config).await;
+    edge.endpoints(&[]);
+    ailing(&edge, "origin-no-endpoints").await;
+    edge.live().take_endpoints(Endpoints {
+        site: SITE.into(),
+        origin: "app".into(),
+        version: 2,
+        addresses: vec![origin.address.to_string()],
+    });
+    let said = explained(&edge, "url=/a").await;
+    assert_eq!((&said["verdict"]["does"], &said["origin"]["unasked"]), (&json!("ask the origin"), &Value::Null));
+    assert_eq!(said["origin"]["at"], json!([origin.address.to_string()]));
+    assert_eq!(origin.reads(), 0);
+}
+
+#[tokio::test]
+async fn what_stands_in_for_an_origin_that_cannot_be_asked_is_foretold() {
+    let (folder, origin) = (Folder::new(), Origin::numbered("cache-control: max-age=10\r\n").await);
+    folder.write(&file("token"), "one");
+    let mut config = keyed(origin.address);
+    let page = ErrorResponse { code: 503, cache_ttl: None, path: Some("/sorry".into()), response_code: Some(200) };
+    config.sites[0].error_responses = vec![page];
+    let edge = Edge::with(&["--mounts", folder.text()], config).await;
+    edge.get("/a").await;
+    folder.remove(&file("token"));
+    edge.live().mounts().look();
+    edge.skip(20);
+    let verdict = explained(&edge, "url=/a").await["verdict"].clone();
+    assert_eq!(verdict["does"], "answer from the store, stale");
+    assert_eq!(verdict["cacheStatus"], edge.get("/a").await.cache_status());
+    let verdict = explained(&edge, "url=/b").await["verdict"].clone();
+    assert_eq!(
+        (&verdict["does"], &verdict["errorPage"]),
+        (&json!("answer 503"), &json!({"path": "/sorry", "status": 200}))
+    );
+}
+
+#[tokio::test]
+async fn which_of_a_group_is_asked_first_is_told_and_why() {
+    let (folder, spare) = (Folder::new(), Origin::numbered("").await);
+    let mut config = pair(nobody().await, spare.address);
+    config.sites[0].origins[0].headers = keyed(spare.address).sites[0].origins[0].headers.clone();
+    let edge = Edge::with(&["--mounts", folder.text()], config).await;
+    let said = explained(&edge, "url=/a").await;
+    let group = json!({
+        "name": "ha", "primary": "app", "secondary": "spare", "asksFirst": "spare",
+        "why": "app would not be asked: origin-secret",
+    });
+    assert_eq!((&said["origin"]["group"], &said["verdict"]["does"]), (&group, &json!("ask the secondary")), "{said:#}");
+    assert_eq!(edge.get("/a").await.body, "read 1");
+    let written = explained(&edge, "url=/a&method=POST").await;
+    assert_eq!(
+        (&written["verdict"]["does"], &written["origin"]["group"]["asksFirst"]),
+        (&json!("answer 503"), &json!("app"))
+    );
+    folder.write(&file("token"), "one");
+    edge.live().mounts().look();
+    let said = explained(&edge, "url=/b").await;
+    assert_eq!(
+        (&said["origin"]["group"]["asksFirst"], &said["verdict"]["does"]),
+        (&json!("app"), &json!("ask the origin"))
+    );
+}
+
+/// Names, in order.
+fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+#[tokio::test]
+async fn every_field_that_an_origin_is_sent_is_told_by_its_name() {
+    let (folder, origin) = (Folder::new(), Origin::numbered("").await);
+    for key in ["token", "id", "key", "session"] {
+        folder.write(&file(key), "s3cr3t");
+    }
+    let plain = keyed(origin.address);
+    let mut bucket = keyed(origin.address);
+    let credentials =
+        S3Credentials { access_key_id: file("id"), secret_access_key: file("key"), session_token: file("session") };
+    bucket.sites[0].origins[0].s3 = Some(S3 { region: "eu-west-1".into(), credentials: Some(credentials) });
+    for (read, config) in [(1, plain), (2, bucket)] {
+        let edge = Edge::with(&["--mounts", folder.text()], config).await;
+        let said = explained(&edge, "url=/a&header=connection:upgrade&header=upgrade:x").await;
+        edge.ask(Method::GET, "/a", &[("connection", "upgrade"), ("upgrade", "x")]).await;
+        let told = said["origin"]["headers"].as_array().expect("a list").iter();
+        let told = sorted(told.map(|name| name.as_str().expect("a name").to_owned()));
+        let sent = sorted(origin.seen(read).headers.iter().map(|(name, _)| name.to_ascii_lowercase()));
+        assert_eq!(told, sent);
+        assert_eq!(said["origin"]["mounted"][0], json!({ "for": "x-origin-key", "from": "key token of Secret shop" }));
+        assert!(!said.to_string().contains("s3cr3t"), "{said}");
+    }
 }
 
 #[tokio::test]
