@@ -45,7 +45,8 @@ async fn what_an_edge_that_dies_may_have_done_is_not_done_again() {
     let origin = Origin::held(&door, "").await;
     let mut fleet = Fleet::start(2, 1, &shielded(origin.address)).await;
     for (owner, method) in [(0, Method::DELETE), (1, Method::POST)] {
-        let target = (0..).map(|n| format!("/{n}")).find(|target| fleet.owner(target) == owner).expect("owns some");
+        let target =
+            (0..1_000).map(|n| format!("/{n}")).find(|target| fleet.owner(target) == owner).expect("owns some");
         let at = fleet.far(0).running.viewers;
         let written =
             if method == Method::POST { with_text(method, &target, "text") } else { request(method, &target) };
