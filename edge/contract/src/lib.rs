@@ -36,7 +36,7 @@ pub use origin::{
 };
 pub use references::{Purpose, Reference};
 pub use validate::{Invalid, OF_ONE_CONNECTION, is_edges_own, is_field_value};
-pub use walls::Walls;
+pub use walls::{METADATA_IPV4, METADATA_IPV6, Walls};
 
 /// The version of this contract. It rises when a line or field changes its meaning; added optional fields do not raise it.
 pub const CONTRACT: u32 = 1;

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 /// Addresses at which no origin of a site may be: an edge that connected there would hand viewers the inner services of its node
@@ -60,8 +60,19 @@ impl Walls {
 
 /// Where clouds keep metadata services outside of link-local addresses: Oracle, Alibaba, Azure (its wire server). Whoever asks from a
 /// node may be given the node's credentials.
-const METADATA_IPV4: [Ipv4Addr; 3] =
+pub const METADATA_IPV4: [Ipv4Addr; 3] =
     [Ipv4Addr::new(192, 0, 0, 192), Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16)];
+
+/// The same: AWS, its credentials of pods among them; Google; Oracle, Scaleway, Akamai, Alibaba. They look like unique local addresses,
+/// but those of a network are drawn at random (RFC 4193 §3.2).
+pub const METADATA_IPV6: [Ipv6Net; 6] = [
+    Ipv6Net::new_assert(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0), 64),
+    Ipv6Net::new_assert(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0), 64),
+    Ipv6Net::new_assert(Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe), 128),
+    Ipv6Net::new_assert(Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42), 128),
+    Ipv6Net::new_assert(Ipv6Addr::new(0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1), 128),
+    Ipv6Net::new_assert(Ipv6Addr::new(0xfd00, 0x100, 0, 0, 0, 0, 0x100, 0x200), 128),
+];
 
 fn forbid_ipv4(ip: Ipv4Addr) -> Option<&'static str> {
     match ip.octets() {
@@ -83,9 +94,7 @@ fn forbid_ipv6(ip: Ipv6Addr) -> Option<&'static str> {
         _ if ip.is_loopback() => Some("a loopback address"),
         _ if ip.is_unspecified() => Some("an unspecified address"),
         _ if ip.is_unicast_link_local() => Some("a link-local address"),
-        // AWS, its credentials of pods among them, and Google. They look like unique local addresses, but those of a network are drawn
-        // at random (RFC 4193 §3.2).
-        [0xfd00, 0xec2, 0, 0, ..] | [0xfd20, 0xce, 0, 0, ..] => Some("the address of a metadata service"),
+        _ if METADATA_IPV6.iter().any(|network| network.contains(&ip)) => Some("the address of a metadata service"),
         _ if ip.is_multicast() => Some("a multicast address"),
         _ => None,
     }
@@ -201,16 +210,17 @@ mod tests {
 
     #[test]
     fn what_a_cloud_tells_its_machines_is_for_nobody_else() {
-        for address in
-            ["100.100.100.200", "168.63.129.16", "192.0.0.192", "[fd00:ec2::254]", "[fd00:ec2::23]", "[fd20:ce::254]"]
-        {
+        let ipv4 = ["100.100.100.200", "168.63.129.16", "192.0.0.192"];
+        let networks = ["[fd00:ec2::254]", "[fd00:ec2::23]", "[fd20:ce::254]"];
+        let hosts = ["[fd00:c1::a9fe:a9fe]", "[fd00:42::42]", "[fd00:a9fe:a9fe::1]", "[fd00:100::100:200]"];
+        for address in ipv4.into_iter().chain(networks).chain(hosts) {
             check(&format!("{address}:80"), Some("the address of a metadata service"));
         }
         check("192.0.0.1:80", Some("an address kept for protocols"));
         // Their neighbours are hosts like others.
-        for address in
-            ["100.100.100.201", "168.63.129.17", "192.0.1.1", "[fd00:ec3::254]", "[fd20:cf::254]", "[fd00:ec2:0:1::1]"]
-        {
+        let ipv4 = ["100.100.100.201", "168.63.129.17", "192.0.1.1"];
+        let ipv6 = ["[fd00:ec3::254]", "[fd20:cf::254]", "[fd00:ec2:0:1::1]", "[fd00:42::43]", "[fd00:c1::1]"];
+        for address in ipv4.into_iter().chain(ipv6) {
             check(&format!("{address}:80"), None);
         }
     }

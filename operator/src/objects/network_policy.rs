@@ -1,11 +1,11 @@
 //! A resolved generation into the `NetworkPolicy` of its edges: viewers and scrapers in; operator, DNS and origins out; each other.
 //!
-//! An edge that were taken over could reach its origins, and edges that ask for a certificate, and nothing else: above all no metadata service of a cloud, and, where
-//! all origins are Services with pods, no address outside the cluster.
+//! An edge that were taken over could reach its origins, and edges that ask for a certificate, and nothing else: above all no metadata
+//! service of a cloud, and, where all origins are Services with pods, no address outside the cluster.
 
 use std::collections::BTreeMap;
 
-use edge_contract::EDGES_PORT;
+use edge_contract::{EDGES_PORT, METADATA_IPV4, METADATA_IPV6};
 use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
     NetworkPolicySpec,
@@ -67,7 +67,7 @@ fn siblings(resolved: &Resolved) -> NetworkPolicyPeer {
 }
 
 fn out(resolved: &Resolved, cluster: &Cluster) -> Vec<NetworkPolicyEgressRule> {
-    let mut rules = vec![operator(cluster), dns(), siblings_out(resolved)];
+    let mut rules = vec![operator(cluster), dns(), dns_pods(), siblings_out(resolved)];
     let services = resolved.origins.values().filter_map(|origin| origin.service.as_ref());
     for rule in services.filter(|service| !service.selector.is_empty()).map(|service| pods_of(service, resolved)) {
         // Two origins may be the same Service.
@@ -104,6 +104,12 @@ fn dns() -> NetworkPolicyEgressRule {
     NetworkPolicyEgressRule { to: None, ports: Some(ports.into()) }
 }
 
+/// Most networks judge an address after it has been translated, and then the pods of DNS may listen on another port, as those of OpenShift do.
+fn dns_pods() -> NetworkPolicyEgressRule {
+    let ports = ["UDP", "TCP"].map(|protocol| port(protocol, IntOrString::Int(5353)));
+    NetworkPolicyEgressRule { to: Some(vec![pods_of_any_namespace()]), ports: Some(ports.into()) }
+}
+
 fn pods_of(service: &ResolvedService, resolved: &Resolved) -> NetworkPolicyEgressRule {
     let namespace = (service.namespace != resolved.key.namespace).then(|| service.namespace.clone());
     NetworkPolicyEgressRule {
@@ -117,15 +123,21 @@ fn pods_of(service: &ResolvedService, resolved: &Resolved) -> NetworkPolicyEgres
     }
 }
 
-/// Every port: a load balancer's port is another one once the node has translated it. Never link-local, where clouds hand
-/// out credentials.
+/// Every port: a load balancer's port is another one once the node has translated it. Never where clouds hand out credentials, link-local
+/// addresses among them.
 fn elsewhere() -> NetworkPolicyEgressRule {
-    let all_but = |cidr: &str, link_local: &str| NetworkPolicyPeer {
-        ip_block: Some(IPBlock { cidr: cidr.into(), except: Some(vec![link_local.into()]) }),
+    let all_but = |cidr: &str, but: Vec<String>| NetworkPolicyPeer {
+        ip_block: Some(IPBlock { cidr: cidr.into(), except: Some(but) }),
         ..NetworkPolicyPeer::default()
     };
+    let ipv4 = METADATA_IPV4.iter().map(|address| format!("{address}/32"));
+    let ipv6 = METADATA_IPV6.iter().map(ToString::to_string);
     NetworkPolicyEgressRule {
-        to: Some(vec![pods_of_any_namespace(), all_but("0.0.0.0/0", "169.254.0.0/16"), all_but("::/0", "fe80::/10")]),
+        to: Some(vec![
+            pods_of_any_namespace(),
+            all_but("0.0.0.0/0", std::iter::once("169.254.0.0/16".into()).chain(ipv4).collect()),
+            all_but("::/0", std::iter::once("fe80::/10".into()).chain(ipv6).collect()),
+        ]),
         ports: None,
     }
 }
