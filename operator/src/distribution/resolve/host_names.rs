@@ -20,6 +20,14 @@ pub fn forbidden_name(name: &str, namespace: &str, cluster: &Cluster) -> Option<
     is_api_server.then_some("the name of the API server").or(is_walled.then_some("a name of the cluster itself"))
 }
 
+/// Whether the cluster's DNS has a name for something of another namespace: that is for `service` to name, and for a grant to allow.
+pub(super) fn is_of_another_namespace(name: &str, namespace: &str, cluster: &Cluster) -> bool {
+    let name = bare_name(name);
+    let inside = name.strip_suffix(&*cluster.domain).and_then(|rest| rest.strip_suffix('.'));
+    let of_namespace = inside.and_then(|rest| rest.strip_suffix(".svc").or_else(|| rest.strip_suffix(".pod")));
+    of_namespace.is_some_and(|rest| rest.rsplit('.').next() != Some(namespace))
+}
+
 /// A host name as names are compared: lower case, without the dot that ends a full name.
 pub(super) fn bare_name(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
@@ -53,6 +61,26 @@ mod tests {
         cluster.walls.cluster_networks = vec!["10.244.0.0/16".parse().expect("a network")];
         assert_eq!(forbidden_name(name, "web", &cluster), Some("a name of the cluster itself"));
         assert_eq!(forbidden_name("notcluster.local", "web", &cluster), None);
+    }
+
+    #[test]
+    fn a_name_of_the_clusters_dns_says_whose_it_is() {
+        let check = |name, expect: bool| {
+            assert_eq!(is_of_another_namespace(name, "web", &cluster()), expect, "{name}");
+        };
+        for name in
+            ["app.team-b.svc.cluster.local", "app.TEAM-B.svc.Cluster.Local.", "db-0.db.team-b.svc.cluster.local"]
+        {
+            check(name, true);
+        }
+        check("10-244-0-7.team-b.pod.cluster.local", true);
+        check("web.team-b.svc.cluster.local", true);
+        check("app.web.svc.cluster.local", false);
+        check("db-0.db.web.svc.cluster.local.", false);
+        check("10-244-0-7.web.pod.cluster.local", false);
+        check("app.team-b.svc.example.com", false);
+        check("app.team-b.svc.notcluster.local", false);
+        check("cluster.local", false);
     }
 
     #[test]

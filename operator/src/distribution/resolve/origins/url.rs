@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use url::{Host, Url};
 
 use crate::distribution::observed::Observed;
-use crate::distribution::resolve::host_names::forbidden_name;
+use crate::distribution::resolve::host_names::{forbidden_name, is_of_another_namespace};
 use crate::distribution::resolved::ResolvedOrigin;
 use crate::finding::Finding;
 
@@ -38,14 +38,11 @@ fn parse(text: &str) -> Result<Url, String> {
 fn target(url: &Url, field: &str, observed: &Observed) -> Result<ResolvedOrigin, Finding> {
     let scheme = if url.scheme() == "https" { Scheme::Https } else { Scheme::Http };
     let port = url.port_or_known_default().unwrap_or_default();
-    let cluster = &observed.cluster;
+    let (cluster, namespace) = (&observed.cluster, observed.distribution.namespace().unwrap_or_default());
     let (host, refused) = match url.host() {
         Some(Host::Ipv4(ip)) => (ip.to_string(), cluster.walls.forbid_outside(SocketAddr::new(ip.into(), port))),
         Some(Host::Ipv6(ip)) => (ip.to_string(), cluster.walls.forbid_outside(SocketAddr::new(ip.into(), port))),
-        Some(Host::Domain(name)) => {
-            let namespace = observed.distribution.namespace().unwrap_or_default();
-            (name.to_owned(), forbidden_name(name, &namespace, cluster))
-        }
+        Some(Host::Domain(name)) => (name.to_owned(), forbidden_name(name, &namespace, cluster)),
         None => (String::new(), None),
     };
     if let Some(what) = refused {
@@ -57,7 +54,15 @@ fn target(url: &Url, field: &str, observed: &Observed) -> Result<ResolvedOrigin,
         let message = format!("{host} is {what}, which no origin may have; {instead}");
         return Err(Finding::in_spec(field, Reason::RefNotPermitted, message));
     }
-    if let Some(whole) = url.domain().and_then(|name| whole_name(name, observed)) {
+    let whole = url.domain().and_then(|name| whole_name(name, observed));
+    let meant = whole.as_deref().or(url.domain());
+    if meant.is_some_and(|name| is_of_another_namespace(name, &namespace, cluster)) {
+        let message = format!(
+            "{host} is of another namespace; name the Service as service, with its namespace, and let a ReferenceGrant there allow it"
+        );
+        return Err(Finding::in_spec(field, Reason::RefNotPermitted, message));
+    }
+    if let Some(whole) = whole {
         let message = format!(
             "{host} is looked up as it stands, without search domains; give the whole name, {whole}, or end it with a dot if it is whole"
         );
