@@ -233,7 +233,7 @@ mod tests {
         refuses(
             &distribution("[{name: app, service: {name: a, port: 0}}]", DEFAULT),
             &[
-                "spec.origins[app].service.port: port must be a number from 1 to 65535 or the name of a port of the Service (it is 0)",
+                "spec.origins[app].service.port: port must be a number from 1 to 65535, without quotes, or the name of a port of the Service (it is 0)",
             ],
         );
         refuses(

@@ -118,8 +118,8 @@ pub struct ServiceReference {
     /// with a certificate for `NAME.NAMESPACE.svc`, `kubernetes.io/h2c` is HTTP/2 without TLS; else it is HTTP/1.1.
     #[schemars(schema_with = "service_port")]
     #[x_kube(
-        validation = Rule::new("type(self) == int ? self >= 1 && self <= 65535 : string(self).matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(string(self)) <= 63")
-            .message("port must be a number from 1 to 65535 or the name of a port of the Service")
+        validation = Rule::new("type(self) == int ? self >= 1 && self <= 65535 : string(self).matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && string(self).matches('[a-z]') && size(string(self)) <= 63")
+            .message("port must be a number from 1 to 65535, without quotes, or the name of a port of the Service")
     )]
     pub port: ServicePort,
 }

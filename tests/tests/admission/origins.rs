@@ -62,6 +62,7 @@ const ORIGIN_LAWS: [Law; 60] = [
         Some("service.namespace"),
     ),
     Law("accepts_a_port_by_name", |o| origin(o)["service"]["port"] = json!("http"), None),
+    Law("rejects_a_number_in_quotes", |o| origin(o)["service"]["port"] = json!("8080"), Some("without quotes")),
     Law("rejects_port_0", |o| origin(o)["service"]["port"] = json!(0), Some("port must be a number from 1 to 65535")),
     Law(
         "rejects_port_65536",
