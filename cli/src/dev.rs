@@ -20,7 +20,7 @@ use edge::clock::Clock;
 use edge::edge::{Edge, assemble};
 use edge::process::{self, StartError};
 use edge::settings::{OperatorSettings, Settings};
-use edge_contract::{EdgeConfig, Site, Walls};
+use edge_contract::{EdgeConfig, OriginGroup, Site, Walls};
 use operator::cluster::Cluster;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,7 +31,7 @@ use crate::cluster::cluster;
 use crate::complaint::Complaint;
 use crate::files::{Files, Texts};
 use crate::places::{Assume, Placed, Places};
-use crate::serving::{Around, Flush, Memory, Served, decide};
+use crate::serving::{Around, Flush, Memory, Served, decide, nowhere};
 use crate::world::{Kept, World};
 use crate::{Outcome, say};
 use admin::{Admin, nobody, responses};
@@ -285,10 +285,19 @@ fn description(served: &Served) -> String {
     for Placed { origin, what, address, remarks, .. } in &served.placed {
         let at = address.as_deref().filter(|address| *address != what);
         let at = at.map_or_else(String::new, |address| format!(" at {address}"));
-        let nowhere = if address.is_none() { ", nowhere: 503" } else { "" };
-        let _ = write!(text, "  {origin}: {what}{at}{nowhere}");
+        let _ = write!(text, "  {origin}: {what}{at}");
+        if address.is_none() {
+            let outcome = nowhere::outcome(site, origin);
+            let _ = write!(text, ", nowhere: {}", outcome.as_deref().unwrap_or("no behavior asks it"));
+        }
         let _ = remarks.iter().try_for_each(|remark| write!(text, ", {remark}"));
         text.push('\n');
+    }
+    for OriginGroup { name, primary, secondary, failover_on } in &site.origin_groups {
+        let statuses: Vec<_> = failover_on.iter().map(ToString::to_string).collect();
+        let statuses = statuses.join(", ");
+        let _ =
+            writeln!(text, "  {name}: {primary}, and {secondary} where {primary} gives no answer or one of {statuses}");
     }
     text
 }

@@ -3,6 +3,8 @@
 //! Guarantees: a generation is taken whole or not at all, by the very rule of the operator; a mistake never takes down what
 //! serves. Nothing here waits, reads or writes.
 
+pub mod nowhere;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -93,7 +95,7 @@ pub fn decide(world: &World, memory: &mut Memory, around: &Around) -> (Vec<Serve
         let mut placed = Vec::new();
         if around.assume == Assume::Here {
             placed = around.places.send(&mut site, &resolved);
-            complaints.extend(nowhere(declared, &resolved, &site));
+            complaints.extend(lost(declared, &resolved, &site));
         }
         let flush = memory.take(key, &resolved);
         let file = Arc::clone(&declared.file);
@@ -235,12 +237,15 @@ fn hint(declared: &Declared<Distribution>, finding: &Finding) -> String {
 }
 
 /// Services that exist and are nowhere on this machine.
-fn nowhere(declared: &Declared<Distribution>, resolved: &Resolved, site: &Site) -> Vec<Complaint> {
-    let lost = site.origins.iter().filter(|origin| origin.target.is_none()).filter_map(|origin| {
+fn lost(declared: &Declared<Distribution>, resolved: &Resolved, site: &Site) -> Vec<Complaint> {
+    let nowhere = site.origins.iter().filter(|origin| origin.target.is_none());
+    let lost = nowhere.filter_map(|origin| {
         let service = resolved.origins.get(&origin.name)?.service.as_ref()?;
         let field = format!("spec.origins[{}].service", origin.name);
+        let outcome = nowhere::outcome(site, &origin.name).map(|outcome| format!(", so {outcome}"));
         let message = format!(
-            "nothing says where Service {namespace}/{name} is on this machine, so its behaviors answer 503; add --service {namespace}/{name}=HOST:PORT",
+            "nothing says where Service {namespace}/{name} is on this machine{}; add --service {namespace}/{name}=HOST:PORT",
+            outcome.unwrap_or_default(),
             namespace = service.namespace,
             name = service.name,
         );

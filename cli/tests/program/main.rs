@@ -5,6 +5,7 @@ mod examples;
 mod explain;
 mod folder;
 mod invalidations;
+mod listing;
 mod process;
 mod render;
 mod spoken;
