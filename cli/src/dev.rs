@@ -7,12 +7,12 @@
 
 mod admin;
 mod invalidations;
+mod listing;
 mod log;
 mod orders;
+mod told;
 mod watch;
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -20,23 +20,24 @@ use edge::clock::Clock;
 use edge::edge::{Edge, assemble};
 use edge::process::{self, StartError};
 use edge::settings::{OperatorSettings, Settings};
-use edge_contract::{EdgeConfig, OriginGroup, Site, Walls};
+use edge_contract::{EdgeConfig, Site, Walls};
 use operator::cluster::Cluster;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
+use crate::Outcome;
 use crate::arguments::Dev;
 use crate::cluster::cluster;
 use crate::complaint::Complaint;
 use crate::files::{Files, Texts};
-use crate::places::{Assume, Placed, Places};
-use crate::serving::{Around, Flush, Memory, Served, decide, nowhere};
+use crate::places::{Assume, Places};
+use crate::serving::{Around, Flush, Memory, Served, decide};
 use crate::world::{Kept, World};
-use crate::{Outcome, say};
 use admin::{Admin, nobody, responses};
 use invalidations::{Fired, site_of};
 use orders::{EPOCH, Orders};
+use told::Told;
 use watch::Watch;
 
 /// How often the files are looked at.
@@ -129,11 +130,7 @@ struct Session {
     fired: Fired,
     sites: Vec<Site>,
     revision: u64,
-    /// What was said of each Distribution, and what of the files: said again only when it is something else.
-    said: BTreeMap<String, String>,
-    complaints: Vec<Complaint>,
-    /// Whether anything of them is more than a remark.
-    ails: bool,
+    told: Told,
 }
 
 /// What one look at the files came to.
@@ -163,9 +160,7 @@ impl Session {
             fired: Fired::default(),
             sites: Vec::new(),
             revision: 0,
-            said: BTreeMap::new(),
-            complaints: Vec::new(),
-            ails: false,
+            told: Told::default(),
         }
     }
 
@@ -195,7 +190,8 @@ impl Session {
             eprintln!("{why}: {} removed", responses(done.removed));
         }
         complaints.extend(self.invalidate(&world).await);
-        self.tell(&world, &served, &complaints);
+        let unused = self.unused(&world, &served);
+        self.told.tell(&served, &complaints, world.skipped.into_iter().chain(unused));
     }
 
     /// Serves other sites, if they are others.
@@ -226,35 +222,6 @@ impl Session {
         complaints
     }
 
-    /// Says what is new of all this.
-    fn tell(&mut self, world: &World, served: &[Served], complaints: &[Complaint]) {
-        let texts: BTreeMap<_, _> = served.iter().map(|one| (one.site.name.clone(), description(one))).collect();
-        for (name, text) in &texts {
-            if self.said.get(name) != Some(text) {
-                eprint!("{text}");
-            }
-        }
-        for name in self.said.keys().filter(|name| !served.is_empty() && !texts.contains_key(*name)) {
-            eprintln!("{name} is served no more");
-        }
-        if served.is_empty() && !self.sites.is_empty() {
-            eprintln!("nothing in the files can be served: what served last serves on");
-        }
-        self.said = texts;
-        let all: Vec<_> = complaints.iter().chain(&world.skipped).cloned().chain(self.unused(world, served)).collect();
-        if all != self.complaints {
-            say(&all);
-            for Served { file, site, .. } in served.iter().filter(|one| one.is_refused) {
-                eprintln!("{file}: not taken; generation {} of {} serves on", site.generation, site.name);
-            }
-        }
-        let ailed = std::mem::replace(&mut self.ails, !complaints.is_empty());
-        if ailed && !self.ails {
-            eprintln!("all is well again");
-        }
-        self.complaints = all;
-    }
-
     /// Flags for what no origin names. While something was not taken, what served before may name it.
     fn unused(&self, world: &World, served: &[Served]) -> Vec<Complaint> {
         if !world.refused.is_empty() || served.iter().any(|one| one.is_refused) {
@@ -275,29 +242,4 @@ fn known(served: &[Served]) -> log::Known {
         Some(((site.clone(), placed.origin.clone()), mends))
     });
     log::Known { hosts, distributions: served.len(), mends: mends.collect() }
-}
-
-/// One Distribution, for people: for which hosts, and where its origins are.
-fn description(served: &Served) -> String {
-    let site = &served.site;
-    let hosts = if site.aliases.is_empty() { "every Host".to_owned() } else { site.aliases.join(", ") };
-    let mut text = format!("serving {} ({}) generation {} for {hosts}\n", site.name, served.file, site.generation);
-    for Placed { origin, what, address, remarks, .. } in &served.placed {
-        let at = address.as_deref().filter(|address| *address != what);
-        let at = at.map_or_else(String::new, |address| format!(" at {address}"));
-        let _ = write!(text, "  {origin}: {what}{at}");
-        if address.is_none() {
-            let outcome = nowhere::outcome(site, origin);
-            let _ = write!(text, ", nowhere: {}", outcome.as_deref().unwrap_or("no behavior asks it"));
-        }
-        let _ = remarks.iter().try_for_each(|remark| write!(text, ", {remark}"));
-        text.push('\n');
-    }
-    for OriginGroup { name, primary, secondary, failover_on } in &site.origin_groups {
-        let statuses: Vec<_> = failover_on.iter().map(ToString::to_string).collect();
-        let statuses = statuses.join(", ");
-        let _ =
-            writeln!(text, "  {name}: {primary}, and {secondary} where {primary} gives no answer or one of {statuses}");
-    }
-    text
 }
