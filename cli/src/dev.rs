@@ -1,6 +1,7 @@
 //! Manifests into an edge on this machine that follows them: what an operator and its edge do, in one process, without a cluster.
 //!
-//! Flow: files → [`Kept`] → [`decide`] → [`Live`](edge::live::Live); every half second the files are looked at again.
+//! Flow: files → [`Kept`] → [`decide`] → [`Live`](edge::live::Live); every half second the files are looked at again. What the edge
+//! observes → what is said.
 //! Guarantees: requests are answered by the edge's own code, a mistake takes down nothing that serves, and whatever is wrong is
 //! said once for each time that a file changes.
 //! Errors: an address that cannot be listened on, and files in which nothing can be served, end it.
@@ -9,10 +10,12 @@ mod admin;
 mod invalidations;
 mod listing;
 mod log;
+mod mounted;
 mod orders;
 mod told;
 mod watch;
 
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +23,7 @@ use edge::clock::Clock;
 use edge::edge::{Edge, assemble};
 use edge::process::{self, StartError};
 use edge::settings::{OperatorSettings, Settings};
-use edge_contract::{EdgeConfig, Site, Walls};
+use edge_contract::{EdgeConfig, ReferenceState, Site, Walls};
 use operator::cluster::Cluster;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,6 +39,7 @@ use crate::serving::{Around, Flush, Memory, Served, decide};
 use crate::world::{Kept, World};
 use admin::{Admin, nobody, responses};
 use invalidations::{Fired, site_of};
+use mounted::Lack;
 use orders::{EPOCH, Orders};
 use told::Told;
 use watch::Watch;
@@ -68,7 +72,7 @@ async fn serve(dev: &Dev) -> Result<Outcome, String> {
     let settings = settings(dev);
     let files = Files::named(&dev.manifests.files);
     let texts = files.read();
-    let mut watch = Watch::from(texts.clone());
+    let watch = Watch::from(texts.clone());
     let mut session = Session::new(dev, &settings, known);
     let first = session.look(&texts);
     if session.sites.is_empty() {
@@ -76,21 +80,31 @@ async fn serve(dev: &Dev) -> Result<Outcome, String> {
         eprintln!("nothing here can be served");
         return Ok(Outcome::Found);
     }
-    let (viewer_socket, viewers) = process::bind(settings.listen).await.map_err(|error| told(&error, "--listen"))?;
-    let (admin_socket, admin) = process::bind(settings.admin).await.map_err(|error| told(&error, "--admin"))?;
+    let (viewer_socket, viewers) = process::bind(settings.listen).await.map_err(|error| unbound(&error, "--listen"))?;
+    let (admin_socket, admin) = process::bind(settings.admin).await.map_err(|error| unbound(&error, "--admin"))?;
     process::serve(&session.edge, viewer_socket, &settings);
     tokio::spawn(admin::run(Arc::new(session.admin()), admin_socket));
     session.act(first).await;
     eprintln!("viewers: http://{viewers}  admin: http://{admin}");
+    follow(session, &files, watch).await
+}
+
+/// Follows the files, and what the edge finds out: for ever.
+async fn follow(mut session: Session, files: &Files, mut watch: Watch) -> Result<Outcome, String> {
+    let mut observed = session.edge.live.observing().changes();
     let mut looks = tokio::time::interval(LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        looks.tick().await;
-        let files = files.clone();
-        let read = tokio::task::spawn_blocking(move || files.read()).await;
-        if let Some(texts) = read.ok().and_then(|texts| watch.look(texts)) {
-            let look = session.look(&texts);
-            session.act(look).await;
+        tokio::select! {
+            Ok(()) = observed.changed() => session.tell(),
+            _ = looks.tick() => {
+                let files = files.clone();
+                let read = tokio::task::spawn_blocking(move || files.read()).await;
+                if let Some(texts) = read.ok().and_then(|texts| watch.look(texts)) {
+                    let look = session.look(&texts);
+                    session.act(look).await;
+                }
+            }
         }
     }
 }
@@ -113,7 +127,7 @@ fn settings(dev: &Dev) -> Settings {
     }
 }
 
-fn told(error: &StartError, flag: &str) -> String {
+fn unbound(error: &StartError, flag: &str) -> String {
     let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
     format!("{error}{source}; {flag} says where else")
 }
@@ -130,10 +144,14 @@ struct Session {
     fired: Fired,
     sites: Vec<Site>,
     revision: u64,
+    /// The folder that stands in for mounted things.
+    mounts: PathBuf,
+    last: Look,
     told: Told,
 }
 
 /// What one look at the files came to.
+#[derive(Default)]
 struct Look {
     world: World,
     served: Vec<Served>,
@@ -160,6 +178,8 @@ impl Session {
             fired: Fired::default(),
             sites: Vec::new(),
             revision: 0,
+            mounts: dev.mounts.clone(),
+            last: Look::default(),
             told: Told::default(),
         }
     }
@@ -178,9 +198,8 @@ impl Session {
     }
 
     /// Removes what is to be removed with it, and says what is new. The edge runs by now: it is what removes.
-    async fn act(&mut self, look: Look) {
-        let Look { world, served, mut complaints } = look;
-        for one in &served {
+    async fn act(&mut self, mut look: Look) {
+        for one in &look.served {
             let why = match one.flush {
                 Some(Flush::ContentVersion) => format!("contentVersion of {} changed", one.site.name),
                 Some(Flush::Returned) => format!("{} was out of the files and begins anew", one.site.name),
@@ -189,9 +208,26 @@ impl Session {
             let done = self.orders.flush(&one.site.id).await;
             eprintln!("{why}: {} removed", responses(done.removed));
         }
-        complaints.extend(self.invalidate(&world).await);
-        let unused = self.unused(&world, &served);
-        self.told.tell(&served, &complaints, world.skipped.into_iter().chain(unused));
+        look.complaints.extend(self.invalidate(&look.world).await);
+        self.last = look;
+        self.tell();
+    }
+
+    /// Says what is new, of the files and of what the edge has found out.
+    fn tell(&mut self) {
+        let lacks = mounted::lacks(&self.edge.live, &self.sites, &self.mounts);
+        let Look { world, served, complaints } = &self.last;
+        if !served.is_empty() {
+            *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known(served, &lacks);
+        }
+        let of_lack = |lack: &Lack| {
+            let (_, declared) = world.distributions.iter().find(|(key, _)| key.to_string() == lack.site)?;
+            let ReferenceState { field, message } = lack.told();
+            Some(declared.complaint(&field, message).into_warning())
+        };
+        let all: Vec<_> = complaints.iter().cloned().chain(lacks.iter().filter_map(of_lack)).collect();
+        let unused = self.unused(world, served);
+        self.told.tell(served, &all, world.skipped.iter().cloned().chain(unused));
     }
 
     /// Serves other sites, if they are others.
@@ -204,7 +240,6 @@ impl Session {
         let config = EdgeConfig::of(EPOCH, revision, sites.clone());
         self.edge.live.take_config(config)?;
         (self.revision, self.sites) = (revision, sites);
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known(served);
         Ok(())
     }
 
@@ -234,12 +269,15 @@ impl Session {
 }
 
 /// What lines speak of.
-fn known(served: &[Served]) -> log::Known {
+fn known(served: &[Served], lacks: &[Lack]) -> log::Known {
     let hosts = served.iter().flat_map(|one| one.site.aliases.iter().cloned()).collect();
     let lost = served.iter().flat_map(|one| one.placed.iter().map(move |placed| (&one.site.name, placed)));
-    let mends = lost.filter_map(|(site, placed)| {
+    let places = lost.filter_map(|(site, placed)| {
         let mends = placed.mends.clone().filter(|_| placed.address.is_none())?;
         Some(((site.clone(), placed.origin.clone()), mends))
     });
-    log::Known { hosts, distributions: served.len(), mends: mends.collect() }
+    // Of several files the first is missed first.
+    let files =
+        lacks.iter().rev().filter_map(|lack| Some(((lack.site.clone(), lack.origin.clone()), lack.mends.clone()?)));
+    log::Known { hosts, distributions: served.len(), mends: places.chain(files).collect() }
 }

@@ -19,6 +19,9 @@ const ACCESS: &str = "access";
 /// Where it says what has become of origins: that one is back is worth as much as that it is gone.
 const HEALTH: &str = "edge::health";
 
+/// How long a kubelet takes to bring what is mounted: here nothing does.
+const IN_A_CLUSTER: &str = "; edges see it within two minutes";
+
 /// What is served now, as far as lines speak of it.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
@@ -172,7 +175,7 @@ fn paint(status: &str) -> (&'static str, &'static str) {
 fn remark(fields: &Fields, known: &Known) -> String {
     let mut line = fields.get("message").to_owned();
     for behind in ["error", "source"].into_iter().map(|name| fields.get(name)).filter(|text| !text.is_empty()) {
-        let _ = write!(line, ": {behind}");
+        let _ = write!(line, ": {}", behind.replace(IN_A_CLUSTER, ""));
     }
     let said = ["message", "error", "source", "advice"];
     let others = fields.0.iter().filter(|(name, value)| !said.contains(*name) && !value.is_empty());

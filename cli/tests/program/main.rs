@@ -6,6 +6,7 @@ mod explain;
 mod folder;
 mod invalidations;
 mod listing;
+mod mounted;
 mod process;
 mod render;
 mod spoken;
