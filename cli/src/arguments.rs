@@ -107,7 +107,7 @@ pub struct Dev {
     /// Where viewers connect.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080", value_parser = values::address)]
     pub listen: SocketAddr,
-    /// Where /healthz, /readyz, /metrics, /explain and /invalidations answer.
+    /// Where /healthz, /readyz, /metrics, /explain, /conditions and /invalidations answer.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9090", value_parser = values::address)]
     pub admin: SocketAddr,
     /// The folder that stands in for mounted Secrets and `ConfigMap`s: `secret/NAME/KEY` and `configmap/NAME/KEY` below it.

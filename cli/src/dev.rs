@@ -1,12 +1,13 @@
 //! Manifests into an edge on this machine that follows them: what an operator and its edge do, in one process, without a cluster.
 //!
 //! Flow: files → [`Kept`] → [`decide`] → [`Live`](edge::live::Live); every half second the files are looked at again. What the edge
-//! observes → what is said.
+//! observes → what is said, and [`Conditions`].
 //! Guarantees: requests are answered by the edge's own code, a mistake takes down nothing that serves, and whatever is wrong is
 //! said once for each time that a file changes.
 //! Errors: an address that cannot be listened on, and files in which nothing can be served, end it.
 
 mod admin;
+mod conditions;
 mod invalidations;
 mod listing;
 mod log;
@@ -16,7 +17,7 @@ mod told;
 mod watch;
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use edge::clock::Clock;
@@ -24,6 +25,7 @@ use edge::edge::{Edge, assemble};
 use edge::process::{self, StartError};
 use edge::settings::{OperatorSettings, Settings};
 use edge_contract::{EdgeConfig, ReferenceState, Site, Walls};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use operator::cluster::Cluster;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,6 +40,7 @@ use crate::places::{Assume, Places};
 use crate::serving::{Around, Flush, Memory, Served, decide};
 use crate::world::{Kept, World};
 use admin::{Admin, nobody, responses};
+use conditions::{Conditions, Said};
 use invalidations::{Fired, site_of};
 use mounted::Lack;
 use orders::{EPOCH, Orders};
@@ -144,10 +147,13 @@ struct Session {
     fired: Fired,
     sites: Vec<Site>,
     revision: u64,
+    /// Why the edge refused the sites that were decided last.
+    refused: Option<String>,
     /// The folder that stands in for mounted things.
     mounts: PathBuf,
     last: Look,
     told: Told,
+    conditions: Arc<Mutex<Conditions>>,
 }
 
 /// What one look at the files came to.
@@ -178,14 +184,21 @@ impl Session {
             fired: Fired::default(),
             sites: Vec::new(),
             revision: 0,
+            refused: None,
             mounts: dev.mounts.clone(),
             last: Look::default(),
             told: Told::default(),
+            conditions: Arc::default(),
         }
     }
 
     fn admin(&self) -> Admin {
-        Admin { edge: Arc::clone(&self.edge), orders: Arc::clone(&self.orders), namespace: self.namespace.clone() }
+        Admin {
+            edge: Arc::clone(&self.edge),
+            orders: Arc::clone(&self.orders),
+            conditions: Arc::clone(&self.conditions),
+            namespace: self.namespace.clone(),
+        }
     }
 
     /// Serves what the files say now.
@@ -193,7 +206,8 @@ impl Session {
         let (world, mut complaints) = self.kept.take(texts, &self.namespace);
         let (served, found) = decide(&world, &mut self.memory, &self.around);
         complaints.extend(found);
-        complaints.extend(self.configure(&served).err().map(|error| Complaint::about(&"these files".into(), error)));
+        self.refused = self.configure(&served).err();
+        complaints.extend(self.refused.iter().map(|words| Complaint::about(&"these files".into(), words)));
         Look { world, served, complaints }
     }
 
@@ -213,10 +227,18 @@ impl Session {
         self.tell();
     }
 
-    /// Says what is new, of the files and of what the edge has found out.
+    /// Judges what is new, of the files and of what the edge has found out, and says it.
     fn tell(&mut self) {
         let lacks = mounted::lacks(&self.edge.live, &self.sites, &self.mounts);
         let Look { world, served, complaints } = &self.last;
+        let origins = self.edge.live.observing().now().origins;
+        let judged = self.memory.judged().map(|(key, judged)| {
+            let served = served.iter().find(|one| one.site.name == key.to_string());
+            (key.clone(), judged, Said::of(served, &lacks, &origins, self.refused.as_ref()))
+        });
+        let mut conditions = self.conditions.lock().unwrap_or_else(PoisonError::into_inner);
+        conditions.take(judged, &Time(operator::clock::wall()));
+        drop(conditions);
         if !served.is_empty() {
             *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known(served, &lacks);
         }

@@ -13,8 +13,10 @@ use crds::{Distribution, DistributionSpec, DistributionStatus};
 use edge_contract::Site;
 use operator::cluster::Cluster;
 use operator::compile;
+use operator::conditions::Judged;
 use operator::distribution::observed::{Children, Claim, Observed};
-use operator::distribution::resolve::resolve;
+use operator::distribution::report::cautions;
+use operator::distribution::resolve::{Resolution, resolve};
 use operator::distribution::resolved::Resolved;
 use operator::distribution::taken::Taken;
 use operator::finding::Finding;
@@ -53,6 +55,9 @@ struct Known {
     taken: Option<Taken>,
     /// The aliases that it holds.
     aliases: Vec<String>,
+    /// Which generation serves, and what is to be mended.
+    serving: Option<i64>,
+    findings: Vec<Finding>,
 }
 
 /// One Distribution as it serves.
@@ -90,6 +95,7 @@ pub fn decide(world: &World, memory: &mut Memory, around: &Around) -> (Vec<Serve
         let observed = observe(distribution, taken, world, around, memory.claims(key, world));
         let resolution = resolve(&observed);
         complaints.extend(resolution.findings.iter().map(|finding| complaint(declared, finding, before)));
+        memory.found(key, &resolution);
         let Some(resolved) = resolution.resolved else { continue };
         let mut site = compile::site(&resolved);
         let mut placed = Vec::new();
@@ -123,6 +129,8 @@ impl Memory {
             generation: 1,
             taken: None,
             aliases: Vec::new(),
+            serving: None,
+            findings: Vec::new(),
         });
         if known.spec != distribution.spec {
             known.generation += 1;
@@ -136,6 +144,21 @@ impl Memory {
 
     fn taken(&self, key: &DistributionKey) -> Option<Taken> {
         self.known.get(key).and_then(|known| known.taken.clone())
+    }
+
+    fn found(&mut self, key: &DistributionKey, resolution: &Resolution) {
+        if let Some(known) = self.known.get_mut(key) {
+            known.serving = resolution.resolved.as_ref().map(|resolved| resolved.generation);
+            known.findings.clone_from(&resolution.findings);
+        }
+    }
+
+    /// What the conditions of each Distribution are judged by, as far as the files say.
+    pub fn judged(&self) -> impl Iterator<Item = (&DistributionKey, Judged)> {
+        self.known.iter().map(|(key, Known { spec, generation, serving, findings, .. })| {
+            let (findings, cautions) = (findings.clone(), cautions(spec));
+            (key, Judged { generation: *generation, serving: *serving, findings, cautions, ..Judged::default() })
+        })
     }
 
     /// Who else wants aliases: all of them are as old as each other.

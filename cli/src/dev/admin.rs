@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use operator::invalidation::order::purge_order;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::conditions::Conditions;
 use super::invalidations::site_of;
 use super::orders::{Done, Orders};
 use crate::contents::{self, Contents, Declared};
@@ -25,6 +26,9 @@ use crate::world::name_of;
 
 /// Where Invalidations are posted to.
 const INVALIDATIONS: &str = "/invalidations";
+
+/// Where the conditions of Distributions are.
+const CONDITIONS: &str = "/conditions";
 
 /// No API server stores a larger object.
 const LARGEST: usize = 2 * 1024 * 1024;
@@ -38,6 +42,8 @@ pub struct Admin {
     pub edge: Arc<Edge>,
     /// Its purge log.
     pub orders: Arc<Orders>,
+    /// What was judged last of each Distribution.
+    pub conditions: Arc<Mutex<Conditions>>,
     /// The namespace of Invalidations that name none.
     pub namespace: String,
 }
@@ -84,13 +90,17 @@ impl Admin {
         }
     }
 
-    /// What an edge in a cluster answers, and one path more.
+    /// What an edge in a cluster answers, and what an API server would there.
     fn of_the_edge(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         let answer = edge::admin::answer(&self.edge, request);
-        if answer.status() == StatusCode::NOT_FOUND {
-            return refused(answer.status(), &format!("{INVALIDATIONS}, {}", edge::admin::PATHS));
+        if answer.status() != StatusCode::NOT_FOUND {
+            return answer;
         }
-        answer
+        if request.uri().path() == CONDITIONS {
+            let conditions = self.conditions.lock().unwrap_or_else(PoisonError::into_inner).to_json();
+            return response(StatusCode::OK, "application/json", format!("{conditions:#}\n"));
+        }
+        refused(answer.status(), &format!("{INVALIDATIONS}, {CONDITIONS}, {}", edge::admin::PATHS))
     }
 
     async fn invalidate(&self, request: Request<Incoming>) -> Result<Value, Refused> {

@@ -86,7 +86,11 @@ async fn what_is_posted_wrongly_is_refused_with_the_reason() {
     }
     assert!(dev.get("/a?max-age=60").await.body.contains("read 1"), "nothing was removed");
     let paths = dev.admin("GET", "/").await;
-    assert_eq!((paths.status, paths.body.starts_with("/invalidations, /healthz")), (404, true), "{paths:?}");
+    assert_eq!(
+        (paths.status, paths.body.starts_with("/invalidations, /conditions, /healthz")),
+        (404, true),
+        "{paths:?}"
+    );
     assert_eq!(dev.admin("GET", "/invalidations").await.status, 405);
     assert_eq!(dev.admin("GET", "/readyz").await.body, "serving revision 1 of epoch 1\n");
 }

@@ -150,7 +150,7 @@ fn status(
 }
 
 /// What a spec asks for that somebody may have forgotten.
-fn cautions(spec: &DistributionSpec) -> Vec<String> {
+pub fn cautions(spec: &DistributionSpec) -> Vec<String> {
     let is_believed = |origin: &&Origin| origin.tls.as_ref().is_some_and(|tls| tls.insecure_skip_verify == Some(true));
     let believed = spec.origins.iter().filter(is_believed);
     let told = |origin: &Origin| {
