@@ -72,7 +72,8 @@ impl Places {
         }
         let said = |flag: &str, kind: &str, placed: &BTreeMap<Name, Address>, known: &BTreeSet<Name>| -> Vec<String> {
             let there: Vec<_> = known.iter().map(|(ns, name)| format!("{ns}/{name}")).collect();
-            let there = if there.is_empty() { "none does".into() } else { format!("there is {}", there.join(", ")) };
+            let there =
+                if there.is_empty() { "none uses any".into() } else { format!("there is {}", there.join(", ")) };
             let lost = placed.keys().filter(|name| !known.contains(*name));
             lost.map(|(ns, name)| format!("{flag} {ns}/{name}: no origin uses this {kind}; {there}")).collect()
         };

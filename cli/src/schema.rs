@@ -158,6 +158,12 @@ mod tests {
             &["spec.contentVersion: must be a text, not a number; put it in quotes"],
         );
         refuses(
+            &distribution("[{name: app, url: \"http://a\", responseTimeout: 60}]", DEFAULT),
+            &[
+                "spec.origins[app].responseTimeout: is a number, and must be a duration such as 30s, 5m, 24h or 1h30m; there are no days",
+            ],
+        );
+        refuses(
             &distribution("[{name: app, url: \"http://a\"}, {name: app, url: \"http://b\"}]", DEFAULT),
             &["spec.origins[1]: an earlier item has the same name: app"],
         );

@@ -70,6 +70,10 @@ impl Check {
             (Value::Bool(_), "boolean") => {}
             (_, "") if !either => {}
             (found, _) => {
+                if let Some(form) = self.form_that_quotes_do_not_mend(node, schema).filter(|_| !either) {
+                    self.fault(field, format!("is {}, and must be {form}", name(found)));
+                    return Json::Null;
+                }
                 let expected = if either { "a whole number or a text" } else { words::of_type(wanted) };
                 let quotes = if wanted == "string" && is_scalar(found) { "; put it in quotes" } else { "" };
                 let shape = words::shape(schema).map_or_else(String::new, |shape| format!(" such as {shape}"));
@@ -167,6 +171,12 @@ impl Check {
             let words = words::of_pattern(pattern).map_or_else(|| format!("what matches {pattern}"), str::to_owned);
             self.fault(field, format!("must be {words}"));
         }
+    }
+
+    /// What a text must be where a number was written that would not do in quotes either: `60` for a duration.
+    fn form_that_quotes_do_not_mend(&mut self, node: &Node, schema: &Json) -> Option<&'static str> {
+        let (pattern, text) = (schema["pattern"].as_str()?, words::of_scalar(&node.to_json())?);
+        if self.matches(pattern, &text) { None } else { words::of_pattern(pattern) }
     }
 
     fn matches(&mut self, pattern: &str, text: &str) -> bool {
