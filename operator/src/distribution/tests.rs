@@ -67,7 +67,7 @@ impl Site {
     }
 
     async fn run(&self) -> Result<Wake, Error> {
-        reconcile(&self.context, &key()).await
+        Box::pin(reconcile(&self.context, &key())).await
     }
 
     /// Writes the spec, as a user does, and lets the watch see it.

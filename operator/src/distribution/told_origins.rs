@@ -126,7 +126,7 @@ mod tests {
         let mut told = Told::default();
         let (began, mut changes) = (crate::clock::monotonic(), Vec::new());
         for tenth in 0..6_000_u64 {
-            let said = (tenth % 7 != 0).then(|| format!("on {} of 20 edges", tenth % 19));
+            let said = (!tenth.is_multiple_of(7)).then(|| format!("on {} of 20 edges", tenth % 19));
             let before = told.words.clone();
             told.take(1, said, began + Duration::from_millis(tenth * 100));
             if told.words != before {

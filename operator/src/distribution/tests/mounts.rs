@@ -44,7 +44,7 @@ async fn an_origin_that_comes_and_goes_is_written_at_most_every_ten_seconds() {
         let message = format!("{tenth} of 20 tries within 10 s came to nothing");
         let site = uid.as_str().expect("text").to_owned();
         let state = OriginState { site, origin: "app".into(), healthy: false, message };
-        FromEdge::Observed { references: vec![], origins: if tenth % 3 == 0 { vec![] } else { vec![state] } }
+        FromEdge::Observed { references: vec![], origins: if tenth.is_multiple_of(3) { vec![] } else { vec![state] } }
     };
     let mut wake = Wake::ON_CHANGE;
     for tenth in 0..600 {
