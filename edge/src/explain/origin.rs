@@ -117,7 +117,11 @@ fn one(edge: &Edge, ask: &Ask, origin: &OriginTable, known: Known) -> (Option<Fo
         if is_anothers { ask.target(origin).err() } else { edge.foresee(ask, origin, known == Known::All).err() };
     if let Some(why) = &unasked {
         let (status, error) = (why.status().as_u16(), why.in_full());
-        say("unasked", json!({ "status": status, "detail": why.detail(), "error": error, "advice": why.advice() }));
+        let mut told = json!({ "status": status, "detail": why.detail(), "error": error });
+        if let (Some(told), Some(advice)) = (told.as_object_mut(), why.advice()) {
+            told.insert("advice".into(), advice.into());
+        }
+        say("unasked", told);
     }
     (unasked, said)
 }

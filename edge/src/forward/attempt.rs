@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::balance::{Failing, Outstanding};
 use super::body::{Lease, OriginBody, RequestBody};
-use super::connect::{ConnectError, Destination, Speaks};
+use super::connect::{ConnectError, Destination, Speaks, Step};
 use super::guard::Allowed;
 use super::pool::{Keeping, Opening, Turn};
 use super::sender::{Failed, Said, Sender};
@@ -131,7 +131,7 @@ impl Attempt<'_> {
         by: Instant,
     ) -> (Vec<SocketAddr>, Result<(Sender, Destination), ConnectError>) {
         // Who has waited for another has less time left.
-        let limit = by.saturating_duration_since(Clock::deadline(Duration::ZERO));
+        let limit = in_milliseconds(by.saturating_duration_since(Clock::deadline(Duration::ZERO)));
         let race = eyeballs::race(addresses, limit).await;
         race.lost.iter().for_each(|address| self.failed(*address, Failing::Unreachable));
         let (dialled, tried) = match race.ended {
@@ -140,7 +140,7 @@ impl Attempt<'_> {
         };
         let to = self.destination(dialled.address);
         let (speaking, deadline) = (connect::over(dialled.stream, &to), dialled.deadline);
-        let timed_out = ConnectError::TimedOut { address: to.address, after: limit };
+        let timed_out = ConnectError::TimedOut { step: Step::Handshake, address: to.address, after: limit };
         let opened = tokio::time::timeout_at(deadline, speaking).await.unwrap_or(Err(timed_out));
         let sender = opened.and_then(|opened| {
             let ended = ConnectError::Ended { address: to.address };
@@ -211,6 +211,11 @@ impl Attempt<'_> {
         };
         Ok(Response::from_parts(parts, OriginBody::new(content, limit, lease, expectation)))
     }
+}
+
+/// Rounded up, as it is told.
+fn in_milliseconds(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX))
 }
 
 /// Waits for a head, anew with each piece of the request's body that goes out.

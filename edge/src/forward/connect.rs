@@ -1,5 +1,6 @@
 //! An address into a connection, and what is spoken over it.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::tls::{self, Secured};
+use super::tls::{self, Fault, Secured};
 use super::{http1, http2};
 
 /// Where a connection leads, as whom the other side must prove itself, and what may be spoken.
@@ -57,6 +58,21 @@ pub enum Opened {
     Http2(Arc<http2::Connection>),
 }
 
+/// What takes its time before a connection can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Until somebody takes it.
+    Dial,
+    /// Until both sides know what they speak: over plain TCP nobody has to ask.
+    Handshake,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Self::Dial { "connecting to" } else { "the handshake of TLS with" })
+    }
+}
+
 /// Why there is no connection.
 #[derive(Debug, Error)]
 pub enum ConnectError {
@@ -64,8 +80,10 @@ pub enum ConnectError {
     #[error("there is no address to connect to")]
     Nowhere,
     /// No connection within the time for one.
-    #[error("connecting to {address} took longer than {after:?}")]
+    #[error("{step} {address} took longer than {after:?}")]
     TimedOut {
+        /// How far it has come.
+        step: Step,
         /// The address dialled.
         address: SocketAddr,
         /// The time for one attempt.
@@ -81,11 +99,13 @@ pub enum ConnectError {
         source: std::io::Error,
     },
     /// The certificate is for another name, out of date, or vouched for by nobody who is trusted.
-    #[error("the certificate of {address}")]
+    #[error("the certificate of {address} {fault}")]
     Certificate {
         /// The address dialled.
         address: SocketAddr,
         /// What is wrong with it.
+        fault: Fault,
+        /// The same in the words of TLS.
         #[source]
         source: std::io::Error,
     },
@@ -148,7 +168,9 @@ pub async fn over(stream: TcpStream, to: &Destination) -> Result<Opened, Connect
 /// TLS tells its own errors inside of those of its stream.
 fn unverified(address: SocketAddr, source: std::io::Error) -> ConnectError {
     match source.get_ref().and_then(|error| error.downcast_ref()) {
-        Some(rustls::Error::InvalidCertificate(_)) => ConnectError::Certificate { address, source },
+        Some(rustls::Error::InvalidCertificate(error)) => {
+            ConnectError::Certificate { address, fault: Fault::of(error), source }
+        }
         Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => ConnectError::NoTls { address },
         Some(rustls::Error::AlertReceived(alert)) if tls::is_about_who_asks(*alert) => {
             ConnectError::Unproven { address, source }

@@ -182,7 +182,7 @@ impl ExchangeError {
 }
 
 /// The word with which TLS was ended, wherever in an error it is.
-fn alert(error: &(dyn std::error::Error + 'static)) -> Option<AlertDescription> {
+pub(super) fn alert(error: &(dyn std::error::Error + 'static)) -> Option<AlertDescription> {
     let inner = |error: &(dyn std::error::Error + 'static)| match error
         .downcast_ref::<std::io::Error>()?
         .get_ref()?

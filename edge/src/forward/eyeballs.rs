@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::connect::ConnectError;
+use super::connect::{ConnectError, Step};
 use super::guard::Allowed;
 use crate::clock::Clock;
 
@@ -90,7 +90,7 @@ async fn dial(allowed: Allowed, limit: Duration) -> Result<Dialled, (SocketAddr,
     match tokio::time::timeout_at(deadline, TcpStream::connect(address)).await {
         Ok(Ok(stream)) => Ok(Dialled { address: allowed, stream, deadline }),
         Ok(Err(source)) => Err((address, ConnectError::Refused { address, source })),
-        Err(_) => Err((address, ConnectError::TimedOut { address, after: limit })),
+        Err(_) => Err((address, ConnectError::TimedOut { step: Step::Dial, address, after: limit })),
     }
 }
 

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_resolver::net::NetError;
+use hickory_resolver::net::{DnsError, NetError};
 use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -29,7 +29,10 @@ pub enum ResolveError {
     /// The system's resolver configuration cannot be read.
     #[error("reading the system's resolver configuration")]
     Configuration(#[source] NetError),
-    /// DNS says that there is no such name, or does not answer.
+    /// DNS has none.
+    #[error("DNS knows no address of {0}")]
+    Absent(String),
+    /// DNS does not answer, or with nothing of use.
     #[error("resolving {name}")]
     Lookup {
         /// The name asked for.
@@ -100,7 +103,10 @@ impl Resolver {
     }
 
     async fn addresses(&self, name: &str, limit: Duration) -> Result<Arc<[IpAddr]>, ResolveError> {
-        let lookup = |source| ResolveError::Lookup { name: name.to_owned(), source };
+        let lookup = |source| match source {
+            NetError::Dns(DnsError::NoRecordsFound(_)) => ResolveError::Absent(name.to_owned()),
+            source => ResolveError::Lookup { name: name.to_owned(), source },
+        };
         let (mut ended, stale) = match self.step(name)? {
             Step::Done(found) => return Ok(found),
             Step::Failed(source) => return Err(lookup(source)),

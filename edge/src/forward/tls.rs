@@ -6,6 +6,7 @@
 //! Errors: [`TlsError`]; what is wrong with a file is reported for its field, without a byte of it.
 
 mod anyone;
+mod fault;
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -22,6 +23,7 @@ use thiserror::Error;
 use super::connect::Speaks;
 use crate::mounts::{Mounts, Secret, Unusable};
 use anyone::Anyone;
+pub use fault::Fault;
 
 /// HTTP/1.1, as TLS calls it (RFC 7301 §6).
 pub const HTTP1: &[u8] = b"http/1.1";

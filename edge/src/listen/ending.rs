@@ -188,6 +188,7 @@ impl Request {
             return;
         }
         let said = answered.and_then(|answered| answered.said);
+        let stored = answered.and_then(|answered| answered.stored(end));
         tracing::info!(
             target: "access",
             method = %self.method,
@@ -203,9 +204,9 @@ impl Request {
             cache = answered.map(|answered| answered.result.word()),
             detail = answered.and_then(|answered| answered.detail),
             fwd = said.and_then(why_forwarded),
-            ttl = said.and_then(|said| said.ttl),
+            ttl = said.filter(|said| !said.stored || stored == Some(true)).and_then(|said| said.ttl),
             age = answered.and_then(|answered| answered.age),
-            stored = answered.and_then(|answered| answered.stored(end)),
+            stored,
             collapsed = said.map(|said| said.collapsed),
             coding = answered.and_then(|answered| answered.coding).map(Coding::token),
             origin = answered.and_then(|answered| answered.origin.as_deref()),

@@ -71,6 +71,7 @@ async fn a_body_that_breaks_off_is_not_said_to_be_stored_and_whose_doing_that_wa
             body.collect().await.expect_err("breaks off");
             let line = program.says("method").await;
             assert_eq!(outcome(&line), (false.into(), cut.into(), false.into()), "{line}");
+            assert_eq!(line["ttl"], Value::Null, "of what is not stored: {line}");
         }
     }
 }

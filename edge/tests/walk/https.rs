@@ -187,7 +187,7 @@ impl Serving {
         assert_eq!(reply.cache_status(), format!("kubefront; fwd=uri-miss; detail={detail}"));
         let line = self.program.says("source").await;
         assert_eq!((line["origin"].as_str(), line["detail"].as_str()), (Some("app"), Some(detail)), "{line}");
-        line["source"].as_str().expect("is text").to_owned()
+        ["error", "source", "advice"].map(|name| line[name].as_str().expect("is text")).join("; ")
     }
 }
 
@@ -234,6 +234,10 @@ async fn an_https_origin_that_proves_another_name_is_a_bad_gateway_that_says_so(
     let edge = Serving::start(&origin.at("localhost"), &authority).await;
     let said = edge.refuses("origin-certificate").await;
     assert!(said.contains("not valid for name \"localhost\"") && said.contains("other.test"), "{said}");
+    assert!(
+        said.contains(" is for another name; ") && said.ends_with("; tls.serverName says which name it is to have"),
+        "{said}"
+    );
     assert_eq!(origin.origin.reads(), 0);
 }
 
@@ -246,7 +250,7 @@ async fn an_https_origin_whose_certificate_is_over_is_a_bad_gateway_that_says_so
     let origin = Secure::showing(past).await;
     let edge = Serving::start(&origin.at("localhost"), &authority).await;
     let said = edge.refuses("origin-certificate").await;
-    assert!(said.contains("expired"), "{said}");
+    assert!(said.contains(" has expired; ") && said.ends_with("; renew it at the origin"), "{said}");
     assert_eq!(origin.origin.reads(), 0);
 }
 
@@ -256,7 +260,7 @@ async fn an_https_origin_that_nobody_trusted_vouches_for_is_a_bad_gateway_that_s
     let origin = Secure::showing(other.certificate("localhost", |_| ())).await;
     let edge = Serving::start(&origin.at("localhost"), &trusted).await;
     let said = edge.refuses("origin-certificate").await;
-    assert!(said.contains("UnknownIssuer"), "{said}");
+    assert!(said.contains("UnknownIssuer") && said.contains("; name its authority by tls.ca"), "{said}");
     assert_eq!(origin.origin.reads(), 0);
 }
 
@@ -275,8 +279,24 @@ async fn an_https_origin_that_accepts_and_says_nothing_is_given_up_after_the_tim
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let mut config = https(silent.local_addr().expect("is bound"), "127.0.0.1");
     config.sites[0].origins[0].connect_timeout_ms = 50;
-    let edge = Serving::start(&config, &Authority::new("trusted")).await;
+    let mut edge = Serving::start(&config, &Authority::new("trusted")).await;
     let reply = edge.get("/a").await;
     assert_eq!(reply.status, StatusCode::GATEWAY_TIMEOUT);
     assert!(reply.cache_status().ends_with("detail=origin-connect-timeout"), "{}", reply.cache_status());
+    let line = edge.program.says("error").await;
+    let said = ["error", "advice"].map(|name| line[name].as_str().expect("is text")).join("; ");
+    assert!(
+        said.starts_with("the handshake of TLS with ") && said.contains(" took longer than 50ms; does it speak"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_an_authoritys_own_is_a_bad_gateway_that_says_so() {
+    let authority = Authority::new("trusted");
+    let own = authority.certificate("localhost", |params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
+    let origin = Secure::showing(own).await;
+    let edge = Serving::start(&origin.at("localhost"), &authority).await;
+    let said = edge.refuses("origin-certificate").await;
+    assert!(said.contains(" is an authority's own, as self-signed ones are; "), "{said}");
 }
