@@ -111,6 +111,8 @@ async fn ask(url: &str) -> Result<(), CheckError> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpSocket;
+
     use super::*;
 
     /// An admin server on a port of its own.
@@ -142,7 +144,10 @@ mod tests {
         assert_eq!(check("https://x/").await.expect_err("no TLS").to_string(), "https://x/ is not an http URL");
         assert_eq!(check("readyz").await.expect_err("no host").to_string(), "readyz is not an http URL");
         stop.cancel();
-        let closed = TcpListener::bind("127.0.0.1:0").await.expect("binds").local_addr().expect("an address");
+        // Held, so that nobody else comes to listen there.
+        let held = TcpSocket::new_v4().expect("a socket");
+        held.bind(([127, 0, 0, 1], 0).into()).expect("binds");
+        let closed = held.local_addr().expect("an address");
         let nobody = check(&format!("http://{closed}/")).await.expect_err("nobody listens");
         assert_eq!(nobody.to_string(), format!("could not connect to {closed}"));
     }

@@ -73,8 +73,8 @@ async fn connections_to_an_origin_are_kept() {
 #[tokio::test]
 async fn endpoints_are_used_in_turn_and_one_that_is_gone_fails_nobody() {
     let (one, other) = (Origin::numbered("").await, Origin::numbered("").await);
-    let edge = Edge::start(service().await).await;
-    edge.endpoints(&[one.address, nobody().await, other.address]);
+    let edge = Edge::start(service()).await;
+    edge.endpoints(&[one.address, nobody(), other.address]);
     for n in 0..12 {
         assert_eq!(edge.get(&format!("/{n}")).await.status, StatusCode::OK);
     }
@@ -84,14 +84,14 @@ async fn endpoints_are_used_in_turn_and_one_that_is_gone_fails_nobody() {
 #[tokio::test]
 async fn the_services_name_is_used_without_endpoints_and_when_all_of_them_fail() {
     let origin = Origin::numbered("").await;
-    let mut config = config(nobody().await);
+    let mut config = config(nobody());
     // Every resolver knows this name without asking anyone (RFC 6761 §6.3).
     let target =
         OriginTarget::Service { dns_name: "localhost".into(), port: origin.address.port(), scheme: Scheme::Http };
     config.sites[0].origins[0].target = Some(target);
     let edge = Edge::start(config).await;
     assert_eq!(edge.get("/none").await.body, "read 1");
-    edge.endpoints(&[nobody().await, nobody().await, nobody().await, nobody().await]);
+    edge.endpoints(&[nobody(), nobody(), nobody(), nobody()]);
     assert_eq!(edge.get("/failing").await.body, "read 2");
     edge.live().forget_endpoints();
     assert_eq!(edge.get("/forgotten").await.body, "read 3");
@@ -112,14 +112,14 @@ async fn an_origin_is_asked_as_often_as_its_attempts_say() {
 #[tokio::test]
 async fn the_last_of_several_attempts_is_the_services_name_and_a_single_one_is_not() {
     let origin = Origin::numbered("").await;
-    let mut config = config(nobody().await);
+    let mut config = config(nobody());
     let target =
         OriginTarget::Service { dns_name: "localhost".into(), port: origin.address.port(), scheme: Scheme::Http };
     config.sites[0].origins[0].target = Some(target);
     for (attempts, status) in [(1, StatusCode::BAD_GATEWAY), (2, StatusCode::OK), (3, StatusCode::OK)] {
         config.sites[0].origins[0].attempts = attempts;
         let edge = Edge::start(config.clone()).await;
-        edge.endpoints(&[nobody().await, nobody().await, nobody().await]);
+        edge.endpoints(&[nobody(), nobody(), nobody()]);
         assert_eq!(edge.get("/a").await.status, status, "{attempts} attempts");
     }
 }
@@ -133,7 +133,7 @@ async fn listed_endpoints_have_another_turn_where_dns_does_not_know_the_name() {
         }
     })
     .await;
-    let mut config = config(nobody().await);
+    let mut config = config(nobody());
     config.sites[0].origins[0].target =
         Some(OriginTarget::Service { dns_name: "gone.invalid".into(), port: 80, scheme: Scheme::Http });
     config.sites[0].origins[0].connect_timeout_ms = 500;
@@ -149,8 +149,8 @@ async fn an_upload_goes_whole_to_the_next_address_as_long_as_nothing_of_it_was_s
         exchange.respond("200 OK", "", std::str::from_utf8(&body).expect("is text")).await
     })
     .await;
-    let edge = Edge::start(service().await).await;
-    edge.endpoints(&[nobody().await, origin.address]);
+    let edge = Edge::start(service()).await;
+    edge.endpoints(&[nobody(), origin.address]);
     for _ in 0..4 {
         let reply = edge.send(with_text(Method::POST, "/a", "text")).await;
         assert_eq!((reply.status, reply.body.as_str()), (StatusCode::OK, "text"));
@@ -189,7 +189,7 @@ async fn an_address_that_takes_no_connection_in_time_is_a_gateway_timeout_or_giv
     assert_eq!(reply.status, StatusCode::GATEWAY_TIMEOUT);
     assert!(reply.cache_status().ends_with("detail=origin-connect-timeout"), "{}", reply.cache_status());
     let origin = Origin::numbered("").await;
-    let mut config = service().await;
+    let mut config = service();
     config.sites[0].origins[0].connect_timeout_ms = 50;
     let edge = Edge::start(config).await;
     edge.endpoints(&[full, origin.address]);
@@ -216,13 +216,13 @@ async fn a_connection_is_kept_for_as_long_as_the_origin_says() {
 #[tokio::test]
 async fn what_went_wrong_with_someone_who_was_there_is_what_is_told() {
     let origin = Origin::start(|_, exchange| async move { exchange.reset() }).await;
-    let mut config = config(nobody().await);
+    let mut config = config(nobody());
     config.sites[0].origins[0].target =
         Some(OriginTarget::Service { dns_name: "gone.invalid".into(), port: 80, scheme: Scheme::Http });
     config.sites[0].origins[0].connect_timeout_ms = 500;
     config.sites[0].origins[0].attempts = 2;
     let edge = Edge::start(config).await;
-    edge.endpoints(&[origin.address, nobody().await]);
+    edge.endpoints(&[origin.address, nobody()]);
     for path in ["/a", "/b"] {
         let reply = edge.get(path).await;
         assert!(reply.cache_status().ends_with("detail=origin-reset"), "{}", reply.cache_status());

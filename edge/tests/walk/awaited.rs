@@ -53,20 +53,20 @@ fn missing() -> ReferenceState {
 }
 
 /// A configuration that wants `token`, and awaits it where an edge starts with it.
-async fn wanting(revision: u64) -> EdgeConfig {
-    EdgeConfig { revision, new_mounts: [file("token").path()].into(), ..keyed(nobody().await) }
+fn wanting(revision: u64) -> EdgeConfig {
+    EdgeConfig { revision, new_mounts: [file("token").path()].into(), ..keyed(nobody()) }
 }
 
 #[tokio::test]
 async fn an_operator_hears_what_is_missing_once_on_each_stream_and_before_the_word_that_it_serves() {
     let folder = Folder::new();
-    let edge = Edge::with(&["--mounts", folder.text()], config(nobody().await)).await;
+    let edge = Edge::with(&["--mounts", folder.text()], config(nobody())).await;
     let mut stream = Stream::to(&edge);
     assert_eq!(stream.ping(), [observed(vec![]), PONG], "that nothing is wrong is worth a line");
     assert_eq!(stream.ping(), [PONG]);
     // What serves wants it already, so there is nothing to wait for.
-    edge.live().take_config(wanting(2).await).expect("is sound");
-    assert_eq!(stream.hear(&FromOperator::Config(wanting(3).await)), [observed(vec![missing()]), accepted(3)]);
+    edge.live().take_config(wanting(2)).expect("is sound");
+    assert_eq!(stream.hear(&FromOperator::Config(wanting(3))), [observed(vec![missing()]), accepted(3)]);
     assert_eq!(stream.session.observed_meanwhile(), None);
     folder.write(&file("token"), "here");
     edge.live().mounts().look();
@@ -81,10 +81,10 @@ async fn an_operator_hears_what_is_missing_once_on_each_stream_and_before_the_wo
 #[tokio::test]
 async fn a_configuration_that_wants_what_this_pod_does_not_have_waits_and_the_one_before_it_serves_on() {
     let folder = Folder::new();
-    let edge = Edge::with(&["--mounts", folder.text()], config(nobody().await)).await;
+    let edge = Edge::with(&["--mounts", folder.text()], config(nobody())).await;
     let mut stream = Stream::to(&edge);
     stream.ping();
-    assert_eq!(stream.hear(&FromOperator::Config(wanting(2).await)), []);
+    assert_eq!(stream.hear(&FromOperator::Config(wanting(2))), []);
     assert_eq!((stream.ping(), stream.serves()), (vec![PONG], 1));
     folder.write(&file("token"), "here");
     assert_eq!((stream.ping(), stream.serves()), (vec![accepted(2), PONG], 2));
@@ -94,11 +94,11 @@ async fn a_configuration_that_wants_what_this_pod_does_not_have_waits_and_the_on
 #[tokio::test]
 async fn a_configuration_that_waits_gives_way_to_the_next_one() {
     let folder = Folder::new();
-    let edge = Edge::with(&["--mounts", folder.text()], config(nobody().await)).await;
+    let edge = Edge::with(&["--mounts", folder.text()], config(nobody())).await;
     let mut stream = Stream::to(&edge);
     stream.ping();
-    stream.hear(&FromOperator::Config(wanting(2).await));
-    let mended = EdgeConfig { revision: 3, ..config(nobody().await) };
+    stream.hear(&FromOperator::Config(wanting(2)));
+    let mended = EdgeConfig { revision: 3, ..config(nobody()) };
     assert_eq!(stream.hear(&FromOperator::Config(mended)), [accepted(3)]);
     folder.write(&file("token"), "here");
     assert_eq!((stream.ping(), stream.serves()), (vec![PONG], 3));
@@ -107,7 +107,7 @@ async fn a_configuration_that_waits_gives_way_to_the_next_one() {
 #[tokio::test]
 async fn an_edge_that_starts_is_ready_once_all_that_is_new_was_there() {
     let folder = Folder::new();
-    let config = wanting(1).await;
+    let config = wanting(1);
     let mounted = Place::of(&config);
     let edge = Edge::with(&["--config", mounted.text(), "--mounts", folder.text()], config).await;
     let unready = edge.admin("/readyz").await;
@@ -126,7 +126,7 @@ async fn an_edge_that_starts_is_ready_once_all_that_is_new_was_there() {
 #[tokio::test]
 async fn an_edge_that_starts_after_something_vanished_is_ready() {
     let folder = Folder::new();
-    let config = EdgeConfig { new_mounts: [].into(), ..wanting(1).await };
+    let config = EdgeConfig { new_mounts: [].into(), ..wanting(1) };
     let mounted = Place::of(&config);
     let edge = Edge::with(&["--config", mounted.text(), "--mounts", folder.text()], config).await;
     assert_eq!(edge.admin("/readyz").await.status, StatusCode::OK);
@@ -135,10 +135,10 @@ async fn an_edge_that_starts_after_something_vanished_is_ready() {
 #[tokio::test]
 async fn an_edge_that_waits_is_ready_when_the_next_configuration_waits_for_nothing() {
     let folder = Folder::new();
-    let edge = Edge::with(&["--mounts", folder.text()], wanting(1).await).await;
+    let edge = Edge::with(&["--mounts", folder.text()], wanting(1)).await;
     assert_eq!(edge.admin("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
-    edge.live().take_config(EdgeConfig { new_mounts: [].into(), ..wanting(2).await }).expect("is sound");
+    edge.live().take_config(EdgeConfig { new_mounts: [].into(), ..wanting(2) }).expect("is sound");
     assert_eq!(edge.admin("/readyz").await.status, StatusCode::OK);
-    edge.live().take_config(wanting(3).await).expect("is sound");
+    edge.live().take_config(wanting(3)).expect("is sound");
     assert_eq!(edge.admin("/readyz").await.status, StatusCode::OK, "an edge that was ready stays so");
 }

@@ -74,7 +74,7 @@ async fn a_page_is_asked_for_by_the_behavior_that_matches_its_own_path() {
 #[tokio::test]
 async fn an_origin_that_is_gone_is_shown_as_a_page_too() {
     let pages = Origin::numbered("").await;
-    let mut config = ruled(nobody().await, vec![rule(502, Some(("/pages/sorry", Some(503))), None)]);
+    let mut config = ruled(nobody(), vec![rule(502, Some(("/pages/sorry", Some(503))), None)]);
     let site = &mut config.sites[0];
     let plain = site.origins[0].clone();
     site.origins.push(Source { name: "pages".into(), target: Some(address(pages.address)), ..plain });

@@ -81,7 +81,7 @@ async fn each_verdict_is_told_with_its_clause() {
 
 #[tokio::test]
 async fn what_is_not_answered_from_a_store_has_no_key_and_no_lifetime() {
-    let edge = Edge::start(config(nobody().await)).await;
+    let edge = Edge::start(config(nobody())).await;
     let parts = async |query: &str| {
         let said = explained(&edge, query).await;
         ["key", "storing", "stored", "origin"].map(|part| said.get(part).is_some())
@@ -92,7 +92,7 @@ async fn what_is_not_answered_from_a_store_has_no_key_and_no_lifetime() {
 
 #[tokio::test]
 async fn a_preflight_to_a_distribution_that_is_off_is_refused_as_the_edge_does() {
-    let mut config = config(nobody().await);
+    let mut config = config(nobody());
     config.sites[0].enabled = false;
     let cors = Cors { origins: vec!["*".into()], methods: vec!["GET".into()], ..Cors::default() };
     config.sites[0].behaviors[0].response_headers = ResponseHeaders { cors: Some(cors), ..ResponseHeaders::default() };
@@ -103,14 +103,14 @@ async fn a_preflight_to_a_distribution_that_is_off_is_refused_as_the_edge_does()
 
 #[tokio::test]
 async fn a_refusal_has_one_word_wherever_it_is_told() {
-    let edge = Edge::start(config(nobody().await)).await;
+    let edge = Edge::start(config(nobody())).await;
     assert_eq!(explained(&edge, "url=/../x").await["refusal"]["detail"], "path-above-root");
     assert_eq!(edge.get("/../x").await.cache_status(), "kubefront; detail=path-above-root");
 }
 
 #[tokio::test]
 async fn refusals_and_preflights_are_told() {
-    let mut config = config(nobody().await);
+    let mut config = config(nobody());
     config.sites[0].aliases = vec!["shop.test".into()];
     let behavior = &mut config.sites[0].behaviors[0];
     behavior.methods = Methods::ReadOnly;
@@ -219,7 +219,7 @@ async fn what_stands_in_for_an_origin_that_cannot_be_asked_is_foretold() {
 #[tokio::test]
 async fn which_of_a_group_is_asked_first_is_told_and_why() {
     let (folder, spare) = (Folder::new(), Origin::numbered("").await);
-    let mut config = pair(nobody().await, spare.address);
+    let mut config = pair(nobody(), spare.address);
     config.sites[0].origins[0].headers = keyed(spare.address).sites[0].origins[0].headers.clone();
     let edge = Edge::with(&["--mounts", folder.text()], config).await;
     let said = explained(&edge, "url=/a").await;

@@ -54,7 +54,7 @@ fn condition(seen: &Seen) -> Option<&str> {
 #[tokio::test]
 async fn an_origin_that_is_gone_is_stood_in_for_and_the_answer_says_so() {
     let spare = Origin::numbered("cache-control: max-age=60\r\n").await;
-    let edge = Edge::start(pair(nobody().await, spare.address)).await;
+    let edge = Edge::start(pair(nobody(), spare.address)).await;
     let reply = edge.get("/a?x=1").await;
     assert_eq!((reply.status, reply.body.as_str()), (StatusCode::OK, "read 1"));
     assert_eq!(reply.cache_status(), "kubefront; fwd=uri-miss; fwd-status=200; stored; detail=failover");
@@ -163,9 +163,9 @@ async fn where_both_fail_the_last_word_counts_and_a_status_stands_above_none() {
     let broken = answering("500 Internal Server Error", "broken").await;
     for (first, second, expect) in [
         (busy.address, broken.address, (500, "broken")),
-        (busy.address, nobody().await, (503, "busy")),
-        (nobody().await, broken.address, (500, "broken")),
-        (nobody().await, nobody().await, (502, "502 Bad Gateway: origin-connect\n")),
+        (busy.address, nobody(), (503, "busy")),
+        (nobody(), broken.address, (500, "broken")),
+        (nobody(), nobody(), (502, "502 Bad Gateway: origin-connect\n")),
     ] {
         let edge = Edge::start(pair(first, second)).await;
         let reply = edge.get("/a").await;
@@ -191,7 +191,7 @@ async fn what_is_stored_stands_in_for_both() {
 #[tokio::test]
 async fn the_host_that_one_of_them_is_sent_is_in_the_key_of_both() {
     let app = Origin::numbered("").await;
-    let mut config = pair(app.address, nobody().await);
+    let mut config = pair(app.address, nobody());
     config.sites[0].origins[1].host_header = HostHeader::Viewer;
     let edge = Edge::start(config).await;
     for (host, reads) in [("a.test", 1), ("b.test", 2), ("a.test", 2)] {
@@ -206,7 +206,7 @@ async fn the_host_that_one_of_them_is_sent_is_in_the_key_of_both() {
 #[tokio::test]
 async fn both_are_explained_and_each_time_that_one_stands_in_is_counted() {
     let spare = Origin::numbered("").await;
-    let edge = Edge::start(pair(nobody().await, spare.address)).await;
+    let edge = Edge::start(pair(nobody(), spare.address)).await;
     edge.get("/a").await;
     let said: serde_json::Value = serde_json::from_str(&edge.admin("/explain?url=/a").await.body).expect("is JSON");
     let (origin, secondary) = (&said["origin"], &said["origin"]["secondary"]);

@@ -8,7 +8,7 @@ use crate::origin::{Door, Origin, Then, nobody};
 
 #[tokio::test]
 async fn an_origin_that_does_not_listen_is_a_bad_gateway_that_says_so() {
-    let edge = Edge::start(config(nobody().await)).await;
+    let edge = Edge::start(config(nobody())).await;
     let reply = edge.get("/a").await;
     assert_eq!(reply.status, StatusCode::BAD_GATEWAY);
     assert_eq!(reply.cache_status(), "kubefront; fwd=uri-miss; detail=origin-connect");
@@ -17,7 +17,7 @@ async fn an_origin_that_does_not_listen_is_a_bad_gateway_that_says_so() {
 
 #[tokio::test]
 async fn an_origin_without_a_target_is_unavailable() {
-    let mut config = config(nobody().await);
+    let mut config = config(nobody());
     config.sites[0].origins[0].target = None;
     let edge = Edge::start(config).await;
     let reply = edge.get("/a").await;
@@ -27,7 +27,7 @@ async fn an_origin_without_a_target_is_unavailable() {
 
 #[tokio::test]
 async fn an_origin_that_can_be_none_is_unavailable_and_its_owner_hears_why() {
-    let mut config = config(nobody().await);
+    let mut config = config(nobody());
     let origin = &mut config.sites[0].origins[0];
     (origin.target, origin.invalid) = (None, Some("127.0.0.1 is a loopback address".into()));
     let reply = Edge::start(config).await.get("/a").await;
@@ -106,7 +106,7 @@ async fn an_interim_answer_is_not_taken_for_the_final_one() {
 
 #[tokio::test]
 async fn a_name_that_dns_does_not_know_is_a_bad_gateway() {
-    let mut config = config(nobody().await);
+    let mut config = config(nobody());
     config.sites[0].origins[0].target =
         Some(OriginTarget::Service { dns_name: "gone.invalid".into(), port: 80, scheme: Scheme::Http });
     config.sites[0].origins[0].connect_timeout_ms = 500;

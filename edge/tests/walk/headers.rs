@@ -75,7 +75,7 @@ async fn viewers_are_shown_what_the_owner_wants_and_the_store_keeps_what_the_ori
 
 #[tokio::test]
 async fn errors_that_the_edge_makes_itself_are_shown_by_the_same_rules() {
-    let edge = Edge::start(ruled(crate::origin::nobody().await, Methods::ReadOnly, cors())).await;
+    let edge = Edge::start(ruled(crate::origin::nobody(), Methods::ReadOnly, cors())).await;
     let origin = ("origin", "https://a.shop.example");
     let unreachable = edge.send(with(request(Method::GET, "/a"), &[origin])).await;
     let refused = edge.send(with(request(Method::POST, "/a"), &[origin])).await;

@@ -100,7 +100,7 @@ async fn a_line_says_what_went_through_a_connection_that_has_left_http() {
 
 #[tokio::test]
 async fn a_line_says_why_nothing_came_from_an_origin() {
-    let (mut program, viewers, _mounted) = serving(&logged(nobody().await, true, false)).await;
+    let (mut program, viewers, _mounted) = serving(&logged(nobody(), true, false)).await;
     send(viewers, request(Method::GET, "/a")).await;
     assert_eq!(program.says("error").await["path"], "/a");
     let failed = line(&mut program).await;
@@ -123,7 +123,7 @@ async fn what_is_wrong_with_an_origin_is_said_with_what_to_do_about_it() {
         }
     });
     for (config, detail, error, advice) in [
-        (config(nobody().await), "origin-connect", "connecting to ", "nobody listens there"),
+        (config(nobody()), "origin-connect", "connecting to ", "nobody listens there"),
         (in_plain, "origin-tls", "does not speak TLS", "ask it by http, "),
         (https(origin.address, "127.0.0.1"), "origin-tls", "TLS with ", "does it speak TLS?"),
         (behind_tls, "origin-not-http", "the exchange with the origin failed", "ask it by https"),
@@ -172,7 +172,7 @@ async fn no_line_names_a_file_of_what_the_edge_was_built_of() {
 #[tokio::test]
 async fn a_line_says_which_of_two_origins_answered() {
     let spare = Origin::numbered("cache-control: max-age=60\r\n").await;
-    let mut config = pair(nobody().await, spare.address);
+    let mut config = pair(nobody(), spare.address);
     config.sites[0].logging = Logging { access: true, include_cookies: false };
     let (mut program, viewers, _mounted) = serving(&config).await;
     send(viewers, request(Method::GET, "/a")).await;

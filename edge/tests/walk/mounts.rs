@@ -169,7 +169,7 @@ async fn nothing_of_what_is_mounted_is_seen_by_anyone_but_the_origin() {
 #[tokio::test]
 async fn nothing_that_is_printed_for_developers_holds_a_secret() {
     let folder = Folder::new();
-    let config = secretive(nobody().await);
+    let config = secretive(nobody());
     for reference in config.sites[0].references() {
         folder.write(reference.mounted, MARK);
     }

@@ -174,7 +174,7 @@ async fn an_address_of_several_that_takes_no_connection_costs_a_viewer_little_an
 #[tokio::test]
 async fn a_name_that_is_no_hosts_is_not_looked_up() {
     let dns = Dns::start(Says::Addresses(vec![LOOPBACK], 300)).await;
-    let origin = nobody().await;
+    let origin = nobody();
     for host in ["127.1", "0x7f.1", "fe80::1%eth0", "a..b"] {
         let mut config = named(origin.port());
         let target = OriginTarget::Address { scheme: Scheme::Http, host: host.into(), port: origin.port() };

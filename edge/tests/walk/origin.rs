@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 
 use crate::edge::PATIENCE;
@@ -267,24 +267,18 @@ async fn read_head(reader: &mut BufReader<OwnedReadHalf>) -> Option<(String, Str
     }
 }
 
-/// An address on which nobody listens, and nobody else will as long as this is held.
-pub struct Nobody {
-    pub address: SocketAddr,
-    _held: tokio::net::TcpSocket,
+/// An address on which nobody listens, and nobody else can while its socket is held; that one may begin to.
+pub fn deaf() -> (SocketAddr, TcpSocket) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port is free");
+    (socket.local_addr().expect("is bound"), socket)
 }
 
-impl Nobody {
-    pub fn there() -> Self {
-        let held = tokio::net::TcpSocket::new_v4().expect("a socket");
-        held.bind("127.0.0.1:0".parse().expect("an address")).expect("a port is free");
-        Self { address: held.local_addr().expect("is bound"), _held: held }
-    }
-}
-
-/// An address on which nobody listens.
-pub async fn nobody() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-    listener.local_addr().expect("is bound")
+/// An address on which nobody listens, and nobody will until the tests end.
+pub fn nobody() -> SocketAddr {
+    let (address, socket) = deaf();
+    Box::leak(Box::new(socket));
+    address
 }
 
 /// A door in a script: those who come wait until the test opens it.

@@ -8,11 +8,11 @@ use tokio::task::JoinSet;
 
 use crate::edge::{Edge, config, request, until};
 use crate::names::count;
-use crate::origin::{Door, Origin, Then, nobody};
+use crate::origin::{Door, Origin, Then, deaf, nobody};
 
 /// One site whose origin is a Service that DNS does not know.
-pub async fn service() -> EdgeConfig {
-    let mut config = config(nobody().await);
+pub fn service() -> EdgeConfig {
+    let mut config = config(nobody());
     config.sites[0].origins[0].target =
         Some(OriginTarget::Service { dns_name: "app.invalid".into(), port: 80, scheme: Scheme::Http });
     config
@@ -37,7 +37,7 @@ async fn all_are_served(mut viewers: JoinSet<StatusCode>) {
 #[tokio::test]
 async fn an_origin_that_was_a_service_is_not_looked_for_at_its_pods() {
     let (pod, elsewhere) = (Origin::numbered("").await, Origin::numbered("").await);
-    let edge = Edge::start(service().await).await;
+    let edge = Edge::start(service()).await;
     edge.endpoints(&[pod.address]);
     assert_eq!(edge.get("/a").await.status, StatusCode::OK);
     let mut edited = config(elsewhere.address);
@@ -51,7 +51,7 @@ async fn an_origin_that_was_a_service_is_not_looked_for_at_its_pods() {
 
 #[tokio::test]
 async fn pods_that_are_replaced_one_after_the_other_fail_nobody() {
-    let edge = Arc::new(Edge::start(service().await).await);
+    let edge = Arc::new(Edge::start(service()).await);
     let mut pods = vec![Origin::numbered("").await, Origin::numbered("").await];
     for round in 0..5 {
         // It takes requests, and dies before it answers them.
@@ -79,7 +79,7 @@ async fn pods_that_are_replaced_one_after_the_other_fail_nobody() {
 async fn whoever_is_least_busy_is_asked() {
     let door = Door::closed();
     let (slow, fast) = (Origin::halting(&door).await, Origin::numbered("").await);
-    let edge = Edge::start(service().await).await;
+    let edge = Edge::start(service()).await;
     edge.endpoints(&[slow.address, fast.address]);
     let held = edge.open(request(Method::GET, "/held")).await;
     assert_eq!(slow.reads(), 1);
@@ -106,15 +106,16 @@ async fn an_origin_that_answers_nobody_is_not_asked_thrice_by_everybody() {
 
 #[tokio::test]
 async fn a_pod_that_is_gone_is_dialled_seldom_and_one_that_is_back_is_used() {
-    let edge = Edge::start(service().await).await;
-    let (pod, gone) = (Origin::numbered("").await, nobody().await);
+    let edge = Edge::start(service()).await;
+    let (pod, (gone, socket)) = (Origin::numbered("").await, deaf());
     edge.endpoints(&[gone, pod.address]);
     for n in 0..20 {
         assert_eq!(edge.get(&format!("/{n}")).await.status, StatusCode::OK);
     }
     assert_eq!(count(&edge, "kubefront_edge_origin_retries_total").await, Some(0), "the next was as good as any");
-    let listener = tokio::net::TcpListener::bind(gone).await.expect("the port is still free");
-    let back = Origin::on(listener, |_, exchange| async move { exchange.respond("200 OK", "", "back").await });
+    let back = Origin::on(socket.listen(1_024).expect("listens"), |_, exchange| async move {
+        exchange.respond("200 OK", "", "back").await
+    });
     assert_eq!(edge.get("/avoided").await.body, "read 21");
     edge.skip(5);
     assert_eq!(edge.get("/tried").await.body, "back");
@@ -126,7 +127,7 @@ async fn a_pod_that_is_gone_is_dialled_seldom_and_one_that_is_back_is_used() {
 
 #[tokio::test]
 async fn a_service_without_a_ready_pod_is_unavailable_at_once_where_somebody_watches_it() {
-    let mut config = service().await;
+    let mut config = service();
     let origin = Origin::numbered("").await;
     let target =
         OriginTarget::Service { dns_name: "localhost".into(), port: origin.address.port(), scheme: Scheme::Http };
@@ -144,7 +145,7 @@ async fn a_service_without_a_ready_pod_is_unavailable_at_once_where_somebody_wat
 #[tokio::test]
 async fn a_connection_that_an_origin_ends_in_good_order_is_no_failure() {
     let (one, other) = (Origin::numbered("connection: close\r\n").await, Origin::numbered("").await);
-    let edge = Edge::start(service().await).await;
+    let edge = Edge::start(service()).await;
     edge.endpoints(&[one.address, other.address]);
     for n in 0..10 {
         assert_eq!(edge.get(&format!("/{n}")).await.status, StatusCode::OK);

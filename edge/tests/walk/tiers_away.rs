@@ -11,7 +11,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use crate::edge::{SITE, open, raw, read, request, until, with_text};
 use crate::fleet::{Fleet, SHIELD, shielded};
 use crate::https::Authority;
-use crate::origin::{Door, Nobody, Origin};
+use crate::origin::{Door, Origin, nobody};
 
 #[tokio::test]
 async fn an_edge_that_dies_while_the_origin_thinks_costs_one_read_more_and_no_viewer() {
@@ -88,8 +88,8 @@ async fn what_a_viewer_says_in_the_words_of_edges_is_not_heard_and_what_an_origi
 async fn where_nobody_stands_before_an_origin_each_asks_it_itself() {
     let origin = Origin::numbered("cache-control: max-age=60\r\n").await;
     let mut fleet = Fleet::start(1, 1, &shielded(origin.address)).await;
-    let gone = Nobody::there();
-    fleet.tell(&[ShieldEdge { uid: "gone".into(), address: gone.address.to_string() }]);
+    let gone = nobody();
+    fleet.tell(&[ShieldEdge { uid: "gone".into(), address: gone.to_string() }]);
     for n in 1..=3 {
         assert_eq!(fleet.far(0).get(&format!("/{n}")).await.body, format!("read {n}"));
     }

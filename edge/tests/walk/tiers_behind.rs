@@ -5,7 +5,7 @@ use http::{Method, StatusCode};
 
 use crate::edge::{SITE, until, with_text};
 use crate::fleet::{Fleet, Member, SHIELD, shielded};
-use crate::origin::{Door, Nobody, Origin};
+use crate::origin::{Door, Origin, nobody};
 
 /// Case F4 of the protocol.
 #[tokio::test]
@@ -98,8 +98,8 @@ async fn an_error_of_the_origins_own_is_not_taken_for_its_absence() {
 
 #[tokio::test]
 async fn an_origin_that_is_not_there_is_dialled_by_the_edge_before_it_alone() {
-    let gone = Nobody::there();
-    let mut config = shielded(gone.address);
+    let gone = nobody();
+    let mut config = shielded(gone);
     config.sites[0].error_responses =
         vec![ErrorResponse { code: 502, cache_ttl: None, path: None, response_code: None }];
     let fleet = Fleet::start(1, 1, &config).await;
