@@ -57,7 +57,7 @@ bench: images ## Measure what is promised on a real cluster and print a table: a
 bench-origins: ## What viewers notice when the first of two origins dies under load: less than a minute
 	cargo run --release --locked --package edge --example failover
 
-soak: images ## Viewers while every part is away for long, rolls of an origin, and twenty sudden deaths of the operator: about fifteen minutes
+soak: images ## Viewers while every part is away for long, rolls of an origin, and twenty sudden deaths of the operator: about ten minutes
 	.ci/with-cluster 1 cargo run --locked --package tests --features cluster --bin soak
 
 soak-cache: ## A million random exchanges through the edge's verdicts and through the RFCs' own words: EXCHANGES=n, SEED=n

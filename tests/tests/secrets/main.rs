@@ -113,7 +113,7 @@ async fn what_stands_in_secrets_can_be_read_nowhere_else() {
         hidden("while a configuration is refused, by another operator").await;
 
         ready(&client, &namespace, &shop(&namespace)).await;
-        what_is_planted_is_found(&client, &namespace, &sound.words).await;
+        Box::pin(what_is_planted_is_found(&client, &namespace, &sound.words)).await;
     })
     .await;
 }
