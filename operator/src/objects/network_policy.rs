@@ -104,7 +104,7 @@ fn dns() -> NetworkPolicyEgressRule {
     NetworkPolicyEgressRule { to: None, ports: Some(ports.into()) }
 }
 
-/// Most networks judge an address after it has been translated, and then the pods of DNS may listen on another port, as those of OpenShift do.
+/// Most networks judge an address after it has been translated, and then the pods of DNS may listen on another port, as those of `OpenShift` do.
 fn dns_pods() -> NetworkPolicyEgressRule {
     let ports = ["UDP", "TCP"].map(|protocol| port(protocol, IntOrString::Int(5353)));
     NetworkPolicyEgressRule { to: Some(vec![pods_of_any_namespace()]), ports: Some(ports.into()) }

@@ -47,7 +47,7 @@ fn resolve_one(origin: &Origin, observed: &Observed) -> (ResolvedOrigin, Option<
         Ok(resolved) => (resolved, None),
         Err(finding) => {
             let invalid = (finding.mended_by == MendedBy::Spec).then(|| finding.message.clone());
-            (ResolvedOrigin { authority, invalid, ..ResolvedOrigin::default() }, Some(finding))
+            (ResolvedOrigin { invalid, authority, ..ResolvedOrigin::default() }, Some(finding))
         }
     }
 }
