@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::balance::{Failing, Outstanding};
-use super::body::{Lease, OriginBody, RequestBody};
+use super::body::{Lease, Next, OriginBody, RequestBody};
 use super::connect::{ConnectError, Destination, Speaks, Step};
 use super::guard::Allowed;
 use super::pool::{Keeping, Opening, Turn};
@@ -176,8 +176,8 @@ impl Attempt<'_> {
         let expectation = request.body().expectation().cloned();
         let said = Said { expectation: expectation.clone(), interim: self.interim.clone() };
         let limit = Duration::from_millis(self.origin.response_timeout_ms);
-        let (progress, begun) = (request.body().progress(), request.body().answered());
-        let answer = match head_within(limit, progress, sender.send(request, said)).await {
+        let (next, begun) = (request.body().who_is_next(), request.body().answered());
+        let answer = match head_within(limit, next, sender.send(request, said)).await {
             None => return Err(ForwardError::HeadTimedOut(limit)),
             Some(Ok(response)) => response,
             Some(Err(Failed { error, unsent })) => {
@@ -218,51 +218,54 @@ fn in_milliseconds(time: Duration) -> Duration {
     Duration::from_millis(u64::try_from(time.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX))
 }
 
-/// Waits for a head, anew with each piece of the request's body that goes out.
+/// Waits for a head, anew with each piece of the request's body that goes out. While the viewer keeps it waiting, an origin is not late.
 async fn head_within<F: Future>(
     limit: Duration,
-    mut progress: Option<watch::Receiver<()>>,
+    mut next: Option<watch::Receiver<Next>>,
     head: F,
 ) -> Option<F::Output> {
     let mut head = std::pin::pin!(head);
     loop {
+        let time = match next.as_mut().map(|next| *next.borrow_and_update()) {
+            None | Some(Next::Origin) => limit,
+            // The body itself says when the viewer is late.
+            Some(Next::Viewer(patience)) => patience.saturating_add(limit),
+        };
         tokio::select! {
             biased;
             answer = head.as_mut() => return Some(answer),
-            () = goes_on(&mut progress) => {}
-            () = tokio::time::sleep(limit) => return None,
+            () = told(&mut next) => {}
+            () = tokio::time::sleep(time) => return None,
         }
     }
 }
 
-/// Returns when a piece has gone out; where none will, never.
-async fn goes_on(progress: &mut Option<watch::Receiver<()>>) {
-    if let Some(taken) = progress
-        && taken.changed().await.is_ok()
-    {
-        return;
+/// Returns when it may be another's turn; where nothing more comes of the body, never.
+async fn told(next: &mut Option<watch::Receiver<Next>>) {
+    let Some(told) = next else { return std::future::pending().await };
+    if told.changed().await.is_err() {
+        *next = None;
     }
-    std::future::pending::<()>().await;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// How long a head that does not come is waited for, when pieces of the body go out after these milliseconds.
-    async fn waited(pieces: &[u64]) -> u128 {
-        let (taken, progress) = watch::channel(());
+    /// How long a head that does not come is waited for, when it becomes somebody's turn after these milliseconds.
+    async fn waited(turns: &[(u64, Next)]) -> u128 {
+        let (told, next) = watch::channel(Next::Origin);
         let began = Clock::deadline(Duration::ZERO);
         let sending = async {
-            for piece in pieces {
-                tokio::time::sleep_until(began + Duration::from_millis(*piece)).await;
-                taken.send_replace(());
+            for (after, next) in turns {
+                tokio::time::sleep_until(began + Duration::from_millis(*after)).await;
+                told.send_replace(*next);
             }
             std::future::pending::<()>().await;
         };
         let limit = Duration::from_secs(3);
         tokio::select! {
-            head = head_within(limit, Some(progress), std::future::pending::<()>()) => assert_eq!(head, None),
+            head = head_within(limit, Some(next), std::future::pending::<()>()) => assert_eq!(head, None),
             () = sending => {}
         }
         Clock::deadline(Duration::ZERO).duration_since(began).as_millis()
@@ -270,9 +273,23 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_origin_has_its_time_from_the_last_piece_of_a_body_on() {
+        let piece = |after| (after, Next::Origin);
         assert_eq!(waited(&[]).await, 3_000);
-        assert_eq!(waited(&[0]).await, 3_000);
-        assert_eq!(waited(&[1, 2_900, 5_000]).await, 8_000);
-        assert_eq!(waited(&[4_000]).await, 3_000);
+        assert_eq!(waited(&[piece(0)]).await, 3_000);
+        assert_eq!(waited(&[piece(1), piece(2_900), piece(5_000)]).await, 8_000);
+        assert_eq!(waited(&[piece(4_000)]).await, 3_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_the_viewer_is_to_go_on_an_origin_has_all_of_its_time_still_before_it() {
+        let viewers = Next::Viewer(Duration::from_secs(30));
+        assert_eq!(waited(&[(2_000, viewers), (20_000, Next::Origin)]).await, 23_000);
+        assert_eq!(waited(&[(2_000, viewers)]).await, 35_000, "its body would have ended long before");
+        // A body that nobody holds any more is nobody's turn.
+        let (told, next) = watch::channel(viewers);
+        drop(told);
+        let began = Clock::deadline(Duration::ZERO);
+        assert_eq!(head_within(Duration::from_secs(3), Some(next), std::future::pending::<()>()).await, None);
+        assert_eq!(began.elapsed(), Duration::from_secs(3));
     }
 }

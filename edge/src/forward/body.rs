@@ -14,7 +14,7 @@ use http_body::{Body, Frame};
 use thiserror::Error;
 use tokio::time::Sleep;
 
-pub use self::request::{RequestBody, Upload};
+pub use self::request::{Next, RequestBody, Upload};
 pub use self::response::{Content, Lease, OriginBody};
 use crate::clock::Clock;
 use crate::cut_off::CutOff;

@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::body::{BodyError, RequestBody};
+use super::body::{BodyError, Next, RequestBody};
 use super::expectation::Expectation;
 
 /// One end of it; the other is held by whoever lent it.
@@ -21,7 +21,7 @@ use super::expectation::Expectation;
 pub struct Lent {
     state: Arc<Mutex<State>>,
     expectation: Option<Expectation>,
-    progress: Option<watch::Receiver<()>>,
+    next: Option<watch::Receiver<Next>>,
     answered: Option<Arc<AtomicBool>>,
 }
 
@@ -35,9 +35,9 @@ impl Lent {
     /// Lends a body.
     pub fn of(mut body: RequestBody) -> Self {
         body.expect_continue();
-        let (expectation, progress, answered) = (body.expectation().cloned(), body.progress(), body.answered());
+        let (expectation, next, answered) = (body.expectation().cloned(), body.who_is_next(), body.answered());
         let state = State { body: Some(Box::new(body)), is_begun: false };
-        Self { state: Arc::new(Mutex::new(state)), expectation, progress, answered }
+        Self { state: Arc::new(Mutex::new(state)), expectation, next, answered }
     }
 
     /// The whole body; nothing where some of it is gone.
@@ -51,9 +51,9 @@ impl Lent {
         self.expectation.as_ref()
     }
 
-    /// Changes with each piece that is taken.
-    pub fn progress(&self) -> Option<watch::Receiver<()>> {
-        self.progress.clone()
+    /// Who is next.
+    pub fn who_is_next(&self) -> Option<watch::Receiver<Next>> {
+        self.next.clone()
     }
 
     /// Where it is said that an answer has begun.

@@ -135,23 +135,45 @@ async fn a_connection_that_has_left_http_may_be_silent_for_ten_minutes_whatever_
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upload_may_stand_still_for_thirty_seconds() {
-    let origin = Origin::start(|_, mut exchange| async move {
+async fn an_upload_may_stand_still_for_thirty_seconds_whatever_time_its_origin_has() {
+    for time in [10_000, 30_000, 180_000] {
+        let origin = Origin::start(|_, mut exchange| async move {
+            exchange.closed().await;
+            Then::Close
+        })
+        .await;
+        let mut config = config(origin.address);
+        config.sites[0].origins[0].response_timeout_ms = time;
+        let edge = Edge::start(config).await;
+        let mut viewer = Viewer::saying(&edge, "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nabc").await;
+        let mut halves = 0..20;
+        seconds_until(&edge, || halves.next().is_none()).await;
+        viewer.stream.write_all(b"d").await.expect("is taken");
+        check(seconds_until(&edge, || viewer.is_over()).await, 30);
+        assert!(viewer.heard.starts_with("HTTP/1.1 408 "), "{time}: {}", viewer.heard);
+        assert!(viewer.heard.contains("detail=request-body-timeout"), "{time}: {}", viewer.heard);
+        assert!(viewer.heard.contains("\r\nconnection: close\r\n"), "{time}: {}", viewer.heard);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn viewers_that_fall_silent_say_nothing_of_their_origin() {
+    let origin = Origin::start(|seen, mut exchange| async move {
+        if seen.target == "/soon" {
+            return exchange.respond("200 OK", "", "").await;
+        }
         exchange.closed().await;
         Then::Close
     })
     .await;
-    let mut config = config(origin.address);
-    config.sites[0].origins[0].response_timeout_ms = 1_000_000;
-    let edge = Edge::start(config).await;
-    let mut viewer = Viewer::saying(&edge, "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nabc").await;
-    let mut halves = 0..20;
-    seconds_until(&edge, || halves.next().is_none()).await;
-    viewer.stream.write_all(b"d").await.expect("is taken");
-    check(seconds_until(&edge, || viewer.is_over()).await, 30);
-    assert!(viewer.heard.starts_with("HTTP/1.1 408 "), "{}", viewer.heard);
-    assert!(viewer.heard.contains("detail=request-body-timeout"), "{}", viewer.heard);
-    assert!(viewer.heard.contains("\r\nconnection: close\r\n"), "{}", viewer.heard);
+    let edge = Edge::start(config(origin.address)).await;
+    let mut viewers = Vec::new();
+    for _ in 0..25 {
+        viewers.push(Viewer::saying(&edge, "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nabc").await);
+    }
+    check(seconds_until(&edge, || viewers.iter_mut().all(Viewer::is_over)).await, 30);
+    assert!(viewers.iter().all(|viewer| viewer.heard.starts_with("HTTP/1.1 408 ")), "{}", viewers[0].heard);
+    assert_eq!(edge.get("/soon").await.status, StatusCode::OK, "its breaker is closed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -211,7 +233,7 @@ async fn an_upload_over_http_2_may_stand_still_for_thirty_seconds_and_other_stre
     })
     .await;
     let mut config = config(origin.address);
-    config.sites[0].origins[0].response_timeout_ms = 1_000_000;
+    config.sites[0].origins[0].response_timeout_ms = 30_000;
     let edge = Edge::start(config).await;
     let mut viewer = Http2::of(&edge).await;
     let mut upload = viewer.ask(Method::POST, "/", &[("content-length", "6")], false).await;

@@ -27,6 +27,16 @@ pub enum RequestBody {
     Lent(Lent),
 }
 
+/// Who is to do something next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Next {
+    /// The origin: to read what it was sent, or to answer.
+    #[default]
+    Origin,
+    /// The viewer, who has so long for it.
+    Viewer(Duration),
+}
+
 /// A viewer's body on its way to an origin.
 #[derive(Debug)]
 pub struct Upload {
@@ -34,7 +44,7 @@ pub struct Upload {
     /// What was taken before, and has to be sent again.
     returned: VecDeque<Bytes>,
     stall: Stall,
-    taken: watch::Sender<()>,
+    next: watch::Sender<Next>,
     answered: Arc<AtomicBool>,
     expectation: Option<(Expectation, Waiting)>,
 }
@@ -46,8 +56,8 @@ impl RequestBody {
             return Self::Empty;
         }
         let stall = Stall::new(patience);
-        let (returned, taken, answered) = (VecDeque::new(), watch::Sender::default(), Arc::default());
-        Self::Viewer(Upload { incoming, returned, stall, taken, answered, expectation: None })
+        let (returned, next, answered) = (VecDeque::new(), watch::Sender::default(), Arc::default());
+        Self::Viewer(Upload { incoming, returned, stall, next, answered, expectation: None })
     }
 
     /// Puts back what was taken of it, in its order, as if it had not been.
@@ -92,12 +102,12 @@ impl RequestBody {
         }
     }
 
-    /// Changes with each piece that the connection takes: an origin that still reads cannot answer yet.
-    pub fn progress(&self) -> Option<watch::Receiver<()>> {
+    /// Who is next. It is told with each piece that the connection takes: an origin that still reads cannot answer yet.
+    pub fn who_is_next(&self) -> Option<watch::Receiver<Next>> {
         match self {
             Self::Empty => None,
-            Self::Viewer(upload) => Some(upload.taken.subscribe()),
-            Self::Lent(lent) => lent.progress(),
+            Self::Viewer(upload) => Some(upload.next.subscribe()),
+            Self::Lent(lent) => lent.who_is_next(),
         }
     }
 }
@@ -109,8 +119,9 @@ impl Body for RequestBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
-            Self::Viewer(Upload { incoming, returned, stall, taken, answered, expectation }) => {
+            Self::Viewer(Upload { incoming, returned, stall, next, answered, expectation }) => {
                 if let Some(piece) = returned.pop_front() {
+                    next.send_replace(Next::Origin);
                     return Poll::Ready(Some(Ok(Frame::data(piece))));
                 }
                 if let Some((_, waiting)) = expectation
@@ -121,8 +132,11 @@ impl Body for RequestBody {
                 if answered.load(Ordering::Relaxed) {
                     stall.lift();
                 }
-                let frame = ready!(poll_incoming(incoming, stall, cx));
-                taken.send_replace(());
+                let Poll::Ready(frame) = poll_incoming(incoming, stall, cx) else {
+                    next.send_if_modified(|next| std::mem::replace(next, Next::Viewer(stall.limit)) == Next::Origin);
+                    return Poll::Pending;
+                };
+                next.send_replace(Next::Origin);
                 Poll::Ready(frame)
             }
             Self::Lent(lent) => lent.poll_frame(cx),
