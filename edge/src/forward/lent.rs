@@ -130,6 +130,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_comes_back_twice_stands_where_it_stood() {
+        with_body(async |mut body| {
+            body.take_back(vec!["a ".into(), "b ".into()]);
+            assert_eq!(body.size_hint().exact(), Some(2 + 2 + 5));
+            let first = body.frame().await.expect("is not the end").expect("is whole").into_data().expect("is data");
+            assert_eq!(body.size_hint().exact(), Some(2 + 5));
+            body.take_back(vec![first]);
+            assert_eq!(read(body).await.as_deref(), Some(&b"a b bytes"[..]));
+        })
+        .await;
+    }
+
+    #[tokio::test]
     async fn what_was_begun_does_not_come_back() {
         with_body(async |body| {
             let lent = Lent::of(body);

@@ -317,6 +317,29 @@ async fn requests_that_share_a_connection_count_each_for_itself_where_the_least_
     let (one, other) = (holding(&door, 3).await, holding(&door, 3).await);
     let mut config = one.config();
     config.sites[0].origins[0].target =
+    // However much of it was taken the second time.
+    let origin = Http2Origin::with(Builder::new().initial_window_size(3), |mut asked: Asked| async move {
+        if asked.number > 2 {
+            let (body, _) = asked.rest().await;
+            return asked.answer(200, &[], std::str::from_utf8(&body).expect("is text"));
+        }
+        let mut read = 0;
+        while read < [9, 1][asked.number - 1] {
+            read += asked.piece().await.expect("comes").expect("is sound").len();
+        }
+        asked.reply.send_reset(Reason::REFUSED_STREAM);
+    })
+    .await;
+    let edge = Edge::start(origin.config()).await;
+    let mut viewer = Http2::of(&edge).await;
+    let mut upload = viewer.ask(Method::POST, "/", &[], false).await;
+    for piece in ["first", "second"] {
+        upload.send(piece, false);
+    }
+    upload.send("third", true);
+    let answer = upload.answer().await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(crate::streams::rest(answer.into_body()).await.expect("is whole").0, "firstsecondthird");
         Some(OriginTarget::Service { dns_name: "app.invalid".into(), port: 80, scheme: Scheme::H2c });
     let edge = Edge::start(config).await;
     edge.endpoints(&[one.address, other.address]);

@@ -60,10 +60,10 @@ impl RequestBody {
         Self::Viewer(Upload { incoming, returned, stall, next, answered, expectation: None })
     }
 
-    /// Puts back what was taken of it, in its order, as if it had not been.
+    /// Puts back what was taken of it, before what came back earlier and was not taken again, as if it had not been.
     pub fn take_back(&mut self, pieces: Vec<Bytes>) {
         if let Self::Viewer(upload) = self {
-            upload.returned.extend(pieces);
+            pieces.into_iter().rev().for_each(|piece| upload.returned.push_front(piece));
         }
     }
 
@@ -112,6 +112,19 @@ impl RequestBody {
     }
 }
 
+impl Upload {
+    fn size_hint(&self) -> SizeHint {
+        let returned: u64 = self.returned.iter().map(|piece| piece.len() as u64).sum();
+        let incoming = self.incoming.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(incoming.lower().saturating_add(returned));
+        if let Some(upper) = incoming.upper() {
+            hint.set_upper(upper.saturating_add(returned));
+        }
+        hint
+    }
+}
+
 impl Body for RequestBody {
     type Data = Bytes;
     type Error = BodyError;
@@ -154,7 +167,7 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Viewer(upload) => upload.incoming.size_hint(),
+            Self::Viewer(upload) => upload.size_hint(),
             Self::Lent(lent) => lent.size_hint(),
         }
     }
