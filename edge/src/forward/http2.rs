@@ -2,7 +2,8 @@
 //!
 //! Flow: [`open`] → [`Connection::place`], one for each exchange → [`exchange`] ([`head`], [`upload`]) → [`content`], until its end.
 //! Guarantees: an exchange that fails, is reset or is given up concerns nobody else, but that an origin whose answer is malformed gets no
-//! further request over that connection. What is given up is reset at once (`CANCEL`), not read to its end. Of a body at most
+//! further request over that connection, and that `h2` ends a connection of more than a hundred empty frames of data, or of more than
+//! [`SMALL_FRAMES`]. What is given up is reset at once (`CANCEL`), not read to its end. Of a body at most
 //! [`STREAM_WINDOW`] bytes wait for whoever takes it, and the connection's window is all of those together: a viewer that takes
 //! nothing keeps nothing from others. Of an upload no more than a piece and [`SEND_BUFFER`] wait for the origin.
 //! Assumptions: the `h2` crate sees to frames, their compression, flow control and malformed messages (§8.1.1), but for what [`exchange`]
@@ -10,6 +11,7 @@
 
 pub mod content;
 pub mod exchange;
+mod gathering;
 mod head;
 mod silence;
 mod upload;
@@ -42,6 +44,9 @@ const RESETS: usize = 1_000;
 const RESETS_FOR: Duration = Duration::from_secs(5);
 
 /// A connection, which ends once nobody holds it.
+/// What `h2` may spend on frames of less than 256 bytes that nobody takes, 256 bytes counted for each: as much as a single stream can hold
+/// in frames of one byte, so that no stream ends the others' connection. An origin that behaves is far from it ([`gathering`]).
+const SMALL_FRAMES: usize = 255 * STREAM_WINDOW as usize;
 #[derive(Debug)]
 pub struct Connection {
     requests: SendRequest<Bytes>,
@@ -124,6 +129,7 @@ impl Connection {
         self.ear.expect();
         Some(Place(Arc::new(Taken { connection: Arc::clone(self), keeping: keeping.clone() })))
     }
+        .data_frame_budget(SMALL_FRAMES)
 
     /// Whether it takes no further request: it has ended, the origin is about to end it (RFC 9113 §6.8), or something was out of order.
     pub fn is_over(&self) -> bool {

@@ -199,6 +199,42 @@ async fn what_an_origin_may_have_done_is_not_asked_again() {
     for reason in [Reason::INTERNAL_ERROR, Reason::CANCEL, Reason::NO_ERROR, Reason::ENHANCE_YOUR_CALM] {
         let origin = resetting(reason, 1).await;
         let edge = Edge::start(origin.config()).await;
+#[tokio::test]
+async fn viewers_that_stop_to_read_small_messages_end_nobody_elses() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&sent);
+    let origin = Http2Origin::start(move |mut asked: Asked| {
+        let count = Arc::clone(&count);
+        async move {
+            if asked.path() == "/other" {
+                return asked.answer(200, &[], "read");
+            }
+            let mut stream = asked.head(200, &[]);
+            loop {
+                stream.reserve_capacity(3);
+                let Some(Ok(room)) = poll_fn(|cx| stream.poll_capacity(cx)).await else { return };
+                if room < 3 {
+                    // It is full, and stays open.
+                    std::future::pending().await
+                }
+                stream.send_data(Bytes::from_static(b"abc"), false).expect("is taken");
+                count.fetch_add(3, Ordering::Relaxed);
+            }
+        }
+    })
+    .await;
+    let edge = Edge::start(origin.config()).await;
+    let mut held = Vec::new();
+    for n in 0..4 {
+        let mut viewer = Http2::of(&edge).await;
+        let body = viewer.ask(Method::POST, &format!("/{n}"), &[], true).await.answer().await.into_body();
+        held.push((viewer, body));
+    }
+    until("their windows are full", || sent.load(Ordering::Relaxed) > 4 * 250_000).await;
+    assert_eq!(edge.get("/other").await.body, "read");
+    assert_eq!(origin.connections(), 1);
+}
+
         let reply = edge.send(request(Method::POST, "/a")).await;
         assert_eq!((reply.status, origin.requests()), (StatusCode::BAD_GATEWAY, 1), "{reason:?}");
         assert_eq!(edge.get("/b").await.body, "request 2", "{reason:?}");

@@ -34,7 +34,7 @@ pub enum Content {
     /// A connection of HTTP/1.1.
     Http1(Incoming),
     /// A stream of HTTP/2.
-    Http2(StreamContent),
+    Http2(Box<StreamContent>),
     /// What the edge says in place of an origin.
     Own(Full<Bytes>),
 }

@@ -13,19 +13,31 @@ use http_body::{Frame, SizeHint};
 
 use super::Place;
 use super::exchange::Uploading;
+use super::gathering::Gathering;
 use crate::forward::body::BodyError;
 
 /// The content of an answer.
 #[derive(Debug)]
 pub struct StreamContent {
-    stream: RecvStream,
+    source: Source,
     /// What of the length that the head says has not come; `h2` sees to it that it is kept (RFC 9113 §8.1.1).
     left: Option<u64>,
     is_bare: bool,
-    /// Only trailers are to come.
-    data_ended: bool,
     uploading: Option<Uploading>,
     place: Place,
+}
+
+/// Where it comes from.
+#[derive(Debug)]
+enum Source {
+    /// The stream, of which nothing is read before somebody wants it.
+    Stream {
+        stream: RecvStream,
+        /// Only trailers are to come.
+        data_ended: bool,
+    },
+    /// What was read of it meanwhile.
+    Gathering(Gathering),
 }
 
 impl StreamContent {
@@ -33,7 +45,12 @@ impl StreamContent {
     pub(super) fn of(stream: RecvStream, is_bare: bool, headers: &HeaderMap, place: Place) -> Self {
         let said = || headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
         let left = if is_bare { Some(0) } else { said() };
-        Self { stream, left, is_bare, data_ended: false, uploading: None, place }
+        let source = if left.is_none() && !stream.is_end_stream() {
+            Source::Gathering(Gathering::of(stream))
+        } else {
+            Source::Stream { stream, data_ended: false }
+        };
+        Self { source, left, is_bare, uploading: None, place }
     }
 
     /// The request is still on its way.
@@ -54,29 +71,28 @@ impl StreamContent {
     }
 
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if !self.data_ended {
-            if let Some(data) = ready!(self.stream.poll_data(cx)) {
-                return Poll::Ready(Some(data.map_err(Into::into).and_then(|data| self.taken(data))));
-            }
-            self.data_ended = true;
-        }
-        let trailers = ready!(self.stream.poll_trailers(cx)).transpose();
-        Poll::Ready(trailers.map(|fields| fields.map_err(Into::into).and_then(sound)))
+        let frame = match &mut self.source {
+            Source::Stream { stream, data_ended } => ready!(poll_stream(stream, data_ended, cx)),
+            Source::Gathering(gathering) => ready!(gathering.poll_frame(cx)),
+        };
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into).and_then(|frame| self.examine(frame))))
     }
 
-    fn taken(&mut self, data: Bytes) -> Result<Frame<Bytes>, BodyError> {
-        if self.is_bare && !data.is_empty() {
-            return Err(BodyError::Malformed);
+    fn examine(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
+        if let Some(data) = frame.data_ref() {
+            self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
         }
-        self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
-        // A stream that has ended meanwhile has no window.
-        let _ = self.stream.flow_control().release_capacity(data.len());
-        Ok(Frame::data(data))
+        let is_stray = self.is_bare && frame.data_ref().is_some_and(|data| !data.is_empty());
+        let is_unsound = frame.trailers_ref().is_some_and(fields::has_stray_space);
+        if is_stray || is_unsound { Err(BodyError::Malformed) } else { Ok(frame) }
     }
 
     /// Whether nothing more comes.
     pub fn is_end_stream(&self) -> bool {
-        self.stream.is_end_stream()
+        match &self.source {
+            Source::Stream { stream, .. } => stream.is_end_stream(),
+            Source::Gathering(gathering) => gathering.is_end_stream(),
+        }
     }
 
     /// How much is to come, if that is known.
@@ -85,8 +101,22 @@ impl StreamContent {
     }
 }
 
-fn sound(trailers: HeaderMap) -> Result<Frame<Bytes>, BodyError> {
-    if fields::has_stray_space(&trailers) { Err(BodyError::Malformed) } else { Ok(Frame::trailers(trailers)) }
+fn poll_stream(
+    stream: &mut RecvStream,
+    data_ended: &mut bool,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+    if !*data_ended {
+        if let Some(data) = ready!(stream.poll_data(cx)) {
+            if let Ok(data) = &data {
+                // A stream that has ended meanwhile has no window.
+                let _ = stream.flow_control().release_capacity(data.len());
+            }
+            return Poll::Ready(Some(data.map(Frame::data)));
+        }
+        *data_ended = true;
+    }
+    Poll::Ready(ready!(stream.poll_trailers(cx)).transpose().map(|fields| fields.map(Frame::trailers)))
 }
 
 impl Drop for StreamContent {

@@ -45,7 +45,7 @@ pub async fn send(place: &Place, request: Request<RequestBody>, said: Said) -> R
             let is_bare = head::is_bare(&asked.method, parts.status);
             let content = StreamContent::of(stream, is_bare, &parts.headers, place.clone());
             let content = if exchange.is_uploaded { content } else { content.beside(go_on(exchange.upload, place)) };
-            Ok(Response::from_parts(parts, Content::Http2(content)))
+            Ok(Response::from_parts(parts, Content::Http2(Box::new(content))))
         }
         Err(error) => {
             if error.is_distrust() {
