@@ -5,7 +5,9 @@
 //! understands (RFC 9112 §2.2 lets a recipient be lenient; it need not be).
 //!
 //! An origin may also answer before it has read a request, and close: hyper gives up when it cannot write, though the answer has come
-//! (RFC 9112 §9.5 wants it read). So what cannot be written is lost silently, and what can be read says how the exchange ends.
+//! (RFC 9112 §9.5 wants it read). So what cannot be written is lost silently, and what can be read says how the exchange ends. Where that
+//! is the end of the connection, and the origin had not ended it before it refused to read, some of its answer may be lost: then the failure
+//! is told there. Behind a 101 each side hears of the other's end at once.
 
 use std::io;
 use std::pin::Pin;
@@ -55,6 +57,10 @@ pub struct Heads<S> {
     refused: Option<Bytes>,
     /// Nothing that is written arrives any more.
     unheard: bool,
+    /// Why, if what is read may lack something because of that.
+    lost: Option<io::Error>,
+    /// It has left HTTP.
+    switched: bool,
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +78,8 @@ struct Head {
 enum Byte {
     Goes,
     Ends,
+    /// It ends, and so does HTTP.
+    Switches,
     Refused,
 }
 
@@ -94,23 +102,23 @@ impl Head {
             return Byte::Goes;
         }
         let last = std::mem::take(self);
-        if last.is_interim() { Byte::Goes } else { Byte::Ends }
+        match last.beginning.get(STATUS) {
+            Some(b"101") => Byte::Switches,
+            // RFC 9110 §15.2: another head follows.
+            Some([b'1', ..]) => Byte::Goes,
+            _ => Byte::Ends,
+        }
     }
 
     fn is_alert(&self) -> bool {
         self.beginning == ALERT
-    }
-
-    /// RFC 9110 §15.2: another head follows.
-    fn is_interim(&self) -> bool {
-        self.beginning.get(STATUS).is_some_and(|status| status.starts_with(b"1") && status != b"101")
     }
 }
 
 impl<S> Heads<S> {
     /// Follows what comes over `stream`, as long as `awaiting` says so.
     pub fn of(stream: S, awaiting: Awaiting) -> Self {
-        Self { stream, awaiting, head: Head::default(), refused: None, unheard: false }
+        Self { stream, awaiting, head: Head::default(), refused: None, unheard: false, lost: None, switched: false }
     }
 
     fn guard(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
@@ -125,7 +133,8 @@ impl<S> Heads<S> {
             }
             match said {
                 Byte::Goes => {}
-                Byte::Ends => {
+                Byte::Ends | Byte::Switches => {
+                    self.switched = said == Byte::Switches;
                     awaited.head.store(false, Ordering::Release);
                     return;
                 }
@@ -155,6 +164,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        let has_ended = buf.filled().len() == before && buf.remaining() > 0;
+        if has_ended && let Some(error) = this.lost.take() {
+            return Poll::Ready(Err(error));
+        }
         this.guard(buf, before);
         Poll::Ready(Ok(()))
     }
@@ -166,14 +179,19 @@ impl<S: AsyncWrite + Unpin> Heads<S> {
         all: usize,
         write: impl FnOnce(Pin<&mut S>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        if !self.unheard {
-            match ready!(write(Pin::new(&mut self.stream))) {
-                Ok(written) => return Poll::Ready(Ok(written)),
-                Err(error) => tracing::debug!(%error, "an origin does not listen any more"),
-            }
-            self.unheard = true;
+        if self.unheard && !self.switched {
+            return Poll::Ready(Ok(all));
         }
-        Poll::Ready(Ok(all))
+        match ready!(write(Pin::new(&mut self.stream))) {
+            Err(error) if !self.switched => {
+                tracing::debug!(%error, "an origin does not listen any more");
+                self.unheard = true;
+                // Systems tell of a failure once, and then of an end. Of a broken pipe they tell where the other side had said all before.
+                self.lost = Some(error).filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
+                Poll::Ready(Ok(all))
+            }
+            written => Poll::Ready(written),
+        }
     }
 }
 
@@ -206,6 +224,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heads<S> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     /// How the head ends, and behind which bytes.
@@ -226,7 +246,57 @@ mod tests {
     fn a_head_ends_where_every_reader_finds_its_end() {
         check("HTTP/1.1 200 OK\r\na: b\r\n\r\n", "body\n\n", Byte::Ends);
         check("HTTP/1.1 200\r\n\r\n", "", Byte::Ends);
-        check("HTTP/1.1 101 Switching Protocols\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", Byte::Ends);
+        check("HTTP/1.1 101 Switching Protocols\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", Byte::Switches);
+    }
+
+    /// A connection that was read to its end, and takes nothing.
+    struct Broken(&'static [u8], io::ErrorKind);
+
+    impl AsyncRead for Broken {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            buf.put_slice(std::mem::take(&mut self.0));
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Broken {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(self.1.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_ends_with_its_connection_is_whole_only_if_that_was_not_broken_off() {
+        const ANSWER: &str = "HTTP/1.1 200 OK\r\n\r\nbody";
+        for (kind, is_whole) in [(io::ErrorKind::BrokenPipe, true), (io::ErrorKind::ConnectionReset, false)] {
+            let awaiting = Awaiting::default();
+            awaiting.head();
+            let mut heads = Heads::of(Broken(ANSWER.as_bytes(), kind), awaiting);
+            for _ in 0..3 {
+                heads.write_all(b"a request that is not read").await.expect("the answer may be there");
+            }
+            let mut read = Vec::new();
+            let ended = heads.read_to_end(&mut read).await;
+            assert_eq!((str::from_utf8(&read), ended.is_ok()), (Ok(ANSWER), is_whole), "{kind}");
+        }
+    }
+
+    #[tokio::test]
+    async fn behind_a_101_what_cannot_be_written_is_told() {
+        let awaiting = Awaiting::default();
+        awaiting.head();
+        let mut heads = Heads::of(Broken(b"HTTP/1.1 101 x\r\n\r\n", io::ErrorKind::BrokenPipe), awaiting);
+        heads.write_all(b"GET").await.expect("the answer may be there");
+        assert!(heads.read(&mut [0; 64]).await.is_ok_and(|read| read > 0));
+        assert!(heads.write_all(b"frame").await.is_err());
     }
 
     #[test]

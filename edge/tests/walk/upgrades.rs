@@ -7,7 +7,7 @@ use std::time::Duration;
 use edge_contract::{OriginTarget, Scheme, Ttl};
 use http::StatusCode;
 
-use crate::edge::{Edge, Raw, config, until};
+use crate::edge::{Edge, PATIENCE, Raw, config, until};
 use crate::origin::{Exchange, Origin, Then};
 
 const WISH: &str = "GET /chat HTTP/1.1\r\nhost: shop.test\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n\
@@ -89,6 +89,26 @@ async fn an_origin_that_has_said_all_is_still_told_the_rest() {
     assert_eq!(viewer.rest().await, "all");
     viewer.say("the rest").await;
     viewer.finish().await;
+}
+
+#[tokio::test]
+async fn an_origin_that_has_gone_takes_its_viewer_along_though_that_one_speaks_on() {
+    let origin = Origin::start(|_, mut exchange| async move {
+        exchange.write(SWITCH).await;
+        Then::Close
+    })
+    .await;
+    let edge = Edge::start(config(origin.address)).await;
+    let mut viewer = Raw::to(edge.running.viewers).await;
+    viewer.say(WISH).await;
+    viewer.head().await;
+    assert_eq!(viewer.rest().await, "");
+    let cut = async {
+        while viewer.say_some(b"is anyone there?", PATIENCE).await.is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, cut).await.expect("what nobody hears is not taken");
 }
 
 #[tokio::test]
