@@ -11,6 +11,7 @@
 
 pub mod content;
 pub mod exchange;
+mod frames;
 mod gathering;
 mod head;
 mod silence;
@@ -126,7 +127,6 @@ impl Connection {
             return None;
         }
         self.under_way.fetch_add(1, Ordering::AcqRel);
-        self.ear.expect();
         Some(Place(Arc::new(Taken { connection: Arc::clone(self), keeping: keeping.clone() })))
     }
         .data_frame_budget(SMALL_FRAMES)

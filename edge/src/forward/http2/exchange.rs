@@ -39,7 +39,10 @@ pub async fn send(place: &Place, request: Request<RequestBody>, said: Said) -> R
         }
     };
     let mut exchange = Exchange { response, upload: Upload::of(body, stream), is_uploaded: is_whole, said };
-    match poll_fn(|cx| exchange.poll_answer(cx)).await {
+    let waits = connection.ear.wait();
+    let answer = poll_fn(|cx| exchange.poll_answer(cx)).await;
+    drop(waits);
+    match answer {
         Ok(answer) => {
             let (parts, stream) = answer.into_parts();
             let is_bare = head::is_bare(&asked.method, parts.status);
