@@ -168,11 +168,11 @@ impl Forwarder {
     }
 
     /// Whether a request may go to yet another address. Where nobody was at the last, and the next is as good as any, it is as if that had
-    /// been the first; else the origin bears it, or would, if it were there.
+    /// been the first. What the origin says that it has not done, it has not borne. Else the origin bears it, or would, if it were there.
     fn may_retry(&self, failure: &ForwardError, next: &[Allowed], (site, origin): (&str, &str)) -> bool {
         let now = self.clock.now().monotonic;
         let is_doubtful = next.first().is_none_or(|next| self.balance.avoids(next.address(), now));
-        if !failure.met_someone() && !is_doubtful {
+        if failure.is_undone() || (!failure.met_someone() && !is_doubtful) {
             return true;
         }
         let allowed = self.budgets.retry(site, origin, now);

@@ -47,6 +47,9 @@ const WHO_ASKS: &str = "it wants to know who asks: tls.clientCertificateSecretRe
 
 fn of_connect(error: &ConnectError) -> Option<&'static str> {
     Some(match error {
+        ConnectError::Crowded { .. } => {
+            "it takes few requests per connection: raise its SETTINGS_MAX_CONCURRENT_STREAMS"
+        }
         ConnectError::TimedOut { step: Step::Handshake, .. } => "does it speak TLS at all? If not, ask it by http",
         ConnectError::TimedOut { step: Step::Dial, .. } => {
             "nobody answers there: is the address right, and is no firewall or NetworkPolicy between?"

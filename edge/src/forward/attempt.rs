@@ -9,13 +9,12 @@ use edge_cache::answer;
 use edge_contract::Origin;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::balance::{Failing, Outstanding};
 use super::body::{Lease, Next, OriginBody, RequestBody};
 use super::connect::{ConnectError, Destination, Speaks, Step};
 use super::guard::Allowed;
-use super::pool::{Keeping, Opening, Turn};
+use super::pool::{Came, Keeping, Opening, Turn};
 use super::sender::{Failed, Said, Sender};
 use super::tls::Secured;
 use super::{ForwardError, Forwarder, connect, eyeballs};
@@ -51,6 +50,14 @@ impl Again {
     }
 }
 
+/// The time there is to connect.
+#[derive(Clone, Copy)]
+struct Left {
+    time: Duration,
+    /// Nothing of it was spent on waiting for another: who does not connect within it takes no connection.
+    is_all: bool,
+}
+
 /// One request on its way from address to address.
 pub(super) struct Attempt<'a> {
     pub(super) forwarder: &'a Forwarder,
@@ -79,7 +86,8 @@ impl Attempt<'_> {
         }
         // While it is dialled, it is busy too.
         let held = addresses.first().map(|first| self.forwarder.balance.hold(first.address()));
-        let (tried, connected) = self.connect(addresses).await;
+        // Most requests find one that was kept, and need no room for this.
+        let (tried, connected) = Box::pin(self.connect(addresses)).await;
         let (sender, to) = match connected {
             Ok(connected) => connected,
             Err(error) => return (tried, Err(error.into())),
@@ -104,49 +112,68 @@ impl Attempt<'_> {
     /// A connection that is opened for this, or that another opens meanwhile.
     async fn connect(&self, addresses: &[Allowed]) -> (Vec<SocketAddr>, Result<(Sender, Destination), ConnectError>) {
         let Some(first) = addresses.first() else { return (Vec::new(), Err(ConnectError::Nowhere)) };
-        let by = Clock::deadline(Duration::from_millis(self.origin.connect_timeout_ms));
-        let (pool, to) = (&self.forwarder.pool, self.destination(*first));
+        let time = Duration::from_millis(self.origin.connect_timeout_ms);
+        let (pool, to, by) = (&self.forwarder.pool, self.destination(*first), Clock::deadline(time));
+        let (mut has_waited, mut is_there) = (false, false);
+        let late = |is_there, step, address| {
+            if is_there {
+                ConnectError::Crowded { address, after: time }
+            } else {
+                ConnectError::TimedOut { step, address, after: time }
+            }
+        };
         let opening = loop {
             match pool.turn(&to, &self.keeping()) {
                 Turn::Kept(kept) => return (vec![to.address], Ok((kept, to))),
                 Turn::Open(opening) => break opening,
-                Turn::Wait(awaited) => {
-                    if !awaited.is_opened(by).await {
-                        break pool.open_beside();
-                    }
-                }
+                Turn::Wait(awaited) => match awaited.ended(by).await {
+                    Came::Open => is_there = true,
+                    Came::None => {}
+                    Came::NothingInTime => return (vec![to.address], Err(late(is_there, Step::Dial, to.address))),
+                },
             }
+            has_waited = true;
             // Another of them may have been the first to connect.
             if let Some((kept, to)) = self.kept(addresses) {
                 return (vec![to.address], Ok((kept, to)));
             }
         };
-        self.open(addresses, opening, by).await
+        let left = Left { time: by.saturating_duration_since(Clock::deadline(Duration::ZERO)), is_all: !has_waited };
+        let (tried, opened) = self.open(addresses, opening, left).await;
+        let opened = opened.map_err(|error| match error {
+            ConnectError::TimedOut { step, address, .. } => late(is_there, step, address),
+            error => error,
+        });
+        (tried, opened)
     }
 
     async fn open(
         &self,
         addresses: &[Allowed],
         opening: Opening,
-        by: Instant,
+        left: Left,
     ) -> (Vec<SocketAddr>, Result<(Sender, Destination), ConnectError>) {
-        // Who has waited for another has less time left.
-        let limit = in_milliseconds(by.saturating_duration_since(Clock::deadline(Duration::ZERO)));
-        let race = eyeballs::race(addresses, limit).await;
-        race.lost.iter().for_each(|address| self.failed(*address, Failing::Unreachable));
+        let race = eyeballs::race(addresses, left.time).await;
+        if left.is_all {
+            race.lost.iter().for_each(|address| self.failed(*address, Failing::Unreachable));
+        }
         let (dialled, tried) = match race.ended {
             Ok(dialled) => (dialled, race.dialled),
             Err(error) => return (race.dialled, Err(error)),
         };
         let to = self.destination(dialled.address);
         let (speaking, deadline) = (connect::over(dialled.stream, &to), dialled.deadline);
-        let timed_out = ConnectError::TimedOut { step: Step::Handshake, address: to.address, after: limit };
+        let timed_out = ConnectError::TimedOut { step: Step::Handshake, address: to.address, after: left.time };
         let opened = tokio::time::timeout_at(deadline, speaking).await.unwrap_or(Err(timed_out));
         let sender = opened.and_then(|opened| {
             let ended = ConnectError::Ended { address: to.address };
             opening.opened(opened, &to, &self.keeping()).ok_or(ended)
         });
-        let sender = sender.inspect_err(|_| self.failed(to.address, Failing::Unreachable));
+        let sender = sender.inspect_err(|error| {
+            if left.is_all || !matches!(error, ConnectError::TimedOut { .. }) {
+                self.failed(to.address, Failing::Unreachable);
+            }
+        });
         (tried, sender.map(|sender| (sender, to)))
     }
 
@@ -211,11 +238,6 @@ impl Attempt<'_> {
         };
         Ok(Response::from_parts(parts, OriginBody::new(content, limit, lease, expectation)))
     }
-}
-
-/// Rounded up, as it is told.
-fn in_milliseconds(time: Duration) -> Duration {
-    Duration::from_millis(u64::try_from(time.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX))
 }
 
 /// Waits for a head, anew with each piece of the request's body that goes out. While the viewer keeps it waiting, an origin is not late.

@@ -89,6 +89,14 @@ pub enum ConnectError {
         /// The time for one attempt.
         after: Duration,
     },
+    /// Connections were opened meanwhile, one after the other, and others had them.
+    #[error("waiting for a connection to {address} took longer than {after:?}")]
+    Crowded {
+        /// The address that takes connections.
+        address: SocketAddr,
+        /// The time for one attempt.
+        after: Duration,
+    },
     /// It was refused, reset or unreachable.
     #[error("connecting to {address}")]
     Refused {

@@ -225,7 +225,9 @@ impl ForwardError {
             }
             Self::NoObject(_) => StatusCode::NOT_FOUND,
             Self::Shielded { status, .. } => *status,
-            Self::HeadTimedOut(_) | Self::Connect(ConnectError::TimedOut { .. }) => StatusCode::GATEWAY_TIMEOUT,
+            Self::HeadTimedOut(_) | Self::Connect(ConnectError::TimedOut { .. } | ConnectError::Crowded { .. }) => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             Self::RequestBody(_) | Self::Target => StatusCode::BAD_REQUEST,
             Self::RequestBodyTimedOut(_) => StatusCode::REQUEST_TIMEOUT,
             _ => StatusCode::BAD_GATEWAY,
@@ -242,7 +244,7 @@ impl ForwardError {
             Self::Resolve(_) => "origin-unresolved",
             Self::Forbidden(_) => "origin-forbidden",
             Self::NoEndpoints => "origin-no-endpoints",
-            Self::Connect(ConnectError::TimedOut { .. }) => "origin-connect-timeout",
+            Self::Connect(ConnectError::TimedOut { .. } | ConnectError::Crowded { .. }) => "origin-connect-timeout",
             Self::Connect(ConnectError::Certificate { .. }) => "origin-certificate",
             Self::Connect(ConnectError::Unproven { .. }) => "origin-client-certificate",
             Self::Exchange(error) if error.is_about_who_asked() => "origin-client-certificate",
@@ -274,11 +276,12 @@ impl ForwardError {
         }
     }
 
-    /// What it says of whether another try is worth its time; nothing where the origin had no part in it. A name without an address and
-    /// a handshake that fails are no connection, like any other.
+    /// What it says of whether another try is worth its time; nothing where the origin had no part in it, or too little to do. A name
+    /// without an address and a handshake that fails are no connection, like any other.
     pub(crate) fn tried(&self) -> Option<Tried> {
         match self {
-            Self::Connect(ConnectError::Nowhere) | Self::Resolve(ResolveError::NoName(_)) => None,
+            Self::Connect(ConnectError::Nowhere | ConnectError::Crowded { .. })
+            | Self::Resolve(ResolveError::NoName(_)) => None,
             Self::Connect(_) | Self::Resolve(_) | Self::HeadTimedOut(_) => Some(Tried::Failed),
             Self::Exchange(_) | Self::Distrust(_) => Some(Tried::Met),
             _ => None,

@@ -17,7 +17,9 @@ mod head;
 mod silence;
 mod upload;
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -28,6 +30,7 @@ use h2::client::{Builder, SendRequest};
 use http::uri::Scheme;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::http1::READ_BUFFER;
@@ -36,8 +39,13 @@ use silence::Ear;
 
 /// Exchanges at a time on one connection, if the origin takes as many (RFC 9113 §5.1.2).
 pub const STREAMS: u32 = 100;
+/// For so long an origin's settings are waited for.
+const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 /// Bytes of one body that are on their way before they are taken.
 pub const STREAM_WINDOW: u32 = 256 * 1024;
+/// What `h2` may spend on frames of less than 256 bytes that nobody takes, 256 bytes counted for each: as much as a single stream can hold
+/// in frames of one byte, so that no stream ends the others' connection. An origin that behaves is far from it ([`gathering`]).
+const SMALL_FRAMES: usize = 255 * STREAM_WINDOW as usize;
 /// Bytes of one request's body that are handed over and wait for the socket.
 const SEND_BUFFER: usize = 256 * 1024;
 /// Streams that were reset and on which the origin may still send something, and for how long: it has to be told.
@@ -45,9 +53,6 @@ const RESETS: usize = 1_000;
 const RESETS_FOR: Duration = Duration::from_secs(5);
 
 /// A connection, which ends once nobody holds it.
-/// What `h2` may spend on frames of less than 256 bytes that nobody takes, 256 bytes counted for each: as much as a single stream can hold
-/// in frames of one byte, so that no stream ends the others' connection. An origin that behaves is far from it ([`gathering`]).
-const SMALL_FRAMES: usize = 255 * STREAM_WINDOW as usize;
 #[derive(Debug)]
 pub struct Connection {
     requests: SendRequest<Bytes>,
@@ -56,6 +61,8 @@ pub struct Connection {
     /// Until when it is kept though nobody uses it.
     until: Mutex<Duration>,
     is_distrusted: AtomicBool,
+    /// It is known how many exchanges the origin takes, or that it takes none.
+    settled: watch::Receiver<bool>,
     ear: Arc<Ear>,
     running: JoinHandle<()>,
 }
@@ -92,17 +99,25 @@ where
     let (stream, ear, listening) = silence::listen(stream);
     let (requests, mut connection) = limits().handshake(stream).await?;
     let pings = connection.ping_pong();
+    let (settles, settled) = watch::channel(false);
+    let hears = Arc::clone(&ear);
     let running = tokio::spawn(async move {
+        let serving = poll_fn(|cx| {
+            let ended = Pin::new(&mut connection).poll(cx);
+            // What came by now has been taken to heart.
+            settles.send_if_modified(|settled| !std::mem::replace(settled, hears.has_settings()) && *settled);
+            ended
+        });
         tokio::select! {
             // Whoever waits for a response or a body hears of the same failure there.
-            ended = connection => if let Err(error) = ended {
+            ended = serving => if let Err(error) = ended {
                 tracing::debug!(%address, %error, "connection to an origin ended");
             },
             () = listening.silence(pings) => tracing::debug!(%address, "an origin answers no ping"),
         }
     });
     let (under_way, until, is_distrusted) = (AtomicUsize::default(), Mutex::default(), AtomicBool::default());
-    Ok(Arc::new(Connection { requests, scheme, under_way, until, is_distrusted, ear, running }))
+    Ok(Arc::new(Connection { requests, scheme, under_way, until, is_distrusted, settled, ear, running }))
 }
 
 fn limits() -> Builder {
@@ -113,6 +128,7 @@ fn limits() -> Builder {
         .max_header_list_size(u32::try_from(READ_BUFFER).unwrap_or(u32::MAX))
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(STREAM_WINDOW * STREAMS)
+        .data_frame_budget(SMALL_FRAMES)
         .max_send_buffer_size(SEND_BUFFER)
         .max_concurrent_reset_streams(RESETS)
         .reset_stream_duration(RESETS_FOR);
@@ -120,16 +136,24 @@ fn limits() -> Builder {
 }
 
 impl Connection {
-    /// Leave for one more exchange, if there is room for it. Whoever asks sees to it that nobody else does meanwhile.
+    /// Returns once it is known how many exchanges there may be at a time, or when the connection ends, or after a while.
+    pub async fn is_settled(self: Arc<Self>) {
+        let mut settled = self.settled.clone();
+        drop(self);
+        let _ = tokio::time::timeout(SETTLES_WITHIN, settled.wait_for(|settled| *settled)).await;
+    }
+
+    /// Leave for one more exchange, if there is room for it: for a single one before it is known for how many. Whoever asks sees to it that
+    /// nobody else does meanwhile.
     pub fn place(self: &Arc<Self>, keeping: &Keeping) -> Option<Place> {
-        let room = (STREAMS as usize).min(self.requests.current_max_send_streams());
+        let room = if *self.settled.borrow() { STREAMS as usize } else { 1 };
+        let room = room.min(self.requests.current_max_send_streams());
         if self.is_over() || self.under_way.load(Ordering::Acquire) >= room {
             return None;
         }
         self.under_way.fetch_add(1, Ordering::AcqRel);
         Some(Place(Arc::new(Taken { connection: Arc::clone(self), keeping: keeping.clone() })))
     }
-        .data_frame_budget(SMALL_FRAMES)
 
     /// Whether it takes no further request: it has ended, the origin is about to end it (RFC 9113 §6.8), or something was out of order.
     pub fn is_over(&self) -> bool {

@@ -1,8 +1,9 @@
 //! Connections to origins into the one for a next request: kept, shared, or worth waiting for while another opens it.
 //!
 //! Guarantees: a connection of HTTP/1.1 is kept only after a sound response, and the one that was used last is used first, so that the
-//! others may grow old and go. One of HTTP/2 is shared by all who ask the same, the oldest with room first; while one is opened, others
-//! wait for it rather than open their own, unless whoever answers there prefers HTTP/1.1.
+//! others may grow old and go. One of HTTP/2 is shared by all who ask the same, the oldest with room first; while one is opened, and until
+//! it is known for how many it has room, others wait for it rather than open their own, unless whoever answers there prefers HTTP/1.1.
+//! Whoever is to open one and fails, or leaves, hands that duty to one of those who wait.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -53,7 +54,7 @@ pub struct Pool {
 struct Kept {
     idle: HashMap<Destination, Vec<Idle>>,
     shared: HashMap<Destination, Vec<Arc<http2::Connection>>>,
-    /// Those that are being opened.
+    /// Those that are being opened, and whether they are open by now.
     opening: HashMap<Destination, watch::Receiver<bool>>,
     /// Where HTTP/1.1 was agreed on, though HTTP/2 was offered.
     prefer_http1: HashSet<SocketAddr>,
@@ -76,7 +77,7 @@ pub enum Turn {
     Wait(Awaited),
 }
 
-/// The duty to open a connection; whoever waits for it hears when it is over.
+/// The duty to open a connection; whoever waits for it hears when it is over, however that ends.
 #[derive(Debug)]
 pub struct Opening {
     pool: Arc<Pool>,
@@ -88,11 +89,26 @@ pub struct Opening {
 #[derive(Debug)]
 pub struct Awaited(watch::Receiver<bool>);
 
+/// What became of a connection that another was to open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// It is open. There may be no room left, and it may be none for many.
+    Open,
+    /// Whoever was to open it has failed, or has gone.
+    None,
+    /// Nothing yet.
+    NothingInTime,
+}
+
 impl Awaited {
-    /// Whether it came to be open by then.
-    pub async fn is_opened(mut self, by: Instant) -> bool {
-        let opened = async { self.0.wait_for(|opened| *opened).await.is_ok() };
-        tokio::time::timeout_at(by, opened).await.unwrap_or(false)
+    /// What became of it by then.
+    pub async fn ended(mut self, by: Instant) -> Came {
+        let over = async { while self.0.changed().await.is_ok() {} };
+        match tokio::time::timeout_at(by, over).await {
+            Err(_) => Came::NothingInTime,
+            Ok(()) if *self.0.borrow() => Came::Open,
+            Ok(()) => Came::None,
+        }
     }
 }
 
@@ -211,30 +227,31 @@ impl Kept {
 
 impl Opening {
     /// It is open: what the first request is sent over. None: the origin has ended it meanwhile.
-    pub fn opened(mut self, opened: Opened, destination: &Destination, keeping: &Keeping) -> Option<Sender> {
-        let told = self.told.take();
-        let mut kept = self.pool.kept.lock();
-        if let Some((awaited, _)) = &told {
-            kept.opening.remove(awaited);
-        }
-        kept.agreed(destination, matches!(opened, Opened::Http1(_)));
-        let sender = match opened {
-            Opened::Http1(connection) => Some(Sender::Http1(connection)),
-            Opened::Http2(connection) => {
-                let place = connection.place(keeping);
-                let connections = kept.shared.entry(destination.clone()).or_default();
-                if connections.len() < PER_DESTINATION {
-                    connections.push(connection);
-                }
-                place.map(Sender::Http2)
-            }
-        };
-        drop(kept);
-        if let Some((_, told)) = told {
-            // Whoever waits finds it, or that it is none for many.
+    pub fn opened(self, opened: Opened, destination: &Destination, keeping: &Keeping) -> Option<Sender> {
+        if let Some((_, told)) = &self.told {
             told.send_replace(true);
         }
-        sender
+        let connection = match opened {
+            Opened::Http1(connection) => {
+                self.pool.kept.lock().agreed(destination, true);
+                return Some(Sender::Http1(connection));
+            }
+            Opened::Http2(connection) => connection,
+        };
+        let mut kept = self.pool.kept.lock();
+        kept.agreed(destination, false);
+        let place = connection.place(keeping);
+        let connections = kept.shared.entry(destination.clone()).or_default();
+        if connections.len() < PER_DESTINATION {
+            connections.push(Arc::clone(&connection));
+        }
+        drop(kept);
+        // Whoever waits goes on once it is known how many may.
+        tokio::spawn(async move {
+            connection.is_settled().await;
+            drop(self);
+        });
+        place.map(Sender::Http2)
     }
 }
 
@@ -243,5 +260,39 @@ impl Drop for Opening {
         if let Some((destination, _)) = &self.told {
             self.pool.kept.lock().opening.remove(destination);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keeping() -> Keeping {
+        Keeping { clock: Clock::standing(), time: Duration::from_mins(1) }
+    }
+
+    fn to(last: u16, speaks: Speaks) -> Destination {
+        Destination { address: ([10, 0, 0, 1], last).into(), secured: None, speaks }
+    }
+
+    fn waits(turn: Turn) -> Awaited {
+        match turn {
+            Turn::Wait(awaited) => awaited,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn who_was_to_open_a_connection_and_does_not_is_followed_by_one_other() {
+        let pool = Arc::new(Pool::default());
+        let to = to(80, Speaks::Http2);
+        let Turn::Open(opening) = pool.turn(&to, &keeping()) else { panic!("nobody is before it") };
+        let (one, other) = (waits(pool.turn(&to, &keeping())), waits(pool.turn(&to, &keeping())));
+        let by = Clock::deadline(Duration::from_secs(20));
+        drop(opening);
+        assert_eq!((one.ended(by).await, other.ended(by).await), (Came::None, Came::None));
+        let Turn::Open(_opening) = pool.turn(&to, &keeping()) else { panic!("somebody has to") };
+        let late = waits(pool.turn(&to, &keeping()));
+        assert_eq!(late.ended(Clock::deadline(Duration::ZERO)).await, Came::NothingInTime);
     }
 }

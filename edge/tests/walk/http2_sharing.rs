@@ -1,15 +1,21 @@
 //! Many exchanges on one connection to an origin: what they share, and what of one concerns no other.
 
+use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use edge_contract::{OriginTarget, Scheme};
+use futures::StreamExt;
 use futures::future::{join_all, poll_fn};
+use futures::stream::FuturesUnordered;
 use h2::Reason;
 use h2::server::Builder;
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Full};
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::edge::{Edge, piece, request, until, with_body, with_text};
@@ -81,6 +87,97 @@ async fn where_an_origin_takes_few_at_a_time_others_get_a_connection_of_their_ow
 }
 
 #[tokio::test]
+async fn nobody_is_refused_because_it_is_not_known_yet_how_many_an_origin_takes() {
+    let door = Door::closed();
+    let opens = door.clone();
+    let origin = Http2Origin::with(Builder::new().max_concurrent_streams(10), move |asked: Asked| {
+        let door = opens.clone();
+        async move {
+            door.pass().await;
+            asked.answer(200, &[], "read");
+        }
+    })
+    .await;
+    let edge = Edge::start(origin.config()).await;
+    let paths: Vec<_> = (0..100).map(|n| format!("/{n}")).collect();
+    let all = join_all(paths.iter().map(|path| edge.get(path)));
+    let (replies, ()) = tokio::join!(all, async {
+        origin.asked_times(100).await;
+        door.open();
+    });
+    assert!(replies.iter().all(|reply| reply.status == StatusCode::OK), "{replies:?}");
+    assert_eq!(origin.connections(), 10);
+    assert_eq!(edge.running.edge.forwarder.counts().retries.so_far(), 0);
+}
+
+#[tokio::test]
+async fn what_an_origin_refused_it_has_not_borne() {
+    let refused = Arc::new(Mutex::new(HashSet::new()));
+    let origin = Http2Origin::start(move |mut asked: Asked| {
+        let is_first = refused.lock().insert(asked.path().to_owned());
+        async move {
+            if is_first {
+                return asked.reply.send_reset(Reason::REFUSED_STREAM);
+            }
+            asked.answer(200, &[], "read");
+        }
+    })
+    .await;
+    let edge = Edge::start(origin.config()).await;
+    let paths: Vec<_> = (0..50).map(|n| format!("/{n}")).collect();
+    let replies = join_all(paths.iter().map(|path| edge.get(path))).await;
+    assert!(replies.iter().all(|reply| reply.status == StatusCode::OK), "{replies:?}");
+    assert_eq!(edge.running.edge.forwarder.counts().retries.so_far(), 0);
+}
+
+#[tokio::test]
+async fn an_origin_that_takes_few_at_a_time_is_not_taken_for_one_that_is_not_there() {
+    let door = Door::closed();
+    let opens = door.clone();
+    let origin = Http2Origin::with(Builder::new().max_concurrent_streams(1), move |asked: Asked| {
+        let door = opens.clone();
+        async move {
+            door.pass().await;
+            asked.answer(200, &[], "read");
+        }
+    })
+    .await;
+    let slow = slowed(origin.address, Duration::from_millis(100)).await;
+    let mut config = h2c(slow);
+    config.sites[0].origins[0].attempts = 2;
+    config.sites[0].origins[0].connect_timeout_ms = 350;
+    let edge = Edge::start(config).await;
+    let paths: Vec<_> = (0..40).map(|n| format!("/{n}")).collect();
+    let mut all: FuturesUnordered<_> = paths.iter().map(|path| edge.get(path)).collect();
+    // Those who have a connection wait for their answers.
+    let crowded = all.next().await.expect("is answered");
+    assert!(crowded.cache_status().ends_with("detail=origin-connect-timeout"), "{}", crowded.cache_status());
+    assert!(origin.connections() < 10, "nobody dials because others wait");
+    door.open();
+    let served = all.filter(|reply| std::future::ready(reply.status == StatusCode::OK)).count().await;
+    assert!((1..10).contains(&served), "{served}");
+    let counts = edge.running.edge.forwarder.counts();
+    assert_eq!((counts.retries.so_far(), counts.retries_refused.so_far()), (0, 0), "nor is its address doubted");
+    assert_eq!(edge.get("/later").await.status, StatusCode::OK, "its breaker is closed");
+}
+
+/// An address whose every connection leads to another, after a while.
+async fn slowed(to: SocketAddr, pause: Duration) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = listener.local_addr().expect("is bound");
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                tokio::time::sleep(pause).await;
+                let mut far = TcpStream::connect(to).await.expect("accepts");
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
 async fn viewers_that_take_nothing_keep_nothing_from_others() {
     let origin = Http2Origin::start(|mut asked: Asked| async move {
         let much = if asked.path() == "/other" { 4 << 20 } else { 64 << 20 };
@@ -99,6 +196,42 @@ async fn viewers_that_take_nothing_keep_nothing_from_others() {
     }
     let reply = edge.get("/other").await;
     assert_eq!((reply.status, reply.body.len()), (StatusCode::OK, 4 << 20));
+    assert_eq!(origin.connections(), 1);
+}
+
+#[tokio::test]
+async fn viewers_that_stop_to_read_small_messages_end_nobody_elses() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&sent);
+    let origin = Http2Origin::start(move |mut asked: Asked| {
+        let count = Arc::clone(&count);
+        async move {
+            if asked.path() == "/other" {
+                return asked.answer(200, &[], "read");
+            }
+            let mut stream = asked.head(200, &[]);
+            loop {
+                stream.reserve_capacity(3);
+                let Some(Ok(room)) = poll_fn(|cx| stream.poll_capacity(cx)).await else { return };
+                if room < 3 {
+                    // It is full, and stays open.
+                    std::future::pending().await;
+                }
+                stream.send_data(Bytes::from_static(b"abc"), false).expect("is taken");
+                count.fetch_add(3, Ordering::Relaxed);
+            }
+        }
+    })
+    .await;
+    let edge = Edge::start(origin.config()).await;
+    let mut held = Vec::new();
+    for n in 0..4 {
+        let mut viewer = Http2::of(&edge).await;
+        let body = viewer.ask(Method::POST, &format!("/{n}"), &[], true).await.answer().await.into_body();
+        held.push((viewer, body));
+    }
+    until("their windows are full", || sent.load(Ordering::Relaxed) > 4 * 250_000).await;
+    assert_eq!(edge.get("/other").await.body, "read");
     assert_eq!(origin.connections(), 1);
 }
 
@@ -184,6 +317,29 @@ async fn what_an_origin_refuses_to_look_at_is_asked_again_whatever_it_is() {
         assert_eq!(reply.status, status, "{length}");
         assert!(status != StatusCode::OK || reply.body == text);
     }
+    // However much of it was taken the second time.
+    let origin = Http2Origin::with(Builder::new().initial_window_size(3), |mut asked: Asked| async move {
+        if asked.number > 2 {
+            let (body, _) = asked.rest().await;
+            return asked.answer(200, &[], std::str::from_utf8(&body).expect("is text"));
+        }
+        let mut read = 0;
+        while read < [9, 1][asked.number - 1] {
+            read += asked.piece().await.expect("comes").expect("is sound").len();
+        }
+        asked.reply.send_reset(Reason::REFUSED_STREAM);
+    })
+    .await;
+    let edge = Edge::start(origin.config()).await;
+    let mut viewer = Http2::of(&edge).await;
+    let mut upload = viewer.ask(Method::POST, "/", &[], false).await;
+    for piece in ["first", "second"] {
+        upload.send(piece, false);
+    }
+    upload.send("third", true);
+    let answer = upload.answer().await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(crate::streams::rest(answer.into_body()).await.expect("is whole").0, "firstsecondthird");
     // Nor is it asked more often than its attempts say.
     let origin = resetting(Reason::REFUSED_STREAM, 10).await;
     let mut config = origin.config();
@@ -199,42 +355,6 @@ async fn what_an_origin_may_have_done_is_not_asked_again() {
     for reason in [Reason::INTERNAL_ERROR, Reason::CANCEL, Reason::NO_ERROR, Reason::ENHANCE_YOUR_CALM] {
         let origin = resetting(reason, 1).await;
         let edge = Edge::start(origin.config()).await;
-#[tokio::test]
-async fn viewers_that_stop_to_read_small_messages_end_nobody_elses() {
-    let sent = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&sent);
-    let origin = Http2Origin::start(move |mut asked: Asked| {
-        let count = Arc::clone(&count);
-        async move {
-            if asked.path() == "/other" {
-                return asked.answer(200, &[], "read");
-            }
-            let mut stream = asked.head(200, &[]);
-            loop {
-                stream.reserve_capacity(3);
-                let Some(Ok(room)) = poll_fn(|cx| stream.poll_capacity(cx)).await else { return };
-                if room < 3 {
-                    // It is full, and stays open.
-                    std::future::pending().await
-                }
-                stream.send_data(Bytes::from_static(b"abc"), false).expect("is taken");
-                count.fetch_add(3, Ordering::Relaxed);
-            }
-        }
-    })
-    .await;
-    let edge = Edge::start(origin.config()).await;
-    let mut held = Vec::new();
-    for n in 0..4 {
-        let mut viewer = Http2::of(&edge).await;
-        let body = viewer.ask(Method::POST, &format!("/{n}"), &[], true).await.answer().await.into_body();
-        held.push((viewer, body));
-    }
-    until("their windows are full", || sent.load(Ordering::Relaxed) > 4 * 250_000).await;
-    assert_eq!(edge.get("/other").await.body, "read");
-    assert_eq!(origin.connections(), 1);
-}
-
         let reply = edge.send(request(Method::POST, "/a")).await;
         assert_eq!((reply.status, origin.requests()), (StatusCode::BAD_GATEWAY, 1), "{reason:?}");
         assert_eq!(edge.get("/b").await.body, "request 2", "{reason:?}");
@@ -339,12 +459,12 @@ async fn who_waits_for_another_to_connect_waits_no_longer_than_if_it_did_so_itse
     config.sites[0].origins[0].attempts = 1;
     config.sites[0].origins[0].connect_timeout_ms = 500;
     let edge = Edge::start(config).await;
-    let began = edge::clock::Clock::deadline(std::time::Duration::ZERO);
+    let began = edge::clock::Clock::deadline(Duration::ZERO);
     let paths: Vec<_> = (0..5).map(|n| format!("/{n}")).collect();
     for reply in join_all(paths.iter().map(|path| edge.get(path))).await {
         assert!(reply.cache_status().ends_with("detail=origin-connect-timeout"), "{}", reply.cache_status());
     }
-    assert!(began.elapsed() < std::time::Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
@@ -353,29 +473,6 @@ async fn requests_that_share_a_connection_count_each_for_itself_where_the_least_
     let (one, other) = (holding(&door, 3).await, holding(&door, 3).await);
     let mut config = one.config();
     config.sites[0].origins[0].target =
-    // However much of it was taken the second time.
-    let origin = Http2Origin::with(Builder::new().initial_window_size(3), |mut asked: Asked| async move {
-        if asked.number > 2 {
-            let (body, _) = asked.rest().await;
-            return asked.answer(200, &[], std::str::from_utf8(&body).expect("is text"));
-        }
-        let mut read = 0;
-        while read < [9, 1][asked.number - 1] {
-            read += asked.piece().await.expect("comes").expect("is sound").len();
-        }
-        asked.reply.send_reset(Reason::REFUSED_STREAM);
-    })
-    .await;
-    let edge = Edge::start(origin.config()).await;
-    let mut viewer = Http2::of(&edge).await;
-    let mut upload = viewer.ask(Method::POST, "/", &[], false).await;
-    for piece in ["first", "second"] {
-        upload.send(piece, false);
-    }
-    upload.send("third", true);
-    let answer = upload.answer().await;
-    assert_eq!(answer.status(), StatusCode::OK);
-    assert_eq!(crate::streams::rest(answer.into_body()).await.expect("is whole").0, "firstsecondthird");
         Some(OriginTarget::Service { dns_name: "app.invalid".into(), port: 80, scheme: Scheme::H2c });
     let edge = Edge::start(config).await;
     edge.endpoints(&[one.address, other.address]);

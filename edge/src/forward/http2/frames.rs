@@ -2,6 +2,8 @@
 
 /// DATA, HEADERS and CONTINUATION (RFC 9113 §6.1, §6.2, §6.10).
 const OF_REQUESTS: [u8; 3] = [0x0, 0x1, 0x9];
+/// RFC 9113 §6.5
+const SETTINGS: u8 = 0x4;
 
 /// Follows frames.
 #[derive(Debug, Default)]
@@ -18,6 +20,8 @@ pub(super) struct Frames {
 pub(super) struct Ended {
     /// Some frame that says something of a request.
     pub(super) of_request: bool,
+    /// Some frame of settings: the first is the other side's (RFC 9113 §3.4).
+    pub(super) settings: bool,
 }
 
 impl Frames {
@@ -38,6 +42,7 @@ impl Frames {
             }
             if self.left == 0 {
                 ended.of_request |= OF_REQUESTS.contains(&self.kind);
+                ended.settings |= self.kind == SETTINGS;
             }
         }
         ended
@@ -78,6 +83,7 @@ mod tests {
         let mut follows = Frames::default();
         let head = frame(1, 3);
         assert!(!follows.follow(&head[..11]).of_request);
-        assert!(follows.follow(&head[11..]).of_request);
+        assert_eq!(follows.follow(&head[11..]), Ended { of_request: true, settings: false });
+        assert_eq!(follows.follow(&frame(4, 6)), Ended { of_request: false, settings: true });
     }
 }

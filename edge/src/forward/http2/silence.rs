@@ -11,6 +11,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub(super) struct Ear {
     state: Mutex<State>,
     /// A doubt may come sooner than it seemed.
     sooner: Notify,
+    /// Its first settings came.
+    has_settings: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -90,7 +93,13 @@ impl Ear {
         now().saturating_duration_since(self.state.lock().heard) >= time
     }
 
+    /// Whether the other side's first settings came.
+    pub(super) fn has_settings(&self) -> bool {
+        self.has_settings.load(Ordering::Acquire)
+    }
+
     fn hear(&self, ended: Ended) {
+        self.has_settings.fetch_or(ended.settings, Ordering::AcqRel);
         let mut state = self.state.lock();
         state.heard = now();
         if ended.of_request && state.asked.take().is_some() {
@@ -140,7 +149,7 @@ pub(super) struct Heard<S> {
 /// Follows what comes over `stream`.
 pub(super) fn listen<S>(stream: S) -> (Heard<S>, Arc<Ear>, Listening) {
     let state = State { heard: now(), waiting: 0, asked: None };
-    let ear = Arc::new(Ear { state: Mutex::new(state), sooner: Notify::new() });
+    let ear = Arc::new(Ear { state: Mutex::new(state), sooner: Notify::new(), has_settings: AtomicBool::new(false) });
     let heard = Heard { stream, frames: Frames::default(), ear: Arc::clone(&ear) };
     (heard, Arc::clone(&ear), Listening(ear))
 }
