@@ -4,9 +4,10 @@
 //! ([`balance`]) → a connection, kept or new ([`pool`], [`eyeballs`], [`connect`], [`tls`]) → the exchange ([`sender`]: [`http1`],
 //! [`http2`]) → [`body`].
 //! Guarantees: a request is sent again only if nothing of it was sent, if the origin says that it has done nothing about it, or if it is
-//! safe and has no body; and only as often as its origin can bear ([`retry_budget`]). A connection on which anything was out of order
-//! is asked nothing more. A body that is shorter than
-//! announced ends in an error, never as if complete. What an origin answers is passed on: nobody follows it where it redirects to.
+//! safe and has no body; and only as often as its origin can bear ([`retry_budget`]), not counting what it has not done, nor the kept
+//! connection that turned out to be dead. However often it is asked, an origin has its time for a head once. A connection on which
+//! anything was out of order is asked nothing more. A body that is shorter than announced ends in an error, never as if complete. What an
+//! origin answers is passed on: nobody follows it where it redirects to.
 //! Assumptions: the caller has written the head; this adds nothing to it but framing.
 //! Errors: [`ForwardError`], with the status and the word that a viewer gets.
 
@@ -37,6 +38,7 @@ mod way;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use edge_contract::Site;
 use http::{Request, Response, header};
@@ -135,7 +137,8 @@ impl Forwarder {
         let wall = Wall { walls: &site.walls, target };
         let mut addresses = Addresses::new(self, origin, wall, listed);
         let again = Again::of(&request);
-        let mut attempt = Attempt { forwarder: self, origin, secured, speaks, interim, again, request: Some(request) };
+        let (left, request) = (Duration::from_millis(origin.response_timeout_ms), Some(request));
+        let mut attempt = Attempt { forwarder: self, origin, secured, speaks, interim, again, left, request };
         let allowed = tries.allowed();
         let mut failure = (allowed == 0).then_some(ForwardError::BreakerOpen);
         let mut number = 1;

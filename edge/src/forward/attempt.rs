@@ -22,6 +22,9 @@ use crate::clock::Clock;
 use crate::interim::Interim;
 use crate::tunnel::Switched;
 
+/// A connection that died while it was kept says so within a round trip.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// What may be sent again though some of it was sent: the head of a safe request without a body.
 pub(super) struct Again {
     method: Method,
@@ -66,6 +69,8 @@ pub(super) struct Attempt<'a> {
     pub(super) speaks: Speaks,
     pub(super) interim: &'a Interim,
     pub(super) again: Option<Again>,
+    /// What is left of the time for a head, however often one is asked for.
+    pub(super) left: Duration,
     /// What is still to be sent; nothing once sending it again could do harm.
     pub(super) request: Option<Request<RequestBody>>,
 }
@@ -79,8 +84,9 @@ impl Attempt<'_> {
     ) -> (Vec<SocketAddr>, Result<Response<OriginBody>, ForwardError>) {
         if let Some((kept, to)) = self.kept(addresses) {
             let (address, outstanding) = (to.address, self.forwarder.balance.hold(to.address));
+            let began = Clock::deadline(Duration::ZERO);
             match self.exchange(kept, to, outstanding).await {
-                Err(error) if self.request.is_some() && !error.is_of_one_stream() => {}
+                Err(error) if self.request.is_some() && !error.is_of_one_stream() && began.elapsed() < AT_ONCE => {}
                 answer => return (vec![address], answer),
             }
         }
@@ -95,7 +101,8 @@ impl Attempt<'_> {
         let (address, outstanding) = (to.address, self.forwarder.balance.hold(to.address));
         drop(held);
         let answer = self.exchange(sender, to, outstanding).await;
-        if answer.as_ref().is_err_and(ForwardError::is_reset) {
+        // Who says that it has done nothing takes leave, or has much to do.
+        if answer.as_ref().is_err_and(|error| error.is_reset() && !error.is_undone()) {
             self.failed(address, Failing::Reset);
         }
         (tried, answer)
@@ -204,7 +211,7 @@ impl Attempt<'_> {
         let said = Said { expectation: expectation.clone(), interim: self.interim.clone() };
         let limit = Duration::from_millis(self.origin.response_timeout_ms);
         let (next, begun) = (request.body().who_is_next(), request.body().answered());
-        let answer = match head_within(limit, next, sender.send(request, said)).await {
+        let answer = match head_within(limit, &mut self.left, next, sender.send(request, said)).await {
             None => return Err(ForwardError::HeadTimedOut(limit)),
             Some(Ok(response)) => response,
             Some(Err(Failed { error, unsent })) => {
@@ -243,20 +250,25 @@ impl Attempt<'_> {
 /// Waits for a head, anew with each piece of the request's body that goes out. While the viewer keeps it waiting, an origin is not late.
 async fn head_within<F: Future>(
     limit: Duration,
+    left: &mut Duration,
     mut next: Option<watch::Receiver<Next>>,
     head: F,
 ) -> Option<F::Output> {
     let mut head = std::pin::pin!(head);
     loop {
+        let began = Clock::deadline(Duration::ZERO);
         let time = match next.as_mut().map(|next| *next.borrow_and_update()) {
-            None | Some(Next::Origin) => limit,
+            None | Some(Next::Origin) => *left,
             // The body itself says when the viewer is late.
             Some(Next::Viewer(patience)) => patience.saturating_add(limit),
         };
         tokio::select! {
             biased;
-            answer = head.as_mut() => return Some(answer),
-            () = told(&mut next) => {}
+            answer = head.as_mut() => {
+                *left = left.saturating_sub(began.elapsed());
+                return Some(answer);
+            }
+            () = told(&mut next) => *left = limit,
             () = tokio::time::sleep(time) => return None,
         }
     }
@@ -285,9 +297,11 @@ mod tests {
             }
             std::future::pending::<()>().await;
         };
-        let limit = Duration::from_secs(3);
+        let (limit, mut left) = (Duration::from_secs(3), Duration::from_secs(3));
         tokio::select! {
-            head = head_within(limit, Some(next), std::future::pending::<()>()) => assert_eq!(head, None),
+            head = head_within(limit, &mut left, Some(next), std::future::pending::<()>()) => {
+                assert_eq!(head, None);
+            }
             () = sending => {}
         }
         Clock::deadline(Duration::ZERO).duration_since(began).as_millis()
@@ -311,7 +325,20 @@ mod tests {
         let (told, next) = watch::channel(viewers);
         drop(told);
         let began = Clock::deadline(Duration::ZERO);
-        assert_eq!(head_within(Duration::from_secs(3), Some(next), std::future::pending::<()>()).await, None);
-        assert_eq!(began.elapsed(), Duration::from_secs(3));
+        let (limit, never) = (Duration::from_secs(3), std::future::pending::<()>());
+        assert_eq!(head_within(limit, &mut limit.clone(), Some(next), never).await, None);
+        assert_eq!(began.elapsed(), limit);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_waited_for_one_head_is_not_waited_for_the_next() {
+        let (limit, mut left) = (Duration::from_secs(10), Duration::from_secs(10));
+        for expect in [6, 2] {
+            let failing = tokio::time::sleep(Duration::from_secs(4));
+            assert_eq!(head_within(limit, &mut left, None, failing).await, Some(()));
+            assert_eq!(left.as_secs(), expect);
+        }
+        let failing = tokio::time::sleep(Duration::from_secs(4));
+        assert_eq!(head_within(limit, &mut left, None, failing).await, None);
     }
 }

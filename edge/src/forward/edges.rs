@@ -67,8 +67,9 @@ impl Forwarder {
         let (again, hop) = (Again::of(&request), Interim::default());
         // What may have been carried out is waited for, frozen or not: nobody else could be asked for it.
         let patience = again.as_ref().map(|_| HEARD_WITHIN);
-        let (speaks, request) = (Speaks::Http1, Some(request));
-        let mut attempt = Attempt { forwarder: self, origin: &limits, secured, speaks, interim: &hop, again, request };
+        let (speaks, left, request) = (Speaks::Http1, within, Some(request));
+        let mut attempt =
+            Attempt { forwarder: self, origin: &limits, secured, speaks, interim: &hop, again, left, request };
         let answer = {
             let at = [Allowed::of_edge(peer)];
             let mut trying = std::pin::pin!(attempt.at(&at));

@@ -1,7 +1,9 @@
 //! Which of an origin's addresses is asked, how often, over which connection, and what is never sent twice.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use edge::clock::Clock;
 use edge_contract::{OriginTarget, Scheme};
 use http::{Method, StatusCode};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -58,6 +60,40 @@ async fn a_kept_connection_that_dies_under_a_request_is_replaced_within_the_same
     assert_eq!(edge.get("/a").await.body, "read 1");
     until("the connection is kept", || edge.running.edge.forwarder.pool().len() == 1).await;
     assert_eq!(edge.get("/b").await.body, "read 3");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_connection_that_fails_after_a_while_has_used_up_its_attempt() {
+    let origin = Origin::start(|seen, exchange| async move {
+        if seen.number == 1 {
+            return exchange.respond("200 OK", "", "read 1").await;
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        Then::Close
+    })
+    .await;
+    let mut config = config(origin.address);
+    config.sites[0].origins[0].attempts = 1;
+    let edge = Edge::start(config).await;
+    assert_eq!(edge.get("/a").await.body, "read 1");
+    until("the connection is kept", || edge.running.edge.forwarder.pool().len() == 1).await;
+    let reply = edge.get("/b").await;
+    assert_eq!((reply.status, origin.reads()), (StatusCode::BAD_GATEWAY, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_often_an_origin_is_asked_it_has_its_time_for_a_head_once() {
+    let origin = Origin::start(|_, exchange| async move {
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        exchange.reset()
+    })
+    .await;
+    let edge = Edge::start(config(origin.address)).await;
+    let began = Clock::deadline(Duration::ZERO);
+    let reply = edge.get("/a").await;
+    assert_eq!((reply.status, origin.reads()), (StatusCode::GATEWAY_TIMEOUT, 2));
+    assert!(reply.cache_status().ends_with("detail=origin-timeout"), "{}", reply.cache_status());
+    assert_eq!(began.elapsed().as_secs(), 10);
 }
 
 #[tokio::test]
