@@ -6,7 +6,6 @@
 //! Whoever is to open one and fails, or leaves, hands that duty to one of those who wait.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +56,7 @@ struct Kept {
     /// Those that are being opened, and whether they are open by now.
     opening: HashMap<Destination, watch::Receiver<bool>>,
     /// Where HTTP/1.1 was agreed on, though HTTP/2 was offered.
-    prefer_http1: HashSet<SocketAddr>,
+    prefer_http1: HashSet<Destination>,
 }
 
 #[derive(Debug)]
@@ -140,12 +139,15 @@ impl Pool {
         Opening { pool: Arc::clone(self), told: None }
     }
 
-    /// Keeps a connection that is ready for another request.
+    /// Keeps a connection that is ready for another request, in place of whichever has waited for longest where there are too many.
     pub fn put(&self, destination: Destination, connection: http1::Connection, until: Duration) {
         let mut kept = self.kept.lock();
         let count: usize = kept.idle.values().map(Vec::len).sum();
+        if count >= IN_ALL {
+            kept.let_go_of_oldest();
+        }
         let connections = kept.idle.entry(destination).or_default();
-        if connections.len() < PER_DESTINATION && count < IN_ALL {
+        if connections.len() < PER_DESTINATION {
             connections.push(Idle { connection, until });
         }
     }
@@ -161,6 +163,9 @@ impl Pool {
             connections.retain(|connection| connection.is_kept(now));
             !connections.is_empty()
         });
+        // What is forgotten is found out again by the next connection.
+        let Kept { idle, prefer_http1, .. } = &mut *kept;
+        prefer_http1.retain(|destination| idle.contains_key(destination));
     }
 
     /// How many connections wait.
@@ -203,12 +208,25 @@ impl Kept {
         None
     }
 
+    /// Of each destination, the first has waited for longest.
+    fn let_go_of_oldest(&mut self) {
+        let firsts = self.idle.iter().filter_map(|(to, connections)| Some((connections.first()?.until, to)));
+        let Some((_, to)) = firsts.min_by_key(|(until, _)| *until) else { return };
+        let to = to.clone();
+        if let Some(connections) = self.idle.get_mut(&to) {
+            connections.remove(0);
+            if connections.is_empty() {
+                self.idle.remove(&to);
+            }
+        }
+    }
+
     /// Whether a connection there is one for many, as far as is known.
     fn may_share(&self, destination: &Destination) -> bool {
         match destination.speaks {
             Speaks::Http1 => false,
             Speaks::Http2 => true,
-            Speaks::Either => !self.prefer_http1.contains(&destination.address),
+            Speaks::Either => !self.prefer_http1.contains(destination),
         }
     }
 
@@ -218,9 +236,9 @@ impl Kept {
             self.prefer_http1.clear();
         }
         if is_http1 {
-            self.prefer_http1.insert(destination.address);
+            self.prefer_http1.insert(destination.clone());
         } else {
-            self.prefer_http1.remove(&destination.address);
+            self.prefer_http1.remove(destination);
         }
     }
 }
@@ -265,6 +283,13 @@ impl Drop for Opening {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
+    use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, RootCertStore};
+    use tokio::io::DuplexStream;
+
+    use super::super::tls::Secured;
     use super::*;
 
     fn keeping() -> Keeping {
@@ -273,6 +298,23 @@ mod tests {
 
     fn to(last: u16, speaks: Speaks) -> Destination {
         Destination { address: ([10, 0, 0, 1], last).into(), secured: None, speaks }
+    }
+
+    /// The same address under a name.
+    fn named(name: &'static str) -> Destination {
+        static CONFIG: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
+            let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+            let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+            let roots = RootCertStore::empty();
+            Arc::new(builder.expect("there are some").with_root_certificates(roots).with_no_client_auth())
+        });
+        let secured = Secured { name: ServerName::try_from(name).expect("is one"), config: Arc::clone(&CONFIG) };
+        Destination { secured: Some(secured), ..to(443, Speaks::Either) }
+    }
+
+    async fn http1() -> (http1::Connection, DuplexStream) {
+        let (near, far) = tokio::io::duplex(1024);
+        (http1::open(near, ([10, 0, 0, 1], 80).into()).await.expect("is open"), far)
     }
 
     fn waits(turn: Turn) -> Awaited {
@@ -294,5 +336,34 @@ mod tests {
         let Turn::Open(_opening) = pool.turn(&to, &keeping()) else { panic!("somebody has to") };
         let late = waits(pool.turn(&to, &keeping()));
         assert_eq!(late.ended(Clock::deadline(Duration::ZERO)).await, Came::NothingInTime);
+    }
+
+    #[tokio::test]
+    async fn what_one_name_prefers_says_nothing_of_others_at_its_address() {
+        let pool = Arc::new(Pool::default());
+        let (old, new) = (named("old.test"), named("new.test"));
+        let Turn::Open(opening) = pool.turn(&old, &keeping()) else { panic!("nobody is before it") };
+        let (connection, _far) = http1().await;
+        assert!(opening.opened(Opened::Http1(connection), &old, &keeping()).is_some());
+        // Each who asks the one opens a connection; of those who ask the other, one does.
+        let openings: Vec<_> = (0..2).map(|_| pool.turn(&old, &keeping())).collect();
+        assert!(openings.iter().all(|turn| matches!(turn, Turn::Open(_))), "{openings:?}");
+        let opening = pool.turn(&new, &keeping());
+        assert!(matches!(opening, Turn::Open(_)), "{opening:?}");
+        waits(pool.turn(&new, &keeping()));
+    }
+
+    #[tokio::test]
+    async fn where_too_many_wait_the_oldest_goes() {
+        let pool = Pool::default();
+        let mut held = Vec::new();
+        for last in 0..1_025 {
+            let (connection, far) = http1().await;
+            pool.put(to(last, Speaks::Http1), connection, Duration::from_secs(u64::from(last)));
+            held.push(far);
+        }
+        assert_eq!(pool.len(), IN_ALL);
+        let kept = pool.kept.lock();
+        assert!(!kept.idle.contains_key(&to(0, Speaks::Http1)) && kept.idle.contains_key(&to(1_024, Speaks::Http1)));
     }
 }
