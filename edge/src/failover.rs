@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use edge_cache::forwarding;
 use edge_cache::validation::Conditional;
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::Body;
@@ -109,15 +110,24 @@ async fn one(
         let asked = edge.clock.now();
         // Most origins have none, and their requests need no room for it.
         body = match Box::pin(tier::ask(edge, ask, origin, condition.as_ref(), body)).await {
-            Asked::Answered(response) => return Ok(Answered { response: *response, by, forwarded, asked, offered }),
+            Asked::Answered(response) => {
+                return Ok(Answered { response: received(*response), by, forwarded, asked, offered });
+            }
             Asked::Failed(error) => return Err(error),
             Asked::Unasked(body) => body,
         };
     }
     let request = ask.request_to(origin, forwarded.clone(), body)?;
     let asked = edge.clock.now();
-    let response = edge.ask_origin(ask, origin, request).await?;
+    let response = received(edge.ask_origin(ask, origin, request).await?);
     Ok(Answered { response, by, forwarded, asked, offered })
+}
+
+/// An answer, and by what it came: that stays true of it when it is stored.
+fn received(mut response: Response<OriginBody>) -> Response<OriginBody> {
+    let version = response.version();
+    forwarding::append_via(response.headers_mut(), version);
+    response
 }
 
 /// Whether the first of two gave nothing that counts.

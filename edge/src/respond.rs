@@ -28,8 +28,6 @@ use crate::tunnel::Switched;
 use body::Source;
 use cut::Cut;
 
-/// RFC 9110 §7.6.3: origins are spoken to in HTTP/1.1.
-const VIA: HeaderValue = HeaderValue::from_static("1.1 kubefront");
 /// When one for whom there was no place may come again: by then the queue has moved on several times.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
@@ -270,7 +268,6 @@ fn finish(
     status: CacheStatus,
     result: CacheResult,
 ) -> Answer {
-    headers.append(header::VIA, VIA);
     status.append_to(&mut headers);
     // RFC 9110 §8.6: a length where there is no content is wrong in a 204, and of use to nobody in a 304.
     if matches!(code, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {

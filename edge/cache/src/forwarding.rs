@@ -104,9 +104,7 @@ impl Outgoing<'_> {
         for value in self.viewer.headers.get_all(CDN_LOOP).iter().filter(|value| value.to_str().is_ok()) {
             headers.append(CDN_LOOP, value.clone());
         }
-        if let Ok(value) = HeaderValue::try_from(format!("{} kubefront", protocol(self.viewer.version))) {
-            headers.append(header::VIA, value);
-        }
+        append_via(headers, self.viewer.version);
         if let Ok(value) = HeaderValue::try_from(self.site) {
             headers.append(CDN_LOOP, value);
         }
@@ -124,7 +122,7 @@ pub fn origin_target(origin: &Origin, path: &NormalPath, query: Option<&str>) ->
     target
 }
 
-/// The fields of a response, fresh or stored, that a viewer gets. `Age`, `Via` and `Cache-Status` are the caller's to add.
+/// The fields of a response, fresh or stored, that a viewer gets. `Age` and `Cache-Status` are the caller's to add.
 pub fn to_viewer(response: &HeaderMap) -> HeaderMap {
     let mut headers = end_to_end(response);
     headers.remove(CDN_CACHE_CONTROL);
@@ -147,13 +145,14 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
     }
 }
 
-/// RFC 9110 §7.6.3: the protocol in which the message was received.
-fn protocol(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_2 => "2",
-        _ => "1.1",
-    }
+/// RFC 9110 §7.6.3: says by which protocol the message was received.
+pub fn append_via(headers: &mut HeaderMap, received_by: Version) {
+    let via = match received_by {
+        Version::HTTP_10 => "1.0 kubefront",
+        Version::HTTP_2 => "2 kubefront",
+        _ => "1.1 kubefront",
+    };
+    headers.append(header::VIA, HeaderValue::from_static(via));
 }
 
 #[cfg(test)]

@@ -58,6 +58,8 @@ async fn an_origin_is_asked_over_http2_by_one_connection_that_is_kept() {
     for path in ["/a?x=1", "/b", "/b"] {
         let reply = edge.get(path).await;
         assert_eq!((reply.status, reply.body.as_str()), (StatusCode::OK, path));
+        // RFC 9110 §7.6.3: as the answer was received, also where it is a stored one.
+        assert_eq!(reply.header("via"), Some("2 kubefront"), "{path}");
     }
     assert_eq!((origin.connections(), origin.requests()), (1, 2), "the second /b came from the store");
 }

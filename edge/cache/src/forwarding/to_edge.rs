@@ -5,7 +5,7 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
-use super::{Outgoing, protocol, set};
+use super::{Outgoing, append_via, set};
 use crate::{carrying, choice::Carry, hops::CDN_LOOP, proxies::X_FORWARDED_FOR, validation::Conditional};
 
 /// What a request without `Host` (HTTP/1.0) says in its place.
@@ -30,10 +30,7 @@ impl Outgoing<'_> {
         for value in self.viewer.headers.get_all(CDN_LOOP).iter().filter(|value| value.to_str().is_ok()) {
             headers.append(CDN_LOOP, value.clone());
         }
-        // RFC 9110 §7.6.3
-        if let Ok(value) = HeaderValue::try_from(format!("{} kubefront", protocol(self.viewer.version))) {
-            headers.append(header::VIA, value);
-        }
+        append_via(&mut headers, self.viewer.version);
         set(&mut headers, header::IF_NONE_MATCH, condition.and_then(|c| c.if_none_match.clone()));
         set(&mut headers, header::IF_MODIFIED_SINCE, condition.and_then(|c| c.if_modified_since.clone()));
         // One less is for the edge that asks the origin to say, so that there is one hop less and not two.
