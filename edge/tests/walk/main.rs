@@ -4,6 +4,7 @@ mod dns;
 mod edge;
 mod fleet;
 mod frames;
+mod http2_openings;
 mod http2_origin;
 mod origin;
 mod program;
