@@ -33,7 +33,7 @@ async fn origins_are_taken_or_refused_by_their_own_laws() {
     .await;
 }
 
-const ORIGIN_LAWS: [Law; 60] = [
+const ORIGIN_LAWS: [Law; 61] = [
     Law("rejects_no_origin", |o| o["spec"]["origins"] = json!([]), Some("should have at least 1 items")),
     Law(
         "rejects_an_origin_of_no_kind",
