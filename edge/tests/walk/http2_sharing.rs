@@ -119,7 +119,7 @@ async fn viewers_that_stop_to_read_small_messages_end_nobody_elses() {
                 let Some(Ok(room)) = poll_fn(|cx| stream.poll_capacity(cx)).await else { return };
                 if room < 3 {
                     // It is full, and stays open.
-                    std::future::pending().await;
+                    std::future::pending::<()>().await;
                 }
                 stream.send_data(Bytes::from_static(b"abc"), false).expect("is taken");
                 count.fetch_add(3, Ordering::Relaxed);

@@ -133,7 +133,7 @@ mod tests {
             while let Some(Ok((request, mut reply))) = streams.accept().await {
                 let mut stream = reply.send_response(Response::new(()), false).expect("is sent");
                 let ends = request.uri().path() == "/whole";
-                stream.send_data(Bytes::from_static(&[b'x'; MUCH]), ends).expect("is sent");
+                stream.send_data(Bytes::from(vec![b'x'; MUCH]), ends).expect("is sent");
                 // It is held, and not ended.
                 tokio::spawn(async move { poll_fn(|cx| stream.poll_reset(cx)).await });
             }
