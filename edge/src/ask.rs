@@ -84,6 +84,12 @@ impl Ask {
         Some(Self::settled(viewer, asked, route, self.address))
     }
 
+    /// The same request, of which its viewer hears nothing.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self::settled(self.viewer.clone(), self.asked.clone(), self.route.clone(), self.address)
+    }
+
     fn settled(viewer: request::Parts, asked: Asked, route: Route, address: IpAddr) -> Self {
         let (key, keyed) = key::of_request(&route.site.site, &route.behavior.behavior, &viewer, &asked, &route.path);
         let codes = route.behavior.behavior.compress;

@@ -88,11 +88,12 @@ impl Edge {
         (found.map(|(held, _)| held), fallback)
     }
 
-    /// Asks one of the origins that serve a request.
+    /// Asks one of the origins that serve a request, by so many tries at most.
     pub async fn ask_origin(
         &self,
         ask: &Ask,
         origin: &OriginTable,
+        limit: u32,
         mut request: Request<RequestBody>,
     ) -> Result<Response<OriginBody>, ForwardError> {
         self.complete(origin, &mut request)?;
@@ -102,7 +103,7 @@ impl Edge {
         let whole =
             matches!(*request.method(), Method::GET | Method::HEAD) && !request.headers().contains_key(header::RANGE);
         let (endpoints, mounts) = (endpoints.as_deref(), self.live.mounts());
-        let tries = Tries { origin, site: &ask.route.site, live: &self.live, clock: &self.clock };
+        let tries = Tries { origin, site: &ask.route.site, live: &self.live, clock: &self.clock, limit };
         let asking = Asking { tries, endpoints, mounts, request, interim: &ask.interim };
         let answer = self.forwarder.forward(asking).await;
         let took = self.clock.now().monotonic.saturating_sub(began);

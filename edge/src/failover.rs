@@ -8,6 +8,8 @@
 //! bytes. A viewer waits at most for both of them, each as long as it may take by itself.
 //! Errors: [`ForwardError`] of the one that counts.
 
+mod probe;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,7 +50,12 @@ pub struct Answered {
 }
 
 /// Asks whoever serves a request. Of what is `offered`, each validates what it gave itself.
-pub async fn ask(edge: &Edge, ask: &Ask, body: RequestBody, offered: &[Arc<Held>]) -> Result<Answered, ForwardError> {
+pub async fn ask(
+    edge: &Arc<Edge>,
+    ask: &Arc<Ask>,
+    body: RequestBody,
+    offered: &[Arc<Held>],
+) -> Result<Answered, ForwardError> {
     let behavior = &ask.route.behavior;
     let may_be = may_be_asked_twice(ask.method()) && body.is_end_stream();
     let Some(secondary) = behavior.secondary.as_ref().filter(|_| may_be) else {
@@ -89,8 +96,8 @@ fn tell(ask: &Ask, first: &Result<Answered, ForwardError>) {
 
 /// Asks one of them.
 async fn one(
-    edge: &Edge,
-    ask: &Ask,
+    edge: &Arc<Edge>,
+    ask: &Arc<Ask>,
     origin: &Arc<OriginTable>,
     body: RequestBody,
     offered: &[Arc<Held>],
@@ -119,7 +126,8 @@ async fn one(
     }
     let request = ask.request_to(origin, forwarded.clone(), body)?;
     let asked = edge.clock.now();
-    let response = received(edge.ask_origin(ask, origin, request).await?);
+    // What the store answers needs no room for it.
+    let response = received(Box::pin(probe::ask(edge, ask, origin, request)).await?);
     Ok(Answered { response, by, forwarded, asked, offered })
 }
 

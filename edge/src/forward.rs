@@ -126,7 +126,7 @@ impl Forwarder {
         self.budgets.prune(now);
     }
 
-    /// Asks, at as many addresses as the origin's `attempts` and its breaker allow.
+    /// Asks, at as many addresses as its tries allow.
     pub async fn forward(&self, asking: Asking<'_>) -> Result<Response<OriginBody>, ForwardError> {
         let Asking { tries, endpoints, mounts, request, interim } = asking;
         let (site, origin) = (&tries.site.site, tries.origin);
@@ -139,10 +139,8 @@ impl Forwarder {
         let again = Again::of(&request);
         let (left, request) = (Duration::from_millis(origin.response_timeout_ms), Some(request));
         let mut attempt = Attempt { forwarder: self, origin, secured, speaks, interim, again, left, request };
-        let allowed = tries.allowed();
-        let mut failure = (allowed == 0).then_some(ForwardError::BreakerOpen);
-        let mut number = 1;
-        while number <= allowed && attempt.request.is_some() {
+        let (mut failure, mut number) = (None, 1);
+        while number <= tries.limit && attempt.request.is_some() {
             let begun = tries.now();
             let next = addresses.next(number, failure.as_ref()).await;
             let next = next.inspect_err(|error| tries.failed(error, begun))?;

@@ -50,9 +50,19 @@ impl Health {
         *self.name == *origin.name && self.target == origin.target
     }
 
-    /// Whether requests are refused, but for one a second.
+    /// Whether requests are refused, but for those that find out whether somebody is there again.
     pub fn is_open(&self) -> bool {
         self.state.lock().breaker.is_open()
+    }
+
+    /// Whether a request may be sent now, by [`Breaker::leave`].
+    pub fn leave(&self, now: Moment, briefly: bool) -> Leave {
+        self.state.lock().breaker.leave(now, briefly)
+    }
+
+    /// What was sent by [`Leave::Once`] has ended.
+    pub fn found_out(&self) {
+        self.state.lock().breaker.found_out();
     }
 
     /// What is wrong, for its owner; nothing while it is healthy.
@@ -93,18 +103,11 @@ pub struct Tries<'a> {
     pub live: &'a Live,
     /// What time it is.
     pub clock: &'a Clock,
+    /// How many there may be.
+    pub limit: u32,
 }
 
 impl Tries<'_> {
-    /// How often it may be tried: not at all while its breaker is open, but for one that finds out whether it is there again.
-    pub fn allowed(&self) -> u32 {
-        match self.health().state.lock().breaker.leave(self.now()) {
-            Leave::Freely => self.origin.attempts,
-            Leave::Once => 1,
-            Leave::Refused => 0,
-        }
-    }
-
     /// When a try begins.
     pub fn now(&self) -> Moment {
         Moment(self.clock.now().monotonic)
@@ -139,7 +142,7 @@ impl Tries<'_> {
         let (site, origin) = (&self.site.site.name, &self.origin.name);
         match (turn, &trouble) {
             (Some(Turn::Opened(_)), _) => {
-                tracing::warn!(site, origin, trouble, "an origin is asked no more, but for one try a second");
+                tracing::warn!(site, origin, trouble, "an origin is asked no more, but to find out whether it is back");
             }
             (Some(Turn::Closed), _) => tracing::info!(site, origin, "an origin answers again"),
             (None, Some(now)) if before != trouble => tracing::warn!(site, origin, trouble = now, "an origin is unfit"),

@@ -294,7 +294,8 @@ impl LiveCollector {
 
     /// A line for each origin that is configured, so that an alert can be made of it before it ever opens.
     fn breakers(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
-        let help = "Whether an origin is not asked, but for one try a second, because nobody was there lately";
+        let help =
+            "Whether an origin is not asked, but to find out whether it is back, because nobody was there lately";
         let mut family = encoder.encode_descriptor("origin_breaker_open", help, None, MetricType::Gauge)?;
         let Some(sites) = self.0.sites() else { return Ok(()) };
         for table in &sites.sites {

@@ -1,10 +1,12 @@
 //! What became of the last tries to reach an origin into whether it is worth another one.
 //!
-//! Flow: [`Breaker::leave`] before a request is sent → [`Breaker::record`] when it is known what became of each try.
+//! Flow: [`Breaker::leave`] before a request is sent → [`Breaker::record`] when it is known what became of each try →
+//! [`Breaker::found_out`].
 //! Guarantees: it opens where of at least [`TRIES`] tries within [`WINDOW`] half met nobody; and where [`IN_A_ROW`] did one after the other,
 //! however far apart. A failure counts among those only if nobody was met since its try began: what is slow beside others that
 //! answer is no sign of an absence. Nor is a moment's: the row has to last for [`PROBE_EVERY`], as long as a refusal will. While it is open,
-//! one request passes every [`PROBE_EVERY`]; the first answer closes it, and nothing of what was before counts any more.
+//! one request passes every [`PROBE_EVERY`], and of those that have all their time no second while one is under way; the first answer closes
+//! it, and nothing of what was before counts any more.
 //! Assumptions: `now` does not go back. The window moves by whole seconds, so it is between nine and ten of them long.
 
 use std::fmt;
@@ -18,7 +20,7 @@ pub const WINDOW: Duration = Duration::from_secs(SECONDS as u64);
 pub const TRIES: u32 = 20;
 /// So many say enough where nobody was met in between.
 pub const IN_A_ROW: u32 = 5;
-/// While it is open, one request passes in this time.
+/// While it is open, no more than one request passes in this time.
 pub const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 const SECONDS: usize = 10;
@@ -39,8 +41,10 @@ pub enum Tried {
 pub enum Leave {
     /// As always.
     Freely,
-    /// To find out whether somebody is there again: one try.
+    /// To find out whether somebody is there again: one try, with all its time. No other has that before [`Breaker::found_out`].
     Once,
+    /// The same beside one that is under way, for no longer than [`PROBE_EVERY`].
+    Briefly,
     /// It would wait in vain.
     Refused,
 }
@@ -86,6 +90,8 @@ pub struct Breaker {
     row: Option<Row>,
     /// Open, and when the next request passes.
     probe_at: Option<Moment>,
+    /// One that has all its time is under way.
+    probing: bool,
 }
 
 /// The tries of one second.
@@ -111,23 +117,29 @@ impl Breaker {
         self.probe_at.is_some()
     }
 
-    /// Whether a request may be sent now.
-    pub fn leave(&mut self, now: Moment) -> Leave {
+    /// Whether a request may be sent now; one to which a little time is of use, also briefly.
+    pub fn leave(&mut self, now: Moment, briefly: bool) -> Leave {
         match self.probe_at {
             None => Leave::Freely,
-            Some(at) if now < at => Leave::Refused,
+            Some(at) if now < at || (self.probing && !briefly) => Leave::Refused,
             Some(_) => {
                 self.probe_at = Some(Moment(now.0 + PROBE_EVERY));
-                Leave::Once
+                if std::mem::replace(&mut self.probing, true) { Leave::Briefly } else { Leave::Once }
             }
         }
+    }
+
+    /// The request that was sent by [`Leave::Once`] has ended, however it did.
+    pub fn found_out(&mut self) {
+        self.probing = false;
     }
 
     /// Takes what became of a try, also of one that was begun before it opened.
     pub fn record(&mut self, outcome: Tried, begun: Moment, now: Moment) -> Option<Turn> {
         if self.is_open() {
             let closes = outcome == Tried::Answered;
-            return closes.then(|| *self = Self { met: Some(now), ..Self::default() }).map(|()| Turn::Closed);
+            let anew = Self { met: Some(now), probing: self.probing, ..Self::default() };
+            return closes.then(|| *self = anew).map(|()| Turn::Closed);
         }
         let (often, in_a_row) = (self.weigh(outcome, now), self.follow(outcome, begun, now));
         let evidence = often.or(in_a_row)?;
@@ -275,20 +287,51 @@ mod tests {
         let mut breaker = open();
         let mut passed = Vec::new();
         for time in (0..5_000).step_by(100) {
-            match breaker.leave(at(time)) {
+            match breaker.leave(at(time), time % 200 == 0) {
                 Leave::Once => passed.push(time),
                 leave => assert_eq!(leave, Leave::Refused),
             }
             assert_eq!(breaker.record(Failed, at(time), at(time)), None, "it is open already");
+            breaker.found_out();
         }
         assert_eq!(passed, [1_000, 2_000, 3_000, 4_000]);
+    }
+
+    #[test]
+    fn while_one_is_under_way_only_those_pass_to_which_a_little_time_is_of_use() {
+        let mut breaker = open();
+        assert_eq!(breaker.leave(at(1_000), false), Leave::Once);
+        for (time, briefly, expect) in [
+            (1_999, true, Leave::Refused),
+            (9_000, false, Leave::Refused),
+            (9_000, true, Leave::Briefly),
+            (9_999, true, Leave::Refused),
+            (10_000, true, Leave::Briefly),
+            (10_999, false, Leave::Refused),
+            (60_000, false, Leave::Refused),
+        ] {
+            assert_eq!(breaker.leave(at(time), briefly), expect, "at {time}");
+        }
+        breaker.found_out();
+        assert_eq!(breaker.leave(at(60_000), true), Leave::Once);
+    }
+
+    #[test]
+    fn one_that_is_still_under_way_when_it_opens_again_is_not_the_less() {
+        let mut breaker = open();
+        assert_eq!(breaker.leave(at(1_000), false), Leave::Once);
+        assert_eq!(breaker.record(Answered, at(0), at(1_500)), Some(Turn::Closed));
+        for _ in 0..TRIES {
+            breaker.record(Failed, at(2_000), at(2_000));
+        }
+        assert_eq!((breaker.is_open(), breaker.leave(at(5_000), false)), (true, Leave::Refused));
     }
 
     #[test]
     fn the_first_answer_closes_it_and_begins_a_new_count() {
         let mut breaker = open();
         assert_eq!(breaker.record(Answered, at(0), at(10)), Some(Turn::Closed));
-        assert_eq!(breaker.leave(at(10)), Leave::Freely);
+        assert_eq!(breaker.leave(at(10), false), Leave::Freely);
         for _ in 0..TRIES - 1 {
             assert_eq!(breaker.record(Failed, at(0), at(2_000)), None, "begun before that answer");
         }

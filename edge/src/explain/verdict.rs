@@ -43,19 +43,19 @@ pub fn verdict(edge: &Edge, ask: &Ask, whom: &Whom) -> Value {
 /// What stands in, or the answer of the edge's own.
 fn without_answer(ask: &Ask, why: &ForwardError, status: CacheStatus, fallback: Fallback) -> Value {
     let is_of_request = matches!(why, ForwardError::Target | ForwardError::NoObject(_));
-    // One of them finds out whether it is there again.
+    // One of those that nothing else serves finds out whether it is there again.
     let but = if matches!(why, ForwardError::BreakerOpen) { ", but for one request a second, which asks" } else { "" };
     match fallback {
-        Fallback::Stale(stale) if !is_of_request => stands_in(stale, but),
+        Fallback::Stale(stale) if !is_of_request => stands_in(stale),
         Fallback::GatewayTimeout if !is_of_request => answers(ask, why, (StatusCode::GATEWAY_TIMEOUT, status), but),
         _ => answers(ask, why, (why.status(), status), but),
     }
 }
 
-fn stands_in(stale: Stale, but: &str) -> Value {
+fn stands_in(stale: Stale) -> Value {
     let status = CacheStatus::stale(&stale).to_string();
     let clause = explain::clause(&Reuse::Stale(stale));
-    json!({ "does": format!("answer from the store, stale{but}"), "clause": clause, "cacheStatus": status })
+    json!({ "does": "answer from the store, stale", "clause": clause, "cacheStatus": status })
 }
 
 fn answers(ask: &Ask, why: &ForwardError, (code, status): (StatusCode, CacheStatus), but: &str) -> Value {

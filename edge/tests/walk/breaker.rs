@@ -8,7 +8,7 @@ use http::StatusCode;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
-use crate::edge::{Edge, config};
+use crate::edge::{Edge, config, until};
 use crate::failover::pair;
 use crate::origin::{Door, Origin, Then};
 
@@ -150,6 +150,8 @@ async fn one_of_two_that_never_answers_is_passed_over_at_once() {
     assert_eq!((app.reads(), spare.reads()), (20, 25));
     door.open();
     edge.skip(1);
+    assert!(edge.get("/try").await.cache_status().ends_with("detail=failover"));
+    until("the first is asked again", || trouble(&edge).is_empty()).await;
     assert_eq!(edge.get("/back").await.cache_status(), "kubefront; fwd=uri-miss; fwd-status=200; stored");
 }
 

@@ -54,6 +54,7 @@ mod names;
 mod owners;
 mod patience;
 mod poison;
+mod probes;
 mod protocols;
 mod purging;
 mod ranges;
