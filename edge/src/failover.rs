@@ -13,8 +13,8 @@ mod probe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_cache::forwarding;
 use edge_cache::validation::Conditional;
+use edge_cache::{Moment, forwarding};
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -25,6 +25,7 @@ use crate::config::OriginTable;
 use crate::edge::Edge;
 use crate::forward::ForwardError;
 use crate::forward::body::{OriginBody, RequestBody};
+use crate::health::failovers::STATUS;
 use crate::store::held::Held;
 use crate::tier::{self, Asked};
 
@@ -66,7 +67,7 @@ pub async fn ask(
         return first;
     }
     behavior.counters.count_failover();
-    tell(ask, &first);
+    tell(edge, ask, &first);
     let second = one(edge, ask, secondary, RequestBody::Empty, offered).await;
     if has_last_word(&first, &second) {
         if let Ok(unwanted) = first {
@@ -84,14 +85,22 @@ pub fn may_be_asked_twice(method: &Method) -> bool {
 }
 
 /// What ails the first does not show in what viewers get. While its breaker is open, that is known.
-fn tell(ask: &Ask, first: &Result<Answered, ForwardError>) {
-    let Err(error) = first else { return };
-    if matches!(error, ForwardError::BreakerOpen) {
+fn tell(edge: &Edge, ask: &Ask, first: &Result<Answered, ForwardError>) {
+    if matches!(first, Err(ForwardError::BreakerOpen)) {
         return;
     }
-    let (site, origin) = (&ask.route.site.site.name, &*ask.source());
-    let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    tracing::warn!(site, origin, detail = error.detail(), %error, source, "no answer; the other origin of the group is asked");
+    let (site, origin) = (&ask.route.site.site.name, &ask.route.behavior.origin);
+    let Some(untold) = origin.health.failovers.tells(Moment(edge.clock.now().monotonic)) else { return };
+    let (error, detail) = (first.as_ref().err(), why(first));
+    let status = first.as_ref().ok().map(|answered| answered.response.status().as_u16());
+    let source = error.and_then(std::error::Error::source).map(ToString::to_string);
+    let (origin, error) = (&origin.name, error.map(ToString::to_string));
+    tracing::warn!(site, origin, detail, status, error, source, untold, "the other origin of the group is asked");
+}
+
+/// The word for what it gave in place of an answer that counts.
+fn why(first: &Result<Answered, ForwardError>) -> &'static str {
+    first.as_ref().map_or_else(ForwardError::detail, |_| STATUS)
 }
 
 /// Asks one of them.

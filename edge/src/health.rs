@@ -5,6 +5,8 @@
 //! Guarantees: one of these for each origin, a few hundred bytes, for as long as its configuration names the same target; nothing that a
 //! viewer does makes it larger.
 
+pub mod failovers;
+
 use std::sync::Arc;
 
 use edge_cache::Moment;
@@ -16,12 +18,15 @@ use crate::clock::Clock;
 use crate::config::{OriginTable, SiteTable};
 use crate::forward::ForwardError;
 use crate::live::Live;
+use failovers::Failovers;
 
 /// What is known of one origin.
 #[derive(Debug)]
 pub struct Health {
     /// Its name, which responses that it gave are stored with.
     pub name: Arc<str>,
+    /// When another was asked in its place.
+    pub failovers: Failovers,
     target: Option<OriginTarget>,
     state: Mutex<State>,
 }
@@ -42,7 +47,8 @@ struct State {
 impl Health {
     /// Nothing is known of it yet.
     pub fn of(origin: &Origin) -> Self {
-        Self { name: origin.name.as_str().into(), target: origin.target.clone(), state: Mutex::default() }
+        let (name, target) = (origin.name.as_str().into(), origin.target.clone());
+        Self { name, failovers: Failovers::default(), target, state: Mutex::default() }
     }
 
     /// Whether what is known is known of this one.

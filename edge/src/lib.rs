@@ -53,6 +53,7 @@ pub mod edge;
 pub mod explain;
 pub mod metrics;
 pub mod process;
+pub mod seldom;
 pub mod settings;
 
 #[cfg(test)]

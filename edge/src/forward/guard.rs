@@ -13,9 +13,7 @@ use parking_lot::Mutex;
 
 use super::counts::Counts;
 use crate::peers::Peer;
-
-/// How seldom a refusal is told as a warning: whoever owns the name decides how often there is one.
-const WARN_EVERY: Duration = Duration::from_mins(1);
+use crate::seldom::Seldom;
 
 /// An address that the walls of the site that asks let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,13 +55,13 @@ impl Wall<'_> {
 #[derive(Debug)]
 pub struct Guard {
     counts: Arc<Counts>,
-    warned: Mutex<Option<Duration>>,
+    refusals: Mutex<Seldom>,
 }
 
 impl Guard {
     /// Counts there.
     pub fn new(counts: Arc<Counts>) -> Self {
-        Self { counts, warned: Mutex::default() }
+        Self { counts, refusals: Mutex::default() }
     }
 
     /// Those that may be asked, in their order; or why none of them may.
@@ -93,10 +91,8 @@ impl Guard {
     }
 
     fn tell(&self, address: SocketAddr, reason: &str, origin: &str, now: Duration) {
-        let mut warned = self.warned.lock();
-        if warned.is_none_or(|last| last + WARN_EVERY <= now) {
-            *warned = Some(now);
-            tracing::warn!(origin, %address, reason, "no origin may be at this address, so it is not asked");
+        if let Some(untold) = self.refusals.lock().happens(now) {
+            tracing::warn!(origin, %address, reason, untold, "no origin may be at this address, so it is not asked");
         }
     }
 }

@@ -181,6 +181,27 @@ async fn a_line_says_which_of_two_origins_answered() {
 }
 
 #[tokio::test]
+async fn why_the_other_origin_of_a_group_is_asked_is_told_once_a_minute() {
+    let busy = Origin::start(|_, exchange| async move { exchange.respond("503 Service Unavailable", "", "").await });
+    let (busy, spare) = (busy.await, Origin::numbered("").await);
+    for (primary, detail, status) in [(nobody(), "origin-connect", Value::Null), (busy.address, "status", 503.into())] {
+        let (mut program, viewers, _mounted) = serving(&pair(primary, spare.address)).await;
+        for number in 0..3 {
+            send(viewers, request(Method::GET, &format!("/{number}"))).await;
+        }
+        let line = program.says("untold").await;
+        assert_eq!(
+            (&line["origin"], &line["detail"], &line["status"]),
+            (&"app".into(), &detail.into(), &status),
+            "{line}"
+        );
+        assert_eq!((&line["level"], &line["untold"]), (&"WARN".into(), &0.into()), "{line}");
+        program.terminate();
+        assert_eq!(program.said().await.matches("untold").count(), 1);
+    }
+}
+
+#[tokio::test]
 async fn cookies_are_in_a_line_only_where_the_owner_wants_them_and_other_secrets_never() {
     for include in [false, true] {
         let origin = Origin::numbered("set-cookie: sid=n3w\r\n").await;
