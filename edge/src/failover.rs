@@ -66,7 +66,7 @@ pub async fn ask(
     if !is_none(&first, &behavior.failover_on) {
         return first;
     }
-    behavior.counters.count_failover();
+    behavior.origin.health.failovers.count(why(&first));
     tell(edge, ask, &first);
     let second = one(edge, ask, secondary, RequestBody::Empty, offered).await;
     if has_last_word(&first, &second) {

@@ -110,7 +110,6 @@ pub struct BehaviorCounters {
     coded: [AtomicU64; CODINGS.len()],
     stale: [AtomicU64; STALE_USES.len()],
     crowded: [AtomicU64; CROWDINGS.len()],
-    failovers: AtomicU64,
 }
 
 impl BehaviorCounters {
@@ -133,11 +132,6 @@ impl BehaviorCounters {
     pub fn count_stale(&self, why: Option<&str>) {
         let at = STALE_USES.iter().position(|known| Some(*known) == why);
         count_at(&self.stale, Some(at.unwrap_or(STALE_USES.len() - 1)));
-    }
-
-    /// Counts a request that went on from the first origin to the second.
-    pub fn count_failover(&self) {
-        self.failovers.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a request that found no place at once among those who ask for themselves.
@@ -281,13 +275,17 @@ impl LiveCollector {
     }
 
     fn failovers(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
-        let help = "Requests that went on from the first origin of a group to the second";
+        let help = "Requests that went on from the first origin of a group to the second, by why";
         let mut family = encoder.encode_descriptor("failovers", help, None, MetricType::Counter)?;
         let Some(sites) = self.0.sites() else { return Ok(()) };
-        for (table, behavior) in sites.behaviors().filter(|(_, behavior)| behavior.secondary.is_some()) {
-            let labels = [("site", table.site.name.as_str()), ("behavior", behavior.behavior.path_pattern.as_str())];
-            let count = behavior.counters.failovers.load(Ordering::Relaxed);
-            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        for table in &sites.sites {
+            for origin in &table.origins {
+                for (reason, count) in origin.health.failovers.so_far() {
+                    let labels =
+                        [("site", table.site.name.as_str()), ("origin", origin.name.as_str()), ("reason", reason)];
+                    ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+                }
+            }
         }
         Ok(())
     }

@@ -234,6 +234,9 @@ impl ForwardError {
         }
     }
 
+    /// The words for why an origin gave no answer that [`ForwardError::detail`] has, but for those of one request alone.
+    pub const WORDS: &'static [&'static str] = &WORDS;
+
     /// The word for `Cache-Status` and logs.
     pub fn detail(&self) -> &'static str {
         match self {

@@ -204,7 +204,7 @@ async fn the_host_that_one_of_them_is_sent_is_in_the_key_of_both() {
 }
 
 #[tokio::test]
-async fn both_are_explained_and_each_time_that_one_stands_in_is_counted() {
+async fn both_are_explained() {
     let spare = Origin::numbered("").await;
     let edge = Edge::start(pair(nobody(), spare.address)).await;
     edge.get("/a").await;
@@ -216,6 +216,18 @@ async fn both_are_explained_and_each_time_that_one_stands_in_is_counted() {
     let posted = edge.admin("/explain?url=/a&method=POST").await.body;
     assert!(posted.contains("\"asked\": \"never\""), "{posted}");
     assert_eq!(said["stored"][0]["origin"], "spare", "{said:#}");
-    let metrics = edge.admin("/metrics").await.body;
-    assert!(metrics.contains("kubefront_edge_failovers_total{site=\"default/shop\",behavior=\"*\"} 1\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn each_time_that_one_stands_in_is_counted_by_the_other_and_by_why() {
+    let (busy, spare) = (answering("503 Service Unavailable", "").await, Origin::numbered("").await);
+    for (primary, reason) in [(nobody(), "origin-connect"), (busy.address, "status")] {
+        let edge = Edge::start(pair(primary, spare.address)).await;
+        edge.get("/a").await;
+        edge.get("/a").await;
+        let metrics = edge.admin("/metrics").await.body;
+        let labels = format!("{{site=\"default/shop\",origin=\"app\",reason=\"{reason}\"}}");
+        let counted: Vec<_> = metrics.lines().filter(|line| line.contains("failovers_total{")).collect();
+        assert_eq!(counted, [format!("kubefront_edge_failovers_total{labels} 1")]);
+    }
 }
