@@ -8,7 +8,9 @@ use edge_contract::{OriginTarget, Scheme, Ttl};
 use http::StatusCode;
 
 use crate::edge::{Edge, PATIENCE, Raw, config, until};
-use crate::origin::{Exchange, Origin, Then};
+use crate::failover::pair;
+use crate::origin::{Door, Exchange, Origin, Then, nobody};
+use crate::probes::without_app;
 
 const WISH: &str = "GET /chat HTTP/1.1\r\nhost: shop.test\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n\
     sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\ncookie: sid=1\r\n\r\n";
@@ -71,6 +73,59 @@ async fn a_websocket_passes_a_behavior_that_caches_with_all_that_is_said_on_it()
     assert_eq!((seen.header("connection"), seen.header("upgrade")), (Some("upgrade"), Some("websocket")));
     assert_eq!((seen.header("sec-websocket-version"), seen.header("cookie")), (Some("13"), Some("sid=1")));
     assert_eq!((origin.reads(), edge.live().store().held()), (1, 0));
+}
+
+/// Switches where it is asked to, and answers everything else.
+async fn switching_where_asked() -> Origin {
+    Origin::start(|seen, mut exchange| async move {
+        if seen.header("upgrade").is_none() {
+            return exchange.respond("200 OK", "", "").await;
+        }
+        exchange.write(format!("{SWITCH}hello")).await;
+        echo(exchange).await
+    })
+    .await
+}
+
+/// A viewer that wishes to leave HTTP, and what it is answered.
+async fn wishing(edge: &Edge) -> (Raw, String) {
+    let mut viewer = Raw::to(edge.running.viewers).await;
+    viewer.say(WISH).await;
+    let head = viewer.head().await.to_ascii_lowercase();
+    (viewer, head)
+}
+
+#[tokio::test]
+async fn of_a_group_the_second_switches_where_the_first_gives_no_answer_or_one_that_counts_as_none() {
+    let busy = Origin::start(|_, exchange| async move { exchange.respond("503 Service Unavailable", "", "").await });
+    let (busy, reset) = (busy.await, Origin::start(|_, exchange| async move { exchange.reset() }).await);
+    for primary in [nobody(), busy.address, reset.address] {
+        let spare = switching_where_asked().await;
+        let edge = Edge::start(pair(primary, spare.address)).await;
+        let (mut viewer, head) = wishing(&edge).await;
+        assert!(head.starts_with("http/1.1 101 switching protocols\r\n"), "{head}");
+        assert!(
+            head.contains("\r\ncache-status: kubefront; fwd=bypass; fwd-status=101; detail=failover\r\n"),
+            "{head}"
+        );
+        assert_eq!(viewer.exactly(5).await, "hello");
+        viewer.say("line\n").await;
+        assert_eq!(viewer.exactly(6).await, "[line]");
+        assert_eq!((spare.seen(1).target.as_str(), spare.reads()), ("/copy/chat", 1));
+    }
+}
+
+#[tokio::test]
+async fn whether_an_origin_is_back_is_found_out_without_the_wish_of_a_viewer_whom_the_other_serves() {
+    let door = Door::closed();
+    let (app, spare) = (Origin::held(&door, "").await, switching_where_asked().await);
+    let edge = without_app(pair(app.address, spare.address), &app).await;
+    let (mut viewer, head) = wishing(&edge).await;
+    assert!(head.contains("fwd-status=101; detail=failover\r\n"), "{head}");
+    assert_eq!(viewer.exactly(5).await, "hello");
+    app.read_times(6).await;
+    let tried = app.seen(6);
+    assert_eq!((tried.target.as_str(), tried.header("upgrade"), tried.header("connection")), ("/chat", None, None));
 }
 
 #[tokio::test]
