@@ -97,7 +97,7 @@ impl Edge {
         mut request: Request<RequestBody>,
     ) -> Result<Response<OriginBody>, ForwardError> {
         self.complete(origin, &mut request)?;
-        let endpoints = self.live.endpoints(&ask.route.site.site.id, &origin.name);
+        let endpoints = self.live.endpoints(&ask.route.site.site.id, origin);
         let began = self.clock.now().monotonic;
         // What an extension method means by a 206 is its own affair.
         let whole =
@@ -132,7 +132,7 @@ impl Edge {
             self.complete(origin, &mut request)?;
         }
         let site = &ask.route.site.site;
-        let endpoints = self.live.endpoints(&site.id, &origin.name);
+        let endpoints = self.live.endpoints(&site.id, origin);
         let known = Known { origin, endpoints: endpoints.as_deref(), upgrades };
         self.forwarder.foresee(known, &site.walls, has_mounts.then(|| self.live.mounts()))?;
         if origin.health.is_open() { Err(ForwardError::BreakerOpen) } else { Ok(()) }

@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use edge_cache::invalidation::{HeadTaken, Taken};
-use edge_contract::{EdgeConfig, Endpoints, Epoch, Head, MOUNTS, PurgeOrder, SequenceNumber};
+use edge_contract::{
+    EdgeConfig, Endpoints, Epoch, Head, MOUNTS, Origin, OriginTarget, PurgeOrder, SequenceNumber, Site,
+};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -83,6 +85,8 @@ type EndpointTable = HashMap<(String, String), Listed>;
 
 #[derive(Clone, Debug)]
 struct Listed {
+    /// Whose they are: the origin may be somewhere else in what serves.
+    target: OriginTarget,
     version: u64,
     addresses: Arc<[SocketAddr]>,
 }
@@ -158,7 +162,9 @@ impl Live {
         // Before the swap too: a request finds in memory what it needs.
         self.inner.mounts.hold(sites.references());
         self.inner.awaited.take(new, before.is_none());
-        self.inner.sites.store(Some(Arc::new(sites)));
+        let sites = Arc::new(sites);
+        self.inner.sites.store(Some(Arc::clone(&sites)));
+        self.keep_endpoints_of(sites.sites.iter().map(|table| &table.site));
         self.tell_origins();
         Ok(())
     }
@@ -187,19 +193,30 @@ impl Live {
     /// Where an origin's pods are now: nowhere, if the list is empty. An older version than the one held is ignored, and so is an address
     /// that is none; a list of nothing else says nothing.
     pub fn take_endpoints(&self, endpoints: Endpoints) {
-        let key = (endpoints.site, endpoints.origin);
-        let version = endpoints.version;
-        let addresses: Arc<[SocketAddr]> =
-            endpoints.addresses.iter().filter_map(|address| address.parse().ok()).collect();
-        if addresses.is_empty() && !endpoints.addresses.is_empty() {
-            tracing::error!(origin = key.1, "endpoints whose addresses are none");
+        let Endpoints { site, origin, target, version, addresses: given } = endpoints;
+        let addresses: Arc<[SocketAddr]> = given.iter().filter_map(|address| address.parse().ok()).collect();
+        if addresses.is_empty() && !given.is_empty() {
+            tracing::error!(origin, "endpoints whose addresses are none");
             return;
         }
+        let (key, listed) = ((site, origin), Listed { target, version, addresses });
         self.inner.endpoints.rcu(|table| {
             let mut table = EndpointTable::clone(table);
             if table.get(&key).is_none_or(|held| held.version <= version) {
-                table.insert(key.clone(), Listed { version, addresses: Arc::clone(&addresses) });
+                table.insert(key.clone(), listed.clone());
             }
+            table
+        });
+    }
+
+    /// The operator follows what the newest configuration names, so any other list grows old from here on.
+    fn keep_endpoints_of<'a>(&self, sites: impl Iterator<Item = &'a Site> + Clone) {
+        self.inner.endpoints.rcu(|table| {
+            let mut table = EndpointTable::clone(table);
+            table.retain(|(id, name), listed| {
+                let origins = sites.clone().filter(|site| site.id == *id).flat_map(|site| &site.origins);
+                origins.into_iter().any(|origin| origin.name == *name && origin.target.as_ref() == Some(&listed.target))
+            });
             table
         });
     }
@@ -209,13 +226,14 @@ impl Live {
         self.inner.endpoints.store(Arc::default());
     }
 
-    /// Where an origin's pods are, if a stream says so.
-    pub fn endpoints(&self, site: &str, origin: &str) -> Option<Arc<[SocketAddr]>> {
+    /// Where an origin's pods are, if a stream says so of this very target.
+    pub fn endpoints(&self, site: &str, origin: &Origin) -> Option<Arc<[SocketAddr]>> {
         let table = self.inner.endpoints.load();
         if table.is_empty() {
             return None;
         }
-        table.get(&(site.to_owned(), origin.to_owned())).map(|listed| Arc::clone(&listed.addresses))
+        let listed = table.get(&(site.to_owned(), origin.name.clone()))?;
+        (origin.target.as_ref() == Some(&listed.target)).then(|| Arc::clone(&listed.addresses))
     }
 
     /// The other edges.

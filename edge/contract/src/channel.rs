@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{EdgeConfig, Epoch, SequenceNumber};
+use crate::{EdgeConfig, Epoch, OriginTarget, SequenceNumber};
 
 /// What the operator tells an edge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,13 +181,16 @@ pub struct Head {
     pub flush: SequenceNumber,
 }
 
-/// Where the pods of a Service are.
+/// Where the pods of a Service are. A list is for the newest configuration: an edge that serves another one asks by it only where that
+/// one has the origin at this very target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoints {
     /// The uid of the Distribution whose origin it is.
     pub site: String,
     /// The origin's name.
     pub origin: String,
+    /// The Service, as the configuration has it: what the list is of.
+    pub target: OriginTarget,
     /// Rises with each change; only says which of two is newer on one stream.
     pub version: u64,
     /// `IP:port` of every ready endpoint, IPv6 in brackets.

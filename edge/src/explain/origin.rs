@@ -129,7 +129,7 @@ fn one(edge: &Edge, ask: &Ask, origin: &OriginTable, known: Known) -> (Option<Fo
 /// Where it would be looked for: its pods, or a name for DNS or an address with its port.
 fn addresses(edge: &Edge, ask: &Ask, origin: &OriginTable) -> Vec<String> {
     let Some(target) = &origin.target else { return Vec::new() };
-    let listed = edge.live.endpoints(&ask.route.site.site.id, &origin.name);
+    let listed = edge.live.endpoints(&ask.route.site.site.id, origin);
     if let (OriginTarget::Service { .. }, Some(listed)) = (target, listed) {
         return listed.iter().map(SocketAddr::to_string).collect();
     }

@@ -38,7 +38,6 @@ impl<'a> Known<'a> {
             // Whoever watches the Service would list a pod that is ready: its name leads to none either.
             (OriginTarget::Service { .. }, Some([])) => return Err(ForwardError::NoEndpoints),
             (OriginTarget::Service { .. }, Some(listed)) => listed,
-            // What else is listed are the pods of a Service that this origin was before.
             _ => &[],
         };
         let speaks = Speaks::of(target.scheme(), upgrades);

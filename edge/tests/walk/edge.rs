@@ -105,12 +105,23 @@ impl Edge {
         self.live().apply_order(&order);
     }
 
+    /// Where the pods of the Service are that the origin `app` is now.
     pub fn endpoints(&self, addresses: &[SocketAddr]) {
+        let sites = self.live().sites().expect("serves");
+        let app = sites.by_id(SITE).and_then(|table| table.origins.iter().find(|origin| origin.name == "app"));
+        let target = app.and_then(|origin| origin.target.clone()).expect("is somewhere");
+        self.endpoints_of(target, addresses);
+    }
+
+    /// The same of a Service that the origin `app` may not be.
+    pub fn endpoints_of(&self, target: OriginTarget, addresses: &[SocketAddr]) {
+        let addresses = addresses.iter().map(ToString::to_string).collect();
         self.live().take_endpoints(Endpoints {
             site: SITE.into(),
             origin: "app".into(),
+            target,
             version: 1,
-            addresses: addresses.iter().map(ToString::to_string).collect(),
+            addresses,
         });
     }
 

@@ -178,13 +178,14 @@ async fn what_keeps_an_origin_from_being_asked_is_foretold_as_it_happens() {
     }
     let service = OriginTarget::Service { dns_name: "app.shop.svc.test".into(), port: 80, scheme: Scheme::Http };
     let mut config = config(origin.address);
-    config.sites[0].origins[0].target = Some(service);
+    config.sites[0].origins[0].target = Some(service.clone());
     let edge = Edge::start(config).await;
     edge.endpoints(&[]);
     ailing(&edge, "origin-no-endpoints").await;
     edge.live().take_endpoints(Endpoints {
         site: SITE.into(),
         origin: "app".into(),
+        target: service,
         version: 2,
         addresses: vec![origin.address.to_string()],
     });

@@ -6,7 +6,7 @@ use edge_contract::{EdgeConfig, OriginTarget, Scheme};
 use http::{Method, StatusCode};
 use tokio::task::JoinSet;
 
-use crate::edge::{Edge, config, request, until};
+use crate::edge::{Edge, SITE, config, request, until};
 use crate::names::count;
 use crate::origin::{Door, Origin, Then, deaf, nobody};
 
@@ -47,6 +47,44 @@ async fn an_origin_that_was_a_service_is_not_looked_for_at_its_pods() {
         assert_eq!(edge.get(path).await.status, StatusCode::OK);
     }
     assert_eq!((pod.reads(), elsewhere.reads()), (1, 2));
+}
+
+#[tokio::test]
+async fn pods_of_a_service_that_the_origin_is_not_in_what_serves_are_not_asked() {
+    let (old, new) = (Origin::numbered("").await, Origin::numbered("").await);
+    let at = |origin: &Origin| OriginTarget::Service {
+        dns_name: "localhost".into(),
+        port: origin.address.port(),
+        scheme: Scheme::Http,
+    };
+    let mut config = service();
+    config.sites[0].origins[0].target = Some(at(&old));
+    let edge = Edge::start(config.clone()).await;
+    // What the operator says once it has another configuration, which this edge does not serve yet.
+    edge.endpoints_of(at(&new), &[new.address]);
+    assert_eq!(edge.get("/a").await.status, StatusCode::OK);
+    edge.endpoints_of(at(&new), &[]);
+    assert_eq!(edge.get("/b").await.status, StatusCode::OK);
+    assert_eq!((old.reads(), new.reads()), (2, 0));
+
+    edge.endpoints_of(at(&new), &[new.address]);
+    let [old_at, new_at] = [at(&old), at(&new)];
+    for (revision, target) in [(2, new_at), (3, old_at)] {
+        config.revision = revision;
+        config.sites[0].origins[0].target = Some(target);
+        edge.live().take_config(config.clone()).expect("is sound");
+        assert_eq!(edge.get(&format!("/{revision}")).await.status, StatusCode::OK);
+    }
+    assert_eq!((old.reads(), new.reads()), (3, 1), "each by its own word");
+    config.revision = 4;
+    config.sites[0].origins[0].target = Some(at(&new));
+    edge.endpoints_of(at(&old), &[]);
+    edge.live().take_config(config.clone()).expect("is sound");
+    let app = &config.sites[0].origins[0];
+    let held = |edge: &Edge, target| {
+        edge.live().endpoints(SITE, &edge_contract::Origin { target: Some(target), ..app.clone() })
+    };
+    assert_eq!(held(&edge, at(&old)), None, "nobody keeps it up any more");
 }
 
 #[tokio::test]

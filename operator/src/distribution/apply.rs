@@ -67,7 +67,7 @@ pub async fn apply(context: &Context, observed: &Observed, accepted: &Accepted, 
         context.edges.serve_config(key, Arc::new(configuration.numbered(epoch, revision)));
     }
     let site = &configuration.resolved.uid;
-    context.edges.serve_endpoints(key, context.told.number(key, site, endpoints));
+    context.edges.serve_endpoints(key, context.told.number(key, &configuration.sites, endpoints));
     context.edges.serve_tiers(key, context.told_shields.number(key, site, shields));
     if writes.failures.is_empty() {
         for child in &prune {

@@ -7,7 +7,7 @@ mod tiers;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_contract::{Endpoints, FromEdge, FromOperator, LINE_LIMIT, SILENCE_LIMIT_MS};
+use edge_contract::{Endpoints, FromEdge, FromOperator, LINE_LIMIT, OriginTarget, SILENCE_LIMIT_MS, Scheme};
 use futures::StreamExt;
 use http::StatusCode;
 
@@ -140,7 +140,8 @@ async fn endpoints_and_authorities_reach_streams_that_are_open_and_later_ones() 
     let (site, mut edge) = attached().await;
     let endpoints = |address: &str| {
         let addresses = vec![address.to_owned()];
-        Endpoints { site: "site".into(), origin: "app".into(), version: 1, addresses }
+        let target = OriginTarget::Service { dns_name: "app.default.svc".into(), port: 80, scheme: Scheme::Http };
+        Endpoints { site: "site".into(), origin: "app".into(), target, version: 1, addresses }
     };
     let nearest = [("uid-two".to_owned(), vec!["10.0.0.2:80".to_owned()])].into();
     site.edges.serve_endpoints(&distribution(), vec![ForEdges { all: endpoints("10.0.0.1:80"), nearest }]);

@@ -78,7 +78,7 @@ impl Follower {
 
     /// Where this edge's pods of the origin `app` are, by what it was told.
     pub fn endpoints(&self) -> Vec<SocketAddr> {
-        self.live.endpoints(crate::SITE, "app").map(|found| found.to_vec()).unwrap_or_default()
+        self.live.endpoints(crate::SITE, &crate::app()).map(|found| found.to_vec()).unwrap_or_default()
     }
 
     /// Waits for something that the edge tells nobody.

@@ -27,21 +27,22 @@ const SITE: &str = "uid-of-shop";
 /// What may take time here takes at most this.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn config(revision: u64) -> EdgeConfig {
+fn app() -> Origin {
     let target = OriginTarget::Service { dns_name: "app.default.svc".into(), port: 80, scheme: Scheme::Http };
+    Origin::plain("app", "app").at(target)
+}
+
+fn config(revision: u64) -> EdgeConfig {
     let behavior =
         Behavior { ttl: Ttl { min: 0, default: 60, max: 60, ..Ttl::default() }, ..Behavior::plain("*", "app") };
-    let site = Site {
-        origins: vec![Origin::plain("app", "app").at(target)],
-        behaviors: vec![behavior],
-        ..Site::plain(SITE, "default/shop")
-    };
+    let site = Site { origins: vec![app()], behaviors: vec![behavior], ..Site::plain(SITE, "default/shop") };
     EdgeConfig::of(EPOCH, revision, vec![site])
 }
 
 fn endpoints(version: u64, addresses: &[&str]) -> Vec<ForEdges> {
     let addresses = addresses.iter().map(ToString::to_string).collect();
-    let all = Endpoints { site: SITE.into(), origin: "app".into(), version, addresses };
+    let target = app().target.expect("is somewhere");
+    let all = Endpoints { site: SITE.into(), origin: "app".into(), target, version, addresses };
     vec![ForEdges { all, nearest: BTreeMap::new() }]
 }
 

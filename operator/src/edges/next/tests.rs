@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use edge_contract::{Scope, ShieldEdge};
+use edge_contract::{OriginTarget, Scheme, Scope, ShieldEdge};
 
 use super::*;
 use crate::clock;
@@ -182,7 +182,13 @@ fn a_slow_stream_gets_the_newest_configuration_and_none_between() {
 #[test]
 fn the_urgent_goes_first_and_nothing_twice() {
     let endpoints = |origin: &str, version| ForEdges {
-        all: Endpoints { site: "site".into(), origin: origin.into(), version, addresses: vec![] },
+        all: Endpoints {
+            site: "site".into(),
+            origin: origin.into(),
+            target: OriginTarget::Service { dns_name: "app".into(), port: 80, scheme: Scheme::Http },
+            version,
+            addresses: vec![],
+        },
         nearest: BTreeMap::new(),
     };
     let mut desired = Desired {
