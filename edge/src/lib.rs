@@ -41,6 +41,7 @@ pub mod health;
 pub mod live;
 pub mod mounted;
 pub mod mounts;
+pub mod narrowed;
 pub mod observed;
 pub mod peers;
 pub mod purge;

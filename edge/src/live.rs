@@ -24,6 +24,7 @@ use crate::awaited::{self, Awaited};
 use crate::config::{SiteTable, Sites};
 use crate::health;
 use crate::mounts::{Mounts, Unusable};
+use crate::narrowed::narrowed;
 use crate::observed::Observing;
 use crate::peers::Peers;
 use crate::purge::Purge;
@@ -67,8 +68,9 @@ pub struct Live {
 #[derive(Debug)]
 struct Inner {
     sites: ArcSwapOption<Sites>,
-    /// Held while a configuration or an order is taken: an order is read by the rules that hold when it begins to count.
-    taking: Mutex<()>,
+    /// Held while a configuration or an order is taken: an order is read by the rules that hold when it begins to count. In it, the
+    /// configuration that was taken last: more than what serves, while a newer one waits.
+    taking: Mutex<Option<EdgeConfig>>,
     from_stream: AtomicBool,
     endpoints: ArcSwap<EndpointTable>,
     peers: Peers,
@@ -108,7 +110,7 @@ impl Live {
         let observing = Observing::default();
         let inner = Inner {
             sites: ArcSwapOption::empty(),
-            taking: Mutex::new(()),
+            taking: Mutex::default(),
             from_stream: AtomicBool::new(false),
             endpoints: ArcSwap::default(),
             peers: Peers::default(),
@@ -124,22 +126,59 @@ impl Live {
 
     /// Serves this configuration from the operator's stream, or says why not; then the last good one goes on.
     pub fn take_config(&self, config: EdgeConfig) -> Result<(), String> {
-        let _one_at_a_time = self.inner.taking.lock();
-        self.swap(config)?;
+        let mut taken = self.inner.taking.lock();
+        self.take_whole(&mut taken, config)?;
         self.inner.from_stream.store(true, Ordering::Release);
         Ok(())
     }
 
     /// Serves this configuration from the mounted file, unless a stream has given one or it says nothing new.
     pub fn take_mounted_config(&self, config: EdgeConfig) -> Result<bool, String> {
-        let _one_at_a_time = self.inner.taking.lock();
-        // Numbers of two epochs cannot be compared; then the file is what the operator wrote last.
-        let news =
-            self.serving_revision().is_none_or(|(epoch, revision)| config.epoch != epoch || config.revision > revision);
-        if !news || self.inner.from_stream.load(Ordering::Acquire) {
+        let mut taken = self.inner.taking.lock();
+        if !self.counts_from_a_file(&config) {
             return Ok(false);
         }
-        self.swap(config).map(|()| true)
+        self.take_whole(&mut taken, config).map(|()| true)
+    }
+
+    /// This configuration waits for what this edge [lacks](Self::lacks). What serves goes on, as far as this one lets it.
+    pub fn hold(&self, waiting: &EdgeConfig) {
+        let taken = self.inner.taking.lock();
+        self.narrow(taken.as_ref(), waiting);
+    }
+
+    /// The same where it comes from the mounted file, and would be taken from there.
+    pub fn hold_mounted(&self, waiting: &EdgeConfig) {
+        let taken = self.inner.taking.lock();
+        if self.counts_from_a_file(waiting) {
+            self.narrow(taken.as_ref(), waiting);
+        }
+    }
+
+    fn counts_from_a_file(&self, config: &EdgeConfig) -> bool {
+        // Numbers of two epochs cannot be compared; then the file is what the operator wrote last.
+        let is_news =
+            self.serving_revision().is_none_or(|(epoch, revision)| config.epoch != epoch || config.revision > revision);
+        is_news && !self.inner.from_stream.load(Ordering::Acquire)
+    }
+
+    fn take_whole(&self, taken: &mut Option<EdgeConfig>, config: EdgeConfig) -> Result<(), String> {
+        self.swap(config.clone())?;
+        self.keep_endpoints_of(&config.sites);
+        *taken = Some(config);
+        Ok(())
+    }
+
+    fn narrow(&self, taken: Option<&EdgeConfig>, waiting: &EdgeConfig) {
+        self.keep_endpoints_of(&waiting.sites);
+        let Some(narrowed) = taken.map(|taken| narrowed(taken, waiting)) else { return };
+        let is_served = |sites: Arc<Sites>| sites.sites.iter().map(|table| &table.site).eq(&narrowed.sites);
+        if self.sites().is_some_and(is_served) {
+            return;
+        }
+        if let Err(error) = self.swap(narrowed) {
+            tracing::error!(error, "what a newer configuration takes away cannot be taken away");
+        }
     }
 
     fn swap(&self, config: EdgeConfig) -> Result<(), String> {
@@ -162,9 +201,7 @@ impl Live {
         // Before the swap too: a request finds in memory what it needs.
         self.inner.mounts.hold(sites.references());
         self.inner.awaited.take(new, before.is_none());
-        let sites = Arc::new(sites);
-        self.inner.sites.store(Some(Arc::clone(&sites)));
-        self.keep_endpoints_of(sites.sites.iter().map(|table| &table.site));
+        self.inner.sites.store(Some(Arc::new(sites)));
         self.tell_origins();
         Ok(())
     }
@@ -210,12 +247,12 @@ impl Live {
     }
 
     /// The operator follows what the newest configuration names, so any other list grows old from here on.
-    fn keep_endpoints_of<'a>(&self, sites: impl Iterator<Item = &'a Site> + Clone) {
+    fn keep_endpoints_of(&self, sites: &[Site]) {
         self.inner.endpoints.rcu(|table| {
             let mut table = EndpointTable::clone(table);
             table.retain(|(id, name), listed| {
-                let origins = sites.clone().filter(|site| site.id == *id).flat_map(|site| &site.origins);
-                origins.into_iter().any(|origin| origin.name == *name && origin.target.as_ref() == Some(&listed.target))
+                let mut origins = sites.iter().filter(|site| site.id == *id).flat_map(|site| &site.origins);
+                origins.any(|origin| origin.name == *name && origin.target.as_ref() == Some(&listed.target))
             });
             table
         });

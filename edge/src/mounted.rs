@@ -34,7 +34,8 @@ pub async fn follow(path: PathBuf, live: Live) {
         }
         let parsed = parse(&text, &path);
         // Asked again until it is there, or another content is.
-        if parsed.as_ref().is_ok_and(|config| !live.lacks(config).is_empty()) {
+        if let Some(config) = parsed.as_ref().ok().filter(|config| !live.lacks(config).is_empty()) {
+            live.hold_mounted(config);
             continue;
         }
         if let Err(error) = parsed.and_then(|config| live.take_mounted_config(config)) {

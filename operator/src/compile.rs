@@ -12,16 +12,12 @@ mod origins;
 mod response_headers;
 
 use crds::distribution;
-use edge_contract::{Logging, Protocol, Site};
+use edge_contract::{Logging, NO_ALIAS, Protocol, Site};
 
 pub use behaviors::{normal_path, ttl};
 
 use crate::digest::digest;
 use crate::distribution::resolved::Resolved;
-
-/// An alias that no viewer asks for (RFC 6761 §6.4). A Distribution that holds none of its aliases serves only its own
-/// names, and a site without aliases would serve every Host.
-const NO_ALIAS: &str = "no-alias-held.invalid";
 
 /// The site of a Distribution.
 pub fn site(resolved: &Resolved) -> Site {
@@ -32,6 +28,7 @@ pub fn site(resolved: &Resolved) -> Site {
         name: resolved.key.to_string(),
         generation: resolved.generation,
         enabled: spec.enabled,
+        // A Distribution that holds none of its aliases serves only its own names.
         aliases: if is_robbed { vec![NO_ALIAS.into()] } else { resolved.aliases.clone() },
         own_names: resolved.own_names.clone(),
         protocols: protocols(spec),

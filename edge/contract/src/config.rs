@@ -142,6 +142,10 @@ pub enum Protocol {
     HTTP2,
 }
 
+/// An alias that no viewer asks for (RFC 6761 §6.4): that of a site which has lost all of its own, because a site without aliases serves any
+/// `Host`.
+pub const NO_ALIAS: &str = "no-alias-held.invalid";
+
 /// A header field to set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {

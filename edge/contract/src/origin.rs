@@ -82,6 +82,9 @@ pub enum OriginTarget {
         /// What its port speaks.
         #[serde(default)]
         scheme: Scheme,
+        /// It is on loan: somebody else lets it be asked, and may take that back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        granted: bool,
     },
     /// A host name or IP address and a port.
     #[serde(rename_all = "camelCase")]

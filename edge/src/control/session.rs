@@ -206,6 +206,7 @@ impl Session {
             return self.serve(config).into();
         };
         tracing::warn!(revision = config.revision, lacks = %first, "a configuration waits, because this pod does not have what it needs");
+        self.live.hold(&config);
         self.waiting = Some(config);
         Reply::default()
     }

@@ -41,8 +41,12 @@ async fn a_service_whose_port_speaks_https_is_asked_the_same_way() {
     let origin = speaking_http2().await;
     let address = agreeing(origin.address, &["h2"]).await;
     let mut config = at(address);
-    config.sites[0].origins[0].target =
-        Some(OriginTarget::Service { dns_name: "app.shop.svc".into(), port: 443, scheme: Scheme::Https });
+    config.sites[0].origins[0].target = Some(OriginTarget::Service {
+        dns_name: "app.shop.svc".into(),
+        port: 443,
+        scheme: Scheme::Https,
+        granted: false,
+    });
     let edge = Edge::start(config).await;
     edge.endpoints(&[address]);
     assert_eq!(edge.get("/a").await.body, "https://app.test/a over 1");

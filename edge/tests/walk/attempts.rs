@@ -122,8 +122,12 @@ async fn the_services_name_is_used_without_endpoints_and_when_all_of_them_fail()
     let origin = Origin::numbered("").await;
     let mut config = config(nobody());
     // Every resolver knows this name without asking anyone (RFC 6761 §6.3).
-    let target =
-        OriginTarget::Service { dns_name: "localhost".into(), port: origin.address.port(), scheme: Scheme::Http };
+    let target = OriginTarget::Service {
+        dns_name: "localhost".into(),
+        port: origin.address.port(),
+        scheme: Scheme::Http,
+        granted: false,
+    };
     config.sites[0].origins[0].target = Some(target);
     let edge = Edge::start(config).await;
     assert_eq!(edge.get("/none").await.body, "read 1");
@@ -149,8 +153,12 @@ async fn an_origin_is_asked_as_often_as_its_attempts_say() {
 async fn the_last_of_several_attempts_is_the_services_name_and_a_single_one_is_not() {
     let origin = Origin::numbered("").await;
     let mut config = config(nobody());
-    let target =
-        OriginTarget::Service { dns_name: "localhost".into(), port: origin.address.port(), scheme: Scheme::Http };
+    let target = OriginTarget::Service {
+        dns_name: "localhost".into(),
+        port: origin.address.port(),
+        scheme: Scheme::Http,
+        granted: false,
+    };
     config.sites[0].origins[0].target = Some(target);
     for (attempts, status) in [(1, StatusCode::BAD_GATEWAY), (2, StatusCode::OK), (3, StatusCode::OK)] {
         config.sites[0].origins[0].attempts = attempts;
@@ -171,7 +179,7 @@ async fn listed_endpoints_have_another_turn_where_dns_does_not_know_the_name() {
     .await;
     let mut config = config(nobody());
     config.sites[0].origins[0].target =
-        Some(OriginTarget::Service { dns_name: "gone.invalid".into(), port: 80, scheme: Scheme::Http });
+        Some(OriginTarget::Service { dns_name: "gone.invalid".into(), port: 80, scheme: Scheme::Http, granted: false });
     config.sites[0].origins[0].connect_timeout_ms = 500;
     let edge = Edge::start(config).await;
     edge.endpoints(&[origin.address]);
@@ -254,7 +262,7 @@ async fn what_went_wrong_with_someone_who_was_there_is_what_is_told() {
     let origin = Origin::start(|_, exchange| async move { exchange.reset() }).await;
     let mut config = config(nobody());
     config.sites[0].origins[0].target =
-        Some(OriginTarget::Service { dns_name: "gone.invalid".into(), port: 80, scheme: Scheme::Http });
+        Some(OriginTarget::Service { dns_name: "gone.invalid".into(), port: 80, scheme: Scheme::Http, granted: false });
     config.sites[0].origins[0].connect_timeout_ms = 500;
     config.sites[0].origins[0].attempts = 2;
     let edge = Edge::start(config).await;

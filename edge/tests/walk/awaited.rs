@@ -1,12 +1,15 @@
 //! What a configuration wants mounted while it is not there: who waits for it, and what the operator hears.
 
 use edge::control::session::{Reply, Session};
-use edge_contract::{EdgeConfig, FromEdge, FromOperator, ReferenceState, encode_line};
+use edge::live::Live;
+use edge_contract::{
+    EdgeConfig, FromEdge, FromOperator, OriginTarget, ReferenceState, Scheme, Scope, Walls, encode_line,
+};
 use http::StatusCode;
 
 use crate::edge::{EPOCH, Edge, config};
 use crate::mounts::{Folder, file, keyed};
-use crate::origin::nobody;
+use crate::origin::{Origin, nobody};
 use crate::program::Place;
 
 /// The edge's end of a stream that has begun.
@@ -89,6 +92,85 @@ async fn a_configuration_that_wants_what_this_pod_does_not_have_waits_and_the_on
     folder.write(&file("token"), "here");
     assert_eq!((stream.ping(), stream.serves()), (vec![accepted(2), PONG], 2));
     assert_eq!(stream.ping(), [PONG]);
+}
+
+/// The same with an origin that is the Service of somebody else.
+fn lent(mut config: EdgeConfig, name: &str, port: u16) -> EdgeConfig {
+    let target = OriginTarget::Service { dns_name: name.into(), port, scheme: Scheme::Http, granted: true };
+    config.sites[0].origins[0].target = Some(target);
+    config
+}
+
+#[tokio::test]
+async fn a_grant_that_is_taken_back_is_obeyed_while_a_configuration_waits() {
+    let (folder, origin) = (Folder::new(), Origin::numbered("").await);
+    let lent = |config| lent(config, "localhost", origin.address.port());
+    let edge = Edge::with(&["--mounts", folder.text()], lent(config(nobody()))).await;
+    let mut stream = Stream::to(&edge);
+    stream.ping();
+    edge.endpoints(&[origin.address]);
+    stream.hear(&FromOperator::Config(lent(wanting(2))));
+    assert_eq!(edge.get("/frozen").await.status, StatusCode::OK);
+
+    let mut revoked = wanting(3);
+    revoked.sites[0].origins[0].target = None;
+    assert_eq!(stream.hear(&FromOperator::Config(revoked.clone())), []);
+    let reply = edge.get("/revoked").await;
+    assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{}", reply.cache_status());
+    edge.live().forget_endpoints();
+    assert_eq!(edge.get("/by-name").await.status, StatusCode::SERVICE_UNAVAILABLE);
+
+    // Its owner looks elsewhere, so that nothing tells of the grant any more.
+    stream.hear(&FromOperator::Config(wanting(4)));
+    assert_eq!(edge.get("/moved").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    stream.hear(&FromOperator::Config(lent(wanting(5))));
+    assert_eq!(edge.get("/granted-again").await.status, StatusCode::OK);
+    assert_eq!((stream.serves(), origin.reads()), (1, 2));
+}
+
+#[tokio::test]
+async fn walls_and_the_end_of_a_distribution_do_not_wait_with_the_rest_and_purges_go_on() {
+    let (folder, origin) = (Folder::new(), Origin::numbered("").await);
+    let edge = Edge::with(&["--mounts", folder.text()], config(origin.address)).await;
+    edge.begin_log();
+    let mut stream = Stream::to(&edge);
+    stream.ping();
+    assert_eq!(edge.get("/a").await.status, StatusCode::OK);
+    let mut walled = EdgeConfig { revision: 2, ..keyed(origin.address) };
+    walled.sites[0].walls = Walls::default();
+    stream.hear(&FromOperator::Config(walled.clone()));
+    let reply = edge.get("/b").await;
+    assert!(reply.cache_status().ends_with("detail=origin-forbidden"), "{}", reply.cache_status());
+    assert_eq!(edge.get("/a").await.status, StatusCode::OK, "what is stored is served");
+    edge.order(2, vec![Scope::Exact("/a".into())]);
+    assert_eq!(edge.get("/a").await.status, StatusCode::BAD_GATEWAY, "until it is dropped");
+
+    walled.revision = 3;
+    walled.sites[0].enabled = false;
+    stream.hear(&FromOperator::Config(walled));
+    assert_eq!(edge.get("/a").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    folder.write(&file("token"), "here");
+    assert_eq!((stream.ping(), stream.serves()), (vec![accepted(3), PONG], 3));
+}
+
+#[test]
+fn a_mounted_configuration_that_waits_takes_away_until_a_stream_speaks() {
+    let folder = Folder::new();
+    let live = Live::with(folder.text().into(), 1 << 20);
+    let of = |revision, enabled| {
+        let mut config = EdgeConfig { revision, ..keyed(([127, 0, 0, 1], 9).into()) };
+        config.sites[0].enabled = enabled;
+        config
+    };
+    let is_on = |live: &Live| live.sites().expect("serves").sites[0].site.enabled;
+    live.take_mounted_config(of(2, true)).expect("is sound");
+    live.hold_mounted(&of(1, false));
+    assert!(is_on(&live), "it is older");
+    live.hold_mounted(&of(3, false));
+    assert!(!is_on(&live));
+    live.take_config(of(4, true)).expect("is sound");
+    live.hold_mounted(&of(5, false));
+    assert!(is_on(&live));
 }
 
 #[tokio::test]

@@ -176,7 +176,8 @@ async fn what_keeps_an_origin_from_being_asked_is_foretold_as_it_happens() {
         }
         ailing(&Edge::with(&["--mounts", folder.text()], config).await, detail).await;
     }
-    let service = OriginTarget::Service { dns_name: "app.shop.svc.test".into(), port: 80, scheme: Scheme::Http };
+    let service =
+        OriginTarget::Service { dns_name: "app.shop.svc.test".into(), port: 80, scheme: Scheme::Http, granted: false };
     let mut config = config(origin.address);
     config.sites[0].origins[0].target = Some(service.clone());
     let edge = Edge::start(config).await;

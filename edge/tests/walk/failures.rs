@@ -108,7 +108,7 @@ async fn an_interim_answer_is_not_taken_for_the_final_one() {
 async fn a_name_that_dns_does_not_know_is_a_bad_gateway() {
     let mut config = config(nobody());
     config.sites[0].origins[0].target =
-        Some(OriginTarget::Service { dns_name: "gone.invalid".into(), port: 80, scheme: Scheme::Http });
+        Some(OriginTarget::Service { dns_name: "gone.invalid".into(), port: 80, scheme: Scheme::Http, granted: false });
     config.sites[0].origins[0].connect_timeout_ms = 500;
     let edge = Edge::start(config).await;
     let reply = edge.get("/a").await;

@@ -377,7 +377,7 @@ async fn requests_that_share_a_connection_count_each_for_itself_where_the_least_
     let (one, other) = (holding(&door, 3).await, holding(&door, 3).await);
     let mut config = one.config();
     config.sites[0].origins[0].target =
-        Some(OriginTarget::Service { dns_name: "app.invalid".into(), port: 80, scheme: Scheme::H2c });
+        Some(OriginTarget::Service { dns_name: "app.invalid".into(), port: 80, scheme: Scheme::H2c, granted: false });
     let edge = Edge::start(config).await;
     edge.endpoints(&[one.address, other.address]);
     let paths: Vec<_> = (0..6).map(|n| format!("/{n}")).collect();

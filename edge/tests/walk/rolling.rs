@@ -14,7 +14,7 @@ use crate::origin::{Door, Origin, Then, deaf, nobody};
 pub fn service() -> EdgeConfig {
     let mut config = config(nobody());
     config.sites[0].origins[0].target =
-        Some(OriginTarget::Service { dns_name: "app.invalid".into(), port: 80, scheme: Scheme::Http });
+        Some(OriginTarget::Service { dns_name: "app.invalid".into(), port: 80, scheme: Scheme::Http, granted: false });
     config
 }
 
@@ -56,6 +56,7 @@ async fn pods_of_a_service_that_the_origin_is_not_in_what_serves_are_not_asked()
         dns_name: "localhost".into(),
         port: origin.address.port(),
         scheme: Scheme::Http,
+        granted: false,
     };
     let mut config = service();
     config.sites[0].origins[0].target = Some(at(&old));
@@ -167,8 +168,12 @@ async fn a_pod_that_is_gone_is_dialled_seldom_and_one_that_is_back_is_used() {
 async fn a_service_without_a_ready_pod_is_unavailable_at_once_where_somebody_watches_it() {
     let mut config = service();
     let origin = Origin::numbered("").await;
-    let target =
-        OriginTarget::Service { dns_name: "localhost".into(), port: origin.address.port(), scheme: Scheme::Http };
+    let target = OriginTarget::Service {
+        dns_name: "localhost".into(),
+        port: origin.address.port(),
+        scheme: Scheme::Http,
+        granted: false,
+    };
     config.sites[0].origins[0].target = Some(target);
     let edge = Edge::start(config).await;
     edge.endpoints(&[]);

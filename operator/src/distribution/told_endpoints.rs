@@ -69,7 +69,8 @@ mod tests {
     use super::*;
 
     fn sites(port: u16) -> [Site; 1] {
-        let target = OriginTarget::Service { dns_name: "app.default.svc".into(), port, scheme: Scheme::Http };
+        let target =
+            OriginTarget::Service { dns_name: "app.default.svc".into(), port, scheme: Scheme::Http, granted: false };
         [Site { origins: vec![Origin::plain("app", "app").at(target)], ..Site::plain("uid", "default/shop") }]
     }
 

@@ -140,7 +140,12 @@ async fn endpoints_and_authorities_reach_streams_that_are_open_and_later_ones() 
     let (site, mut edge) = attached().await;
     let endpoints = |address: &str| {
         let addresses = vec![address.to_owned()];
-        let target = OriginTarget::Service { dns_name: "app.default.svc".into(), port: 80, scheme: Scheme::Http };
+        let target = OriginTarget::Service {
+            dns_name: "app.default.svc".into(),
+            port: 80,
+            scheme: Scheme::Http,
+            granted: false,
+        };
         Endpoints { site: "site".into(), origin: "app".into(), target, version: 1, addresses }
     };
     let nearest = [("uid-two".to_owned(), vec!["10.0.0.2:80".to_owned()])].into();

@@ -28,7 +28,8 @@ const SITE: &str = "uid-of-shop";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn app() -> Origin {
-    let target = OriginTarget::Service { dns_name: "app.default.svc".into(), port: 80, scheme: Scheme::Http };
+    let target =
+        OriginTarget::Service { dns_name: "app.default.svc".into(), port: 80, scheme: Scheme::Http, granted: false };
     Origin::plain("app", "app").at(target)
 }
 

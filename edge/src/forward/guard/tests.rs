@@ -143,7 +143,8 @@ async fn no_way_to_write_an_address_leads_where_no_origin_may_be() {
 
 #[test]
 fn a_service_may_be_in_the_cluster_but_neither_on_the_node_nor_at_its_api_server() {
-    let target = OriginTarget::Service { dns_name: "app.shop.svc".into(), port: 80, scheme: Scheme::Http };
+    let target =
+        OriginTarget::Service { dns_name: "app.shop.svc".into(), port: 80, scheme: Scheme::Http, granted: false };
     let walls = walls();
     let wall = Wall { walls: &walls, target: &target };
     let judge = |address: &str| wall.judge(address.parse().expect("an address")).map(Allowed::address);

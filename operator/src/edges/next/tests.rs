@@ -185,7 +185,7 @@ fn the_urgent_goes_first_and_nothing_twice() {
         all: Endpoints {
             site: "site".into(),
             origin: origin.into(),
-            target: OriginTarget::Service { dns_name: "app".into(), port: 80, scheme: Scheme::Http },
+            target: OriginTarget::Service { dns_name: "app".into(), port: 80, scheme: Scheme::Http, granted: false },
             version,
             addresses: vec![],
         },

@@ -33,7 +33,7 @@ pub(super) fn resolve(
         let scheme = if speaks_tls { Scheme::Https } else { said };
         // Certificates for Services are made out to the name without the cluster's domain: what cert-manager's guides and OpenShift do.
         let certified = (scheme == Scheme::Https).then(|| format!("{}.{namespace}.svc", reference.name));
-        let origin = origin(service, port, scheme, &dns_name);
+        let origin = origin(service, port, scheme, &dns_name, namespace != own());
         Ok(ResolvedOrigin { server_name: certified, service: Some(behind(service, port, &namespace)), ..origin })
     });
     (dns_name, found)
@@ -128,7 +128,7 @@ fn there(ports: &[ServicePort]) -> String {
     if shown.is_empty() { "it has no TCP port at all".into() } else { format!("it has {}", shown.join(", ")) }
 }
 
-fn origin(service: &Service, port: &ServicePort, scheme: Scheme, dns_name: &str) -> ResolvedOrigin {
+fn origin(service: &Service, port: &ServicePort, scheme: Scheme, dns_name: &str, granted: bool) -> ResolvedOrigin {
     // A headless Service's name stands for the pods themselves, where nobody translates the Service's port into theirs.
     let is_headless = service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref()) == Some("None");
     let service_port = u16::try_from(port.port).unwrap_or_default();
@@ -137,7 +137,7 @@ fn origin(service: &Service, port: &ServicePort, scheme: Scheme, dns_name: &str)
     let authority =
         if service_port == default_port { dns_name.to_owned() } else { format!("{dns_name}:{service_port}") };
     ResolvedOrigin {
-        target: Some(OriginTarget::Service { dns_name: dns_name.to_owned(), port: dialled, scheme }),
+        target: Some(OriginTarget::Service { dns_name: dns_name.to_owned(), port: dialled, scheme, granted }),
         authority,
         ..ResolvedOrigin::default()
     }
