@@ -29,6 +29,7 @@ use super::pace::{self, Target};
 use super::session::Session;
 use super::trust::{self, TrustError};
 use crate::clock::Clock;
+use crate::forward::dns::Aliases;
 use crate::forward::resolve::{ResolveError, Resolver};
 use crate::settings::OperatorSettings;
 
@@ -244,7 +245,7 @@ impl Dialler {
         let (host, port) = self.address.rsplit_once(':').ok_or_else(not_one)?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let port: u16 = port.parse().map_err(|_| not_one())?;
-        let source = match self.resolver.look_up(host, port, CONNECT_LIMIT).await {
+        let source = match self.resolver.look_up(host, port, CONNECT_LIMIT, Aliases::Followed).await {
             Ok(found) if !found.is_empty() => return Ok(found),
             Ok(_) => return Err(not_one()),
             Err(source) => source,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use edge_contract::{Origin, OriginTarget};
 
+use super::dns::Aliases;
 use super::eyeballs::interleave;
 use super::guard::{Allowed, Wall};
 use super::resolve::ResolveError;
@@ -48,7 +49,8 @@ impl<'a> Addresses<'a> {
         let last_chance = number > 1 && number == self.origin.attempts;
         let unreachable = failure.is_some_and(|failure| !failure.met_someone());
         if self.resolved && self.untried == 0 && unreachable {
-            self.wall.target.hosts().iter().for_each(|host| self.forwarder.resolver.doubt(host));
+            let aliases = self.aliases();
+            self.wall.target.hosts().iter().for_each(|host| self.forwarder.resolver.doubt(host, aliases));
             self.resolved = false;
         }
         if !self.resolved && (self.untried == 0 || last_chance) {
@@ -101,6 +103,15 @@ impl<'a> Addresses<'a> {
         }
     }
 
+    /// A Service is itself, by the walls that stand around others than Services too: one that leads elsewhere by its name (`ExternalName`)
+    /// is none that was allowed.
+    fn aliases(&self) -> Aliases {
+        match self.wall.target {
+            OriginTarget::Service { .. } => Aliases::Refused,
+            OriginTarget::Address { .. } | OriginTarget::Addresses { .. } => Aliases::Followed,
+        }
+    }
+
     /// The addresses of all its hosts; an error only where none of them has any.
     async fn resolve(&self) -> Result<Vec<SocketAddr>, ResolveError> {
         let (target, clock) = (self.wall.target, &self.forwarder.clock);
@@ -109,7 +120,7 @@ impl<'a> Addresses<'a> {
         for host in target.hosts() {
             // Of several, one that DNS is silent about takes the time of those behind it; but their lookups begin, and go on.
             let limit = until.saturating_sub(clock.now().monotonic);
-            match self.forwarder.resolver.look_up(host, target.port(), limit).await {
+            match self.forwarder.resolver.look_up(host, target.port(), limit, self.aliases()).await {
                 Ok(addresses) => found.extend(addresses),
                 Err(error) => failed = Some(error),
             }

@@ -13,7 +13,7 @@ use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::Query;
-use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_resolver::proto::rr::{Name, Record, RecordType};
 use hickory_resolver::{Hosts, TokioResolver};
 
 /// RFC 8305 §3: how long addresses of one family wait for the other's.
@@ -42,6 +42,15 @@ pub enum Answer {
     Failed(NetError),
 }
 
+/// What is made of a name that stands for another one (CNAME).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aliases {
+    /// It is followed, as everywhere.
+    Followed,
+    /// The name is as if it were absent: what was allowed was this one.
+    Refused,
+}
+
 /// The way to DNS.
 #[derive(Default)]
 pub struct Dns {
@@ -62,7 +71,7 @@ impl Dns {
     }
 
     /// Asks for a name that ends in a dot. The system's configuration is read when it is needed first.
-    pub fn ask(&self, name: &str) -> Result<impl Future<Output = Answer> + Send + use<>, NetError> {
+    pub fn ask(&self, name: &str, aliases: Aliases) -> Result<impl Future<Output = Answer> + Send + use<>, NetError> {
         let system = if let Some(made) = self.system.get() {
             made.clone()
         } else {
@@ -70,7 +79,7 @@ impl Dns {
             self.system.get_or_init(|| made).clone()
         };
         let name = Name::from_ascii(name)?;
-        Ok(async move { system.ask(name).await })
+        Ok(async move { system.ask(name, aliases).await })
     }
 }
 
@@ -97,22 +106,23 @@ impl System {
         Ok(Self { resolver: builder.build()?, hosts: Arc::new(hosts) })
     }
 
-    async fn ask(&self, name: Name) -> Answer {
+    async fn ask(&self, name: Name, aliases: Aliases) -> Answer {
         let families = [RecordType::A, RecordType::AAAA];
         let listed = families.map(|family| self.hosts.lookup_static_host(&Query::query(name.clone(), family)));
         if listed.iter().any(Option::is_some) {
-            return said(listed.into_iter().flatten().map(Ok).collect());
+            return said(listed.into_iter().flatten().map(Ok).collect(), None);
         }
         let [ipv4, ipv6] = families.map(|family| self.resolver.lookup(name.clone(), family));
         let (mut ipv4, mut ipv6) = (pin!(ipv4), pin!(ipv6));
+        let only = (aliases == Aliases::Refused).then_some(&name);
         tokio::select! {
             first = &mut ipv4 => {
                 let second = other(&first, ipv6).await;
-                said([Some(first), second].into_iter().flatten().collect())
+                said([Some(first), second].into_iter().flatten().collect(), only)
             }
             first = &mut ipv6 => {
                 let second = other(&first, ipv4).await;
-                said([second, Some(first)].into_iter().flatten().collect())
+                said([second, Some(first)].into_iter().flatten().collect(), only)
             }
         }
     }
@@ -129,13 +139,22 @@ async fn other(first: &Said, second: impl Future<Output = Said>) -> Option<Said>
     tokio::time::timeout(OTHER_FAMILY, second).await.ok()
 }
 
-/// What all families say together. That there is no address, all of them must say.
-fn said(answers: Vec<Said>) -> Answer {
+/// What all families say together. That there is no address, all of them must say. With a name that is the `only` one, an address of any
+/// other is none.
+fn said(answers: Vec<Said>, only: Option<&Name>) -> Answer {
     let found: Vec<&Lookup> = answers.iter().flatten().collect();
     let addresses: Vec<IpAddr> = found.iter().flat_map(|lookup| addresses(lookup)).collect();
+    let is_of_another =
+        |record: &Record| record.data.ip_addr().is_some() && only.is_some_and(|only| record.name != *only);
+    let elsewhere = found.iter().flat_map(|lookup| lookup.answers()).any(is_of_another);
     if !addresses.is_empty() {
         let times = found.iter().flat_map(|lookup| lookup.answers()).map(|record| record.ttl);
-        return Answer::Found { addresses, time_to_live: Duration::from_secs(times.min().unwrap_or_default().into()) };
+        let time_to_live = Duration::from_secs(times.min().unwrap_or_default().into());
+        if elsewhere {
+            let error = NetError::Message("it stands for another name (CNAME), and a Service's own name never does");
+            return Answer::Absent { time_to_live, error };
+        }
+        return Answer::Found { addresses, time_to_live };
     }
     let mut time_to_live = None;
     let mut absent = NetError::Message("no address");

@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use super::counts::Counts;
-use super::dns::{Answer, Dns};
+use super::dns::{Aliases, Answer, Dns};
 use super::names::{Names, Verdict};
 use crate::clock::Clock;
 
@@ -60,6 +60,15 @@ pub struct Resolver {
     dns: Dns,
     counts: Arc<Counts>,
     names: Arc<Mutex<Names<Beside>>>,
+    /// Those that may stand for no other name.
+    unaliased: Arc<Mutex<Names<Beside>>>,
+}
+
+/// A name that ends in a dot, and what else is asked of it.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    name: &'a str,
+    aliases: Aliases,
 }
 
 /// What is kept beside what is known of a name.
@@ -81,33 +90,47 @@ enum Step {
 impl Resolver {
     /// Asks this server, or those that the system's configuration names.
     pub fn new(clock: Clock, counts: Arc<Counts>, server: Option<SocketAddr>) -> Self {
-        Self { clock, counts, dns: Dns::new(server), names: Arc::default() }
+        Self { clock, counts, dns: Dns::new(server), names: Arc::default(), unaliased: Arc::default() }
     }
 
     /// The addresses of a name, or the address that it is.
-    pub async fn look_up(&self, host: &str, port: u16, limit: Duration) -> Result<Vec<SocketAddr>, ResolveError> {
+    pub async fn look_up(
+        &self,
+        host: &str,
+        port: u16,
+        limit: Duration,
+        aliases: Aliases,
+    ) -> Result<Vec<SocketAddr>, ResolveError> {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
         let name = whole(host).ok_or_else(|| ResolveError::NoName(host.to_owned()))?;
-        let found = self.addresses(&name, limit).await?;
+        let found = self.addresses(Question { name: &name, aliases }, limit).await?;
         Ok(found.iter().map(|address| SocketAddr::new(*address, port)).collect())
     }
 
     /// Nobody was at any address of this name.
-    pub fn doubt(&self, host: &str) {
+    pub fn doubt(&self, host: &str, aliases: Aliases) {
         if let Some(name) = whole(host) {
             let now = self.clock.now().monotonic;
-            self.names.lock().of(&name, now).0.doubted(now);
+            self.known(aliases).lock().of(&name, now).0.doubted(now);
         }
     }
 
-    async fn addresses(&self, name: &str, limit: Duration) -> Result<Arc<[IpAddr]>, ResolveError> {
+    fn known(&self, aliases: Aliases) -> &Arc<Mutex<Names<Beside>>> {
+        match aliases {
+            Aliases::Followed => &self.names,
+            Aliases::Refused => &self.unaliased,
+        }
+    }
+
+    async fn addresses(&self, question: Question<'_>, limit: Duration) -> Result<Arc<[IpAddr]>, ResolveError> {
+        let name = question.name;
         let lookup = |source| match source {
             NetError::Dns(DnsError::NoRecordsFound(_)) => ResolveError::Absent(name.to_owned()),
             source => ResolveError::Lookup { name: name.to_owned(), source },
         };
-        let (mut ended, stale) = match self.step(name)? {
+        let (mut ended, stale) = match self.step(question)? {
             Step::Done(found) => return Ok(found),
             Step::Failed(source) => return Err(lookup(source)),
             Step::Wait(ended, stale) => (ended, stale),
@@ -116,7 +139,7 @@ impl Resolver {
         // It never says anything: that its sender is gone is the word.
         let in_time = tokio::time::timeout(patience, ended.changed()).await.is_ok();
         let now = self.clock.now().monotonic;
-        let mut names = self.names.lock();
+        let mut names = self.known(question.aliases).lock();
         let (known, beside) = names.of(name, now);
         if !in_time && stale.is_some() {
             known.failed(now);
@@ -132,27 +155,28 @@ impl Resolver {
     }
 
     /// What is known is used; else the lookup begins that somebody must begin.
-    fn step(&self, name: &str) -> Result<Step, ResolveError> {
+    fn step(&self, question: Question<'_>) -> Result<Step, ResolveError> {
         let now = self.clock.now().monotonic;
-        let mut names = self.names.lock();
-        let (known, beside) = names.of(name, now);
+        let mut names = self.known(question.aliases).lock();
+        let (known, beside) = names.of(question.name, now);
         let stale = match known.judge(now) {
             Verdict::Use(found) => return Ok(Step::Done(found)),
-            Verdict::UseStale(found) => return Ok(Step::Done(self.stale(name, found))),
+            Verdict::UseStale(found) => return Ok(Step::Done(self.stale(question.name, found))),
             Verdict::Fail => return Ok(Step::Failed(beside.last_error())),
             Verdict::Ask(stale) => stale,
         };
         let under_way = beside.lookup.as_ref().filter(|lookup| lookup.has_changed().is_ok()).cloned();
-        let ended = if let Some(ended) = under_way { ended } else { self.begin(name, beside)? };
+        let ended = if let Some(ended) = under_way { ended } else { self.begin(question, beside)? };
         Ok(Step::Wait(ended, stale))
     }
 
     /// It goes on whoever leaves: the next who asks for the name has use for it.
-    fn begin(&self, name: &str, beside: &mut Beside) -> Result<watch::Receiver<()>, ResolveError> {
+    fn begin(&self, question: Question<'_>, beside: &mut Beside) -> Result<watch::Receiver<()>, ResolveError> {
         let (under_way, ended) = watch::channel(());
         beside.lookup = Some(ended.clone());
-        let asking = self.dns.ask(name).map_err(ResolveError::Configuration)?;
-        let (names, clock, name) = (Arc::clone(&self.names), self.clock.clone(), name.to_owned());
+        let Question { name, aliases } = question;
+        let asking = self.dns.ask(name, aliases).map_err(ResolveError::Configuration)?;
+        let (names, clock, name) = (Arc::clone(self.known(aliases)), self.clock.clone(), name.to_owned());
         tokio::spawn(async move {
             let answer = tokio::time::timeout(LOOKUP_LIMIT, asking).await;
             let now = clock.now().monotonic;
@@ -210,7 +234,7 @@ mod tests {
     #[tokio::test]
     async fn an_address_needs_no_dns() {
         let resolver = Resolver::new(Clock::system(), Arc::default(), None);
-        let found = resolver.look_up("::1", 8080, Duration::from_secs(1)).await.expect("is one");
+        let found = resolver.look_up("::1", 8080, Duration::from_secs(1), Aliases::Refused).await.expect("is one");
         assert_eq!(found, ["[::1]:8080".parse().expect("an address")]);
     }
 

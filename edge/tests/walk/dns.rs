@@ -12,6 +12,8 @@ use tokio::sync::watch;
 pub enum Says {
     /// These addresses, for so many seconds.
     Addresses(Vec<IpAddr>, u32),
+    /// That it stands for another name, which has these addresses, for so many seconds.
+    Alias(Vec<IpAddr>, u32),
     /// That there is no such name.
     NoSuchName,
     /// That it cannot tell.
@@ -70,21 +72,34 @@ fn answer(question: &[u8], says: &Says) -> Option<Vec<u8>> {
     let end = 12 + name + 5;
     let kind = u16::from_be_bytes([question[end - 4], question[end - 3]]);
     let (code, addresses, time_to_live) = match says {
-        Says::Addresses(addresses, time_to_live) => (0, addresses.as_slice(), *time_to_live),
+        Says::Addresses(addresses, time_to_live) | Says::Alias(addresses, time_to_live) => {
+            (0, addresses.as_slice(), *time_to_live)
+        }
         Says::NoSuchName => (3, &[][..], 0),
         Says::Failure => (2, &[][..], 0),
         Says::Nothing => return None,
     };
     let of_kind: Vec<_> = addresses.iter().filter(|address| (kind == 28) == address.is_ipv6()).collect();
+    let is_alias = matches!(says, Says::Alias(..));
     let mut answer = question[..2].to_vec();
-    answer.extend([0x81, 0x80 | code, 0, 1, 0, u8::try_from(of_kind.len()).expect("are few"), 0, 0, 0, 0]);
+    let count = u8::try_from(of_kind.len()).expect("are few") + u8::from(is_alias);
+    answer.extend([0x81, 0x80 | code, 0, 1, 0, count, 0, 0, 0, 0]);
     answer.extend(&question[12..end]);
+    let mut owner = [0xc0, 12];
+    if is_alias {
+        let other = b"\x05other\x04test\0";
+        answer.extend([0xc0, 12, 0, 5, 0, 1]);
+        answer.extend(time_to_live.to_be_bytes());
+        answer.extend([0, u8::try_from(other.len()).expect("is short")]);
+        owner[1] = u8::try_from(answer.len()).expect("is short");
+        answer.extend(other);
+    }
     for address in of_kind {
         let octets = match address {
             IpAddr::V4(ip) => ip.octets().to_vec(),
             IpAddr::V6(ip) => ip.octets().to_vec(),
         };
-        answer.extend([0xc0, 12]);
+        answer.extend(owner);
         answer.extend(kind.to_be_bytes());
         answer.extend([0, 1]);
         answer.extend(time_to_live.to_be_bytes());

@@ -136,6 +136,26 @@ async fn where_nobody_is_at_any_address_dns_is_asked_for_others() {
 }
 
 #[tokio::test]
+async fn a_service_whose_name_leads_to_another_one_is_not_asked_there() {
+    let origin = Origin::numbered("").await;
+    let port = origin.address.port();
+    let dns = Dns::start(Says::Alias(vec![LOOPBACK], 300)).await;
+    // Whoever gives a name gives what it stands for.
+    let mut config = named(port);
+    assert_eq!(asking(&dns, config.clone()).await.get("/a").await.status, StatusCode::OK);
+    let service = |granted| OriginTarget::Service { dns_name: "app.test".into(), port, scheme: Scheme::Http, granted };
+    config.sites[0].origins[0].target = Some(service(false));
+    let edge = asking(&dns, config).await;
+    let reply = edge.get("/b").await;
+    assert_eq!(reply.status, StatusCode::BAD_GATEWAY);
+    assert!(reply.cache_status().ends_with("detail=origin-unresolved"), "{}", reply.cache_status());
+    dns.say(Says::Addresses(vec![LOOPBACK], 300));
+    edge.skip(300);
+    assert_eq!(edge.get("/c").await.status, StatusCode::OK);
+    assert_eq!(origin.reads(), 2);
+}
+
+#[tokio::test]
 async fn all_addresses_of_a_name_are_used() {
     let origin = Origin::numbered("").await;
     let mut addresses: Vec<IpAddr> = (2..=9).map(|last| IpAddr::from([127, 0, 0, last])).collect();

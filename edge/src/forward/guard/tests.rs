@@ -2,6 +2,7 @@
 
 use edge_contract::Scheme;
 
+use super::super::dns::Aliases;
 use super::super::resolve::{ResolveError, Resolver};
 use super::*;
 use crate::clock::Clock;
@@ -125,7 +126,7 @@ async fn no_way_to_write_an_address_leads_where_no_origin_may_be() {
     let resolver = Resolver::new(Clock::system(), Arc::default(), None);
     for (host, expect) in HOSTS {
         let target = OriginTarget::Address { scheme: Scheme::Https, host: host.into(), port: 443 };
-        let fate = match resolver.look_up(target.host(), target.port(), Duration::ZERO).await {
+        let fate = match resolver.look_up(target.host(), target.port(), Duration::ZERO, Aliases::Followed).await {
             Err(ResolveError::NoName(_)) => NoHost,
             Err(error) => panic!("{host} is looked up: {error}"),
             Ok(found) => match (
