@@ -51,5 +51,5 @@ pub fn lacking<'a>(
     let known: BTreeSet<String> = serving.map(|reference| reference.mounted.path()).collect();
     let needed = config.sites.iter().flat_map(Site::references).filter(|one| !one.purpose.may_be_missing());
     let new = needed.map(|one| one.mounted).filter(|file| !known.contains(&file.path()));
-    new.filter_map(|file| mounts.read(file).err().map(|error| Unusable::of(file, error))).collect()
+    new.filter_map(|file| mounts.read(file).err().map(|error| Unusable::unmounted(file, error))).collect()
 }

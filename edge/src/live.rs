@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use edge_cache::invalidation::{HeadTaken, Taken};
 use edge_contract::{
-    EdgeConfig, Endpoints, Epoch, Head, MOUNTS, Origin, OriginTarget, PurgeOrder, SequenceNumber, Site,
+    EdgeConfig, Endpoints, Epoch, Head, MOUNTS, Origin, OriginTarget, PurgeOrder, ReferenceState, SequenceNumber, Site,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -142,16 +142,18 @@ impl Live {
     }
 
     /// This configuration waits for what this edge [lacks](Self::lacks). What serves goes on, as far as this one lets it.
-    pub fn hold(&self, waiting: &EdgeConfig) {
+    pub fn hold(&self, waiting: &EdgeConfig, lacks: Vec<Unusable>) {
         let taken = self.inner.taking.lock();
         self.narrow(taken.as_ref(), waiting);
+        self.inner.observing.take_waits(lacks.into_iter().map(ReferenceState::from).collect());
     }
 
     /// The same where it comes from the mounted file, and would be taken from there.
-    pub fn hold_mounted(&self, waiting: &EdgeConfig) {
+    pub fn hold_mounted(&self, waiting: &EdgeConfig, lacks: Vec<Unusable>) {
         let taken = self.inner.taking.lock();
         if self.counts_from_a_file(waiting) {
             self.narrow(taken.as_ref(), waiting);
+            self.inner.observing.take_waits(lacks.into_iter().map(ReferenceState::from).collect());
         }
     }
 
@@ -165,6 +167,7 @@ impl Live {
     fn take_whole(&self, taken: &mut Option<EdgeConfig>, config: EdgeConfig) -> Result<(), String> {
         self.swap(config.clone())?;
         self.keep_endpoints_of(&config.sites);
+        self.inner.observing.take_waits(Vec::new());
         *taken = Some(config);
         Ok(())
     }

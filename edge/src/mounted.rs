@@ -34,9 +34,12 @@ pub async fn follow(path: PathBuf, live: Live) {
         }
         let parsed = parse(&text, &path);
         // Asked again until it is there, or another content is.
-        if let Some(config) = parsed.as_ref().ok().filter(|config| !live.lacks(config).is_empty()) {
-            live.hold_mounted(config);
-            continue;
+        if let Ok(config) = &parsed {
+            let lacks = live.lacks(config);
+            if !lacks.is_empty() {
+                live.hold_mounted(config, lacks);
+                continue;
+            }
         }
         if let Err(error) = parsed.and_then(|config| live.take_mounted_config(config)) {
             tracing::error!(error, "the mounted configuration is refused; the one before it goes on serving");

@@ -15,6 +15,8 @@ pub struct Observed {
     pub references: Vec<ReferenceState>,
     /// What became of each origin.
     pub origins: Vec<OriginState>,
+    /// What a configuration waits for.
+    pub waits_for: Vec<ReferenceState>,
 }
 
 /// Where it is kept; clones are the same.
@@ -31,6 +33,11 @@ impl Observing {
     /// that the other did.
     pub fn take_origins(&self, look: impl FnOnce() -> Vec<OriginState>) {
         self.change(|observed| &mut observed.origins, look);
+    }
+
+    /// What the newest configuration waits for, in place of what was before: nothing once it serves.
+    pub fn take_waits(&self, states: Vec<ReferenceState>) {
+        self.change(|observed| &mut observed.waits_for, || states);
     }
 
     fn change<T: PartialEq>(&self, part: impl FnOnce(&mut Observed) -> &mut T, look: impl FnOnce() -> T) {
@@ -60,8 +67,8 @@ impl Observing {
 }
 
 impl From<Observed> for FromEdge {
-    fn from(Observed { references, origins }: Observed) -> Self {
-        Self::Observed { references, origins }
+    fn from(Observed { references, origins, waits_for }: Observed) -> Self {
+        Self::Observed { references, origins, waits_for }
     }
 }
 
@@ -83,6 +90,6 @@ mod tests {
         observing.take_references(vec![lack.clone()]);
         observing.take_origins(Vec::new);
         assert!(!changes.has_changed().expect("is kept"));
-        assert_eq!(observing.now(), Observed { references: vec![lack], origins: vec![] });
+        assert_eq!(observing.now(), Observed { references: vec![lack], ..Observed::default() });
     }
 }

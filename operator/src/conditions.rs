@@ -208,7 +208,14 @@ fn programmed(judged: &Judged, before: &[Condition]) -> Verdict {
     }
     let message = match edges.live {
         0 => with_cause("no edge runs yet".to_owned(), edges),
-        live => format!("{} of {live} live edges serve generation {generation}", edges.acknowledged),
+        live => {
+            let counted = format!("{} of {live} live edges serve generation {generation}", edges.acknowledged);
+            edges
+                .reports
+                .waits()
+                .iter()
+                .fold(counted, |told, waits| format!("{told}; others wait for new pods: {waits}"))
+        }
     };
     Verdict::fails(Reason::WaitingForEdges, message)
 }

@@ -19,6 +19,8 @@ pub struct Reports {
     heard: u32,
     /// Mounted things that are missing or of no use: the field and the edge's words.
     references: BTreeSet<(String, String)>,
+    /// What the newest configuration waits for, by edges that do not serve it yet.
+    waits: BTreeSet<(String, String)>,
     /// Origins by name.
     origins: BTreeMap<String, Health>,
     told: Told,
@@ -59,6 +61,16 @@ impl Reports {
             }
             health.unhealthy += 1;
         }
+    }
+
+    /// Adds what the newest configuration waits for on one edge.
+    pub fn add_waits(&mut self, waits: &[ReferenceState]) {
+        self.waits.extend(waits.iter().map(|one| (one.field.clone(), one.message.clone())));
+    }
+
+    /// What some of them wait for, if they do.
+    pub fn waits(&self) -> Option<String> {
+        told(self.waits.iter().map(|(field, words)| format!("{field}: {words}")))
     }
 
     /// What is missing or of no use, if anything is.

@@ -91,11 +91,15 @@ pub enum FromEdge {
         version: u64,
     },
     /// What only the edge can see; sent when it changes.
+    #[serde(rename_all = "camelCase")]
     Observed {
         /// Mounted things that are missing or unusable.
         references: Vec<ReferenceState>,
         /// What became of each origin.
         origins: Vec<OriginState>,
+        /// What the newest configuration needs and this edge does not have: until then the one before it serves.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        waits_for: Vec<ReferenceState>,
     },
     /// The answer to a ping.
     Pong {

@@ -169,7 +169,18 @@ impl Session {
 
     fn take(&mut self, line: FromOperator) -> Reply {
         match line {
-            FromOperator::Config(config) => self.take_config(config),
+            FromOperator::Config(config) => {
+                let answer = self.take_config(config);
+                if let Some(waiting) = &self.waiting {
+                    let lacks = self.live.observing().now().waits_for;
+                    tracing::warn!(
+                        revision = waiting.revision,
+                        ?lacks,
+                        "a configuration waits, because this pod does not have what it needs"
+                    );
+                }
+                answer.into()
+            }
             FromOperator::Endpoints(endpoints) => {
                 self.live.take_endpoints(endpoints);
                 Reply::default()
@@ -179,9 +190,9 @@ impl Session {
             FromOperator::Ping { n, head } => {
                 let mut reply = head.map(|head| self.take_head(head, false)).unwrap_or_default();
                 // As often as the operator asks whether this edge is there, it looks whether what it waits for is.
-                reply.answers.extend(
-                    self.waiting.take_if(|config| self.live.lacks(config).is_empty()).map(|config| self.serve(config)),
-                );
+                if let Some(config) = self.waiting.take() {
+                    reply.answers.extend(self.take_config(config));
+                }
                 reply.answers.push(FromEdge::Pong { n });
                 reply
             }
@@ -199,16 +210,15 @@ impl Session {
         }
     }
 
-    fn take_config(&mut self, config: EdgeConfig) -> Reply {
+    fn take_config(&mut self, config: EdgeConfig) -> Option<FromEdge> {
         let lacks = self.live.lacks(&config);
-        let Some(first) = lacks.first() else {
+        if lacks.is_empty() {
             self.waiting = None;
-            return self.serve(config).into();
-        };
-        tracing::warn!(revision = config.revision, lacks = %first, "a configuration waits, because this pod does not have what it needs");
-        self.live.hold(&config);
+            return Some(self.serve(config));
+        }
+        self.live.hold(&config, lacks);
         self.waiting = Some(config);
-        Reply::default()
+        None
     }
 
     fn serve(&self, config: EdgeConfig) -> FromEdge {

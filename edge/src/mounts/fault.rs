@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use edge_contract::{Mounted, is_field_value};
+use edge_contract::{Mounted, ReferenceState, is_field_value};
 use thiserror::Error;
 
 use super::LARGEST;
@@ -51,7 +51,23 @@ impl MountError {
     }
 }
 
+impl From<Unusable> for ReferenceState {
+    fn from(Unusable { field, message }: Unusable) -> Self {
+        Self { field, message }
+    }
+}
+
 impl Unusable {
+    /// That a pod does not have this file, in which a running one gets no more than it was made with.
+    pub fn unmounted(file: &Mounted, error: MountError) -> Self {
+        let Mounted { kind, name, key, field } = file;
+        let message = match error {
+            MountError::Missing => format!("this pod was made without key {key} of {kind} {name}"),
+            error => error.advice(file),
+        };
+        Self { field: field.clone(), message }
+    }
+
     /// That this file gives no value, and why.
     pub fn of(file: &Mounted, error: MountError) -> Self {
         Self { field: file.field.clone(), message: error.advice(file) }

@@ -41,13 +41,14 @@ impl<'a> Stream<'a> {
 }
 
 const PONG: FromEdge = FromEdge::Pong { n: 1 };
+const WITHOUT: &str = "this pod was made without key token of Secret shop";
 
 fn accepted(revision: u64) -> FromEdge {
     FromEdge::ConfigAccepted { epoch: EPOCH, revision }
 }
 
 fn observed(references: Vec<ReferenceState>) -> FromEdge {
-    FromEdge::Observed { references, origins: vec![] }
+    FromEdge::Observed { references, origins: vec![], waits_for: vec![] }
 }
 
 fn missing() -> ReferenceState {
@@ -88,9 +89,13 @@ async fn a_configuration_that_wants_what_this_pod_does_not_have_waits_and_the_on
     let mut stream = Stream::to(&edge);
     stream.ping();
     assert_eq!(stream.hear(&FromOperator::Config(wanting(2))), []);
+    let waits_for = vec![ReferenceState { message: WITHOUT.into(), ..missing() }];
+    let waits = FromEdge::Observed { references: vec![], origins: vec![], waits_for };
+    assert_eq!(stream.session.observed_meanwhile(), Some(waits));
     assert_eq!((stream.ping(), stream.serves()), (vec![PONG], 1));
+    assert_eq!(stream.session.observed_meanwhile(), None);
     folder.write(&file("token"), "here");
-    assert_eq!((stream.ping(), stream.serves()), (vec![accepted(2), PONG], 2));
+    assert_eq!((stream.ping(), stream.serves()), (vec![observed(vec![]), accepted(2), PONG], 2));
     assert_eq!(stream.ping(), [PONG]);
 }
 
@@ -164,12 +169,12 @@ fn a_mounted_configuration_that_waits_takes_away_until_a_stream_speaks() {
     };
     let is_on = |live: &Live| live.sites().expect("serves").sites[0].site.enabled;
     live.take_mounted_config(of(2, true)).expect("is sound");
-    live.hold_mounted(&of(1, false));
+    live.hold_mounted(&of(1, false), vec![]);
     assert!(is_on(&live), "it is older");
-    live.hold_mounted(&of(3, false));
+    live.hold_mounted(&of(3, false), vec![]);
     assert!(!is_on(&live));
     live.take_config(of(4, true)).expect("is sound");
-    live.hold_mounted(&of(5, false));
+    live.hold_mounted(&of(5, false), vec![]);
     assert!(is_on(&live));
 }
 

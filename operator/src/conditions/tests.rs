@@ -164,6 +164,19 @@ fn edges_that_have_not_acknowledged_are_waited_for() {
 }
 
 #[test]
+fn what_edges_wait_for_until_new_pods_take_over_is_in_the_message_and_is_no_fault_of_the_references() {
+    let lack = ReferenceState { field: "spec.a".into(), message: "this pod was made without it".into() };
+    let mut waiting = Judged { edges: EdgesSeen { acknowledged: 0, ..sound().edges }, ..sound() };
+    waiting.edges.reports.add(Some((&[], &[])));
+    waiting.edges.reports.add_waits(&[lack]);
+    let all = judge(&waiting, &[], &at(1));
+    let programmed = ConditionType::Programmed.of(&all).expect("is there");
+    let expect = "0 of 2 live edges serve generation 3; others wait for new pods: spec.a: this pod was made without it";
+    assert_eq!((programmed.reason.as_str(), programmed.message.as_str()), ("WaitingForEdges", expect));
+    assert!(ConditionType::ResolvedRefs.is_true(&all));
+}
+
+#[test]
 fn what_keeps_the_pods_from_running_is_in_the_message() {
     let stuck = Judged {
         rolling: Some("pods of eu are being replaced".into()),

@@ -203,6 +203,9 @@ fn reports(edges: &[Edge]) -> Reports {
     let mut reports = Reports::default();
     for edge in edges.iter().filter(|edge| edge.live) {
         let report = edge.seen.and_then(|seen| seen.report.as_ref());
+        if let Some(report) = report {
+            reports.add_waits(&report.waits_for);
+        }
         reports.add(report.map(|report| (report.references.as_slice(), report.origins.as_slice())));
     }
     reports

@@ -28,6 +28,8 @@ pub struct Report {
     pub references: Vec<ReferenceState>,
     /// What became of each origin.
     pub origins: Vec<OriginState>,
+    /// What the newest configuration waits for there.
+    pub waits_for: Vec<ReferenceState>,
 }
 
 /// An edge's word that a start of it serves nothing any more.
@@ -142,8 +144,8 @@ impl EdgeSeen {
                 self.acknowledge(Position { epoch, sequence, order_uid }, removed, log);
             }
             FromEdge::Trusted { version } => self.trusted = version,
-            FromEdge::Observed { references, origins } => {
-                let report = Some(Report { references, origins });
+            FromEdge::Observed { references, origins, waits_for } => {
+                let report = Some(Report { references, origins, waits_for });
                 if self.report == report {
                     return Heard::Nothing;
                 }

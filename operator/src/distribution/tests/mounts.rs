@@ -9,7 +9,7 @@ async fn what_an_edge_lacks_is_in_the_status_until_it_has_it_and_is_written_once
     let (site, _edges) = Site::at_rest().await;
     let report = |what: &[&str]| {
         let reference = |what: &&str| ReferenceState { field: "spec.origins[app]".into(), message: (*what).to_owned() };
-        FromEdge::Observed { references: what.iter().map(reference).collect(), origins: vec![] }
+        FromEdge::Observed { references: what.iter().map(reference).collect(), origins: vec![], waits_for: vec![] }
     };
     // In the place of the two that are there already.
     let edges: Vec<_> = ["one", "two"].map(|name| site.stream(name)).into_iter().flatten().collect();
@@ -44,7 +44,8 @@ async fn an_origin_that_comes_and_goes_is_written_at_most_every_ten_seconds() {
         let message = format!("{tenth} of 20 tries within 10 s came to nothing");
         let site = uid.as_str().expect("text").to_owned();
         let state = OriginState { site, origin: "app".into(), healthy: false, message };
-        FromEdge::Observed { references: vec![], origins: if tenth.is_multiple_of(3) { vec![] } else { vec![state] } }
+        let origins = if tenth.is_multiple_of(3) { vec![] } else { vec![state] };
+        FromEdge::Observed { references: vec![], origins, waits_for: vec![] }
     };
     let mut wake = Wake::ON_CHANGE;
     for tenth in 0..600 {
@@ -92,6 +93,21 @@ async fn what_is_mounted_anew_is_awaited_by_edges_that_start_until_all_pods_have
     site.api.calls();
     site.run().await.expect("looks");
     assert_eq!(site.api.writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_an_edge_waits_for_is_told_while_it_serves_the_generation_before() {
+    let (site, _edges) = Site::at_rest().await;
+    let edge = site.stream("one").expect("leads");
+    let mut edited = spec();
+    edited["origins"][0]["headers"] = json!([{"name": "x-key", "secretKeyRef": {"name": "shop", "key": "token"}}]);
+    site.apply(&edited);
+    site.run().await.expect("edits");
+    let waits_for = vec![ReferenceState { field: "spec.a".into(), message: "not here".into() }];
+    edge.say(FromEdge::Observed { references: vec![], origins: vec![], waits_for });
+    site.run().await.expect("reports");
+    let programmed = site.condition(ConditionType::Programmed);
+    assert!(programmed.ends_with("others wait for new pods: spec.a: not here"), "{programmed}");
 }
 
 #[tokio::test]

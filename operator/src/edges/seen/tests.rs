@@ -118,12 +118,16 @@ fn a_refused_configuration_is_known_until_one_is_accepted() {
 fn a_report_holds_for_the_pod_until_the_next_one_and_the_same_again_is_no_news() {
     let mut edge = greeted();
     let lack = ReferenceState { field: "spec.a".into(), message: "create it".into() };
-    let says = |references: &[ReferenceState]| FromEdge::Observed { references: references.into(), origins: vec![] };
+    let says = |references: &[ReferenceState]| FromEdge::Observed {
+        references: references.into(),
+        origins: vec![],
+        waits_for: vec![],
+    };
     assert_eq!(edge.report, None);
     assert_eq!(edge.hear(says(&[]), None, clock::monotonic()), Heard::News, "that nothing is wrong is news too");
     assert_eq!(edge.hear(says(std::slice::from_ref(&lack)), None, clock::monotonic()), Heard::News);
     let mut edge = EdgeSeen::greet(Some(edge), &hello("later", None), clock::monotonic());
-    assert_eq!(edge.report, Some(Report { references: vec![lack.clone()], origins: vec![] }));
+    assert_eq!(edge.report, Some(Report { references: vec![lack.clone()], ..Report::default() }));
     assert_eq!(edge.hear(says(&[lack]), None, clock::monotonic()), Heard::Nothing);
     assert_eq!(edge.hear(says(&[]), None, clock::monotonic()), Heard::News);
     assert_eq!(edge.report, Some(Report::default()));
