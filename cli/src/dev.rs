@@ -120,6 +120,7 @@ fn settings(dev: &Dev) -> Settings {
         edges_listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
         config: None,
         mounts: dev.mounts.clone(),
+        mounted: None,
         cache_memory: dev.cache_memory.saturating_mul(1024 * 1024),
         max_connections: CONNECTIONS,
         dns: None,

@@ -68,6 +68,7 @@ fn settings() -> Settings {
         config: None,
         dns: None,
         mounts: PathBuf::new(),
+        mounted: None,
         cache_memory: 0,
         max_connections: 0,
         drain_accept: 0,

@@ -16,6 +16,22 @@ pub fn read(path: &Path) -> Result<EdgeConfig, String> {
     parse(&text, path)
 }
 
+/// Serves the configuration that this pod was made for: where something is `mounted` in it that the newest one knows nothing of, the one
+/// before, and the newest waits.
+pub fn start(live: &Live, config: EdgeConfig, mounted: Option<&str>) -> Result<bool, String> {
+    let older = config.before.as_ref().filter(|before| mounted != Some(&before.not_with));
+    let Some(before) = older.map(|before| before.config.clone()) else { return live.take_mounted_config(config) };
+    let is_taken = live.take_mounted_config(before)?;
+    let lacks = live.lacks(&config);
+    tracing::warn!(
+        revision = config.revision,
+        ?lacks,
+        "the newest configuration waits, because this pod was made before it"
+    );
+    live.hold_mounted(&config, lacks);
+    Ok(is_taken)
+}
+
 fn parse(text: &[u8], path: &Path) -> Result<EdgeConfig, String> {
     serde_json::from_slice(text).map_err(|error| format!("parsing {}: {error}", path.display()))
 }

@@ -55,7 +55,8 @@ pub struct Running {
 pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartError> {
     let edge = assemble(settings, clock);
     if let Some(path) = &settings.config {
-        match mounted::read(path).and_then(|config| edge.live.take_mounted_config(config)) {
+        let mounted = settings.mounted.as_deref();
+        match mounted::read(path).and_then(|config| mounted::start(&edge.live, config, mounted)) {
             Ok(_) => {}
             // With an operator, its stream brings a good one; the pod is not ready until then.
             Err(error) if settings.operator.address.is_some() => tracing::error!(error, "the mounted configuration"),

@@ -30,6 +30,11 @@ pub struct Settings {
     #[arg(long, env = "KUBEFRONT_MOUNTS", default_value = edge_contract::MOUNTS)]
     pub mounts: PathBuf,
 
+    /// What is mounted in this pod, by the operator's name for all of it: which of two configurations a pod starts with that was made before
+    /// something new was to be mounted.
+    #[arg(long, env = "KUBEFRONT_MOUNTED")]
+    pub mounted: Option<String>,
+
     /// How many bytes stored responses may hold in memory, all told.
     #[arg(long, env = "KUBEFRONT_CACHE_MEMORY", default_value_t = 256 * 1024 * 1024)]
     pub cache_memory: usize,

@@ -24,13 +24,26 @@ pub struct EdgeConfig {
     /// them was there once. No part of what the revision counts.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub new_mounts: BTreeSet<String>,
+    /// What a pod starts with in which those cannot be. No part of what the revision counts, and only in what edges start from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Box<Before>>,
 }
 
 impl EdgeConfig {
     /// A configuration of these sites in which nothing mounted is new.
     pub fn of(epoch: Epoch, revision: u64, sites: Vec<Site>) -> Self {
-        Self { contract: CONTRACT, epoch, revision, sites, new_mounts: BTreeSet::new() }
+        Self { contract: CONTRACT, epoch, revision, sites, new_mounts: BTreeSet::new(), before: None }
     }
+}
+
+/// The configuration before one that wants something new mounted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Before {
+    /// What is mounted in pods that are made for the newer one, by the operator's name for all of it. All other pods start with this one.
+    pub not_with: String,
+    /// It.
+    pub config: EdgeConfig,
 }
 
 /// One distribution as an edge serves it.

@@ -27,7 +27,7 @@ pub use channel::{
     EdgeCertificate, Endpoints, FromEdge, FromOperator, Head, Hello, OriginState, PurgeOrder, ReferenceState, Scope,
     ShieldEdge, Shields, decode_line, encode_line,
 };
-pub use config::{EdgeConfig, ErrorResponse, Header, Logging, NO_ALIAS, Protocol, Site};
+pub use config::{Before, EdgeConfig, ErrorResponse, Header, Logging, NO_ALIAS, Protocol, Site};
 pub use lines::{LineTooLong, Lines};
 pub use number::{Epoch, Sequence, SequenceNumber};
 pub use origin::{

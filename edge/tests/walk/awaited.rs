@@ -3,11 +3,11 @@
 use edge::control::session::{Reply, Session};
 use edge::live::Live;
 use edge_contract::{
-    EdgeConfig, FromEdge, FromOperator, OriginTarget, ReferenceState, Scheme, Scope, Walls, encode_line,
+    Before, EdgeConfig, FromEdge, FromOperator, OriginTarget, ReferenceState, Scheme, Scope, Walls, encode_line,
 };
 use http::StatusCode;
 
-use crate::edge::{EPOCH, Edge, config};
+use crate::edge::{EPOCH, Edge, config, settings};
 use crate::mounts::{Folder, file, keyed};
 use crate::origin::{Origin, nobody};
 use crate::program::Place;
@@ -208,6 +208,33 @@ async fn an_edge_that_starts_is_ready_once_all_that_is_new_was_there() {
         edge.live().mounts().look();
         assert_eq!(edge.admin("/readyz").await.status, status, "{content:?}");
     }
+}
+
+#[tokio::test]
+async fn a_pod_that_cannot_have_what_is_new_starts_with_what_was_before_and_no_other_does() {
+    let folder = Folder::new();
+    let mut newest = wanting(2);
+    newest.before = Some(Box::new(Before { not_with: "new".into(), config: config(nobody()) }));
+    newest.sites[0].enabled = false;
+    let file = Place::of(&newest);
+    let start = async |mounted: &[&str]| {
+        let fixed = ["--config", file.text(), "--mounts", folder.text()];
+        let clock = edge::clock::Clock::standing();
+        let running =
+            edge::process::start(&settings(&[&fixed[..], mounted].concat()), clock.clone()).await.expect("starts");
+        Edge { running, clock }
+    };
+    for older in [&["--mounted", "old"][..], &[]] {
+        let edge = start(older).await;
+        let ready = edge.admin("/readyz").await;
+        assert_eq!((ready.status, ready.body), (StatusCode::OK, "serving revision 1 of epoch 7\n".to_owned()));
+        assert_eq!(edge.get("/a").await.status, StatusCode::SERVICE_UNAVAILABLE, "what is taken away is");
+        let mut stream = Stream::to(&edge);
+        stream.ping();
+        newest.before = None;
+        assert_eq!(stream.hear(&FromOperator::Config(newest.clone())), [], "and waits by the stream too");
+    }
+    assert_eq!(start(&["--mounted", "new"]).await.admin("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]

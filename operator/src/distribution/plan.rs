@@ -13,7 +13,7 @@ mod shields;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use edge_contract::{EdgeConfig, Epoch, ShieldEdge, Site};
+use edge_contract::{Before, EdgeConfig, Epoch, ShieldEdge, Site};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -70,6 +70,9 @@ pub struct Configuration {
     /// What edges that start with it wait for: paths of mounted files.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub new_mounts: BTreeSet<String>,
+    /// What pods start with in which those cannot be.
+    #[serde(skip)]
+    pub before: Option<Box<Before>>,
     /// The certificates that the operator is verified by, as PEM.
     pub ca_bundle: String,
     /// What the `ConfigMap` keeps as the last taken generation.
@@ -90,12 +93,12 @@ pub fn plan(observed: &Observed, resolved: &Resolved, turn: &Turn) -> Plan {
     let planned = deployments(observed, resolved, &sites);
     let live = &roll::as_planned(&planned, &observed.children);
     let shields = shields::of_sites(&sites, &observed.pods);
+    let there = written(observed, resolved);
+    let new_mounts = new_mounts::new_mounts(&sites, there.as_ref(), roll::is_through(&planned, live));
+    let not_with = pod::mounts::volume(&sites).map(|volume| pod::mounts::id(&volume)).unwrap_or_default();
     let configuration = Configuration {
-        new_mounts: new_mounts::new_mounts(
-            &sites,
-            written(observed, resolved).as_ref(),
-            roll::is_through(&planned, live),
-        ),
+        before: new_mounts::before(&new_mounts, there).map(|config| Box::new(Before { not_with, config })),
+        new_mounts,
         fingerprint: compile::fingerprint(&sites),
         sites,
         ca_bundle: observed.ca_bundle.clone(),
@@ -129,7 +132,8 @@ impl Configuration {
 
     /// The `ConfigMap` of the configuration under the number that it was given.
     pub fn config_map(&self, epoch: Epoch, revision: u64) -> ConfigMap {
-        seal(config_map::build(&self.resolved, &self.numbered(epoch, revision), &self.ca_bundle))
+        let configuration = EdgeConfig { before: self.before.clone(), ..self.numbered(epoch, revision) };
+        seal(config_map::build(&self.resolved, configuration, &self.ca_bundle))
     }
 
     /// Whether this very configuration has a number already, as the live `ConfigMap` has it.

@@ -141,8 +141,13 @@ impl Site {
 
     /// What edges that start now wait for.
     fn awaited(&self) -> Value {
+        self.configuration()["newMounts"].clone()
+    }
+
+    /// What edges start from.
+    fn configuration(&self) -> Value {
         let config = self.api.object("configmaps/shop-edge").expect("exists")["data"]["edge.json"].clone();
-        serde_json::from_str::<Value>(config.as_str().expect("text")).expect("JSON")["newMounts"].clone()
+        serde_json::from_str(config.as_str().expect("text")).expect("JSON")
     }
 
     /// The number that stands in the status.

@@ -1,5 +1,8 @@
 //! What a site wants mounted, and what its edges had before, into what an edge that starts with it waits for.
 //!
+//! A pod of the template before cannot have it, so while it is awaited the `ConfigMap` keeps the configuration before too: such a pod starts
+//! with that one when it has to start again.
+//!
 //! Guarantees: what the `ConfigMap` says is all that is remembered, so a restart, another leader or an upgrade changes nothing. A first
 //! configuration awaits nothing: it serves what there is. What is new is awaited until every pod is of the template that mounts it, and
 //! from then on never again: edges that start after it has vanished are ready.
@@ -21,9 +24,16 @@ pub(super) fn new_mounts(sites: &[Site], before: Option<&EdgeConfig>, is_through
     needed.filter(|path| !had.contains(path) || before.new_mounts.contains(path)).collect()
 }
 
+/// What pods start with in which nothing of that is mounted: the last configuration that awaited nothing. `there` is what the live
+/// `ConfigMap` holds.
+pub(super) fn before(awaited: &BTreeSet<String>, there: Option<EdgeConfig>) -> Option<EdgeConfig> {
+    let there = there.filter(|_| !awaited.is_empty())?;
+    if there.new_mounts.is_empty() { Some(there) } else { there.before.map(|before| before.config) }
+}
+
 #[cfg(test)]
 mod tests {
-    use edge_contract::{Epoch, Mounted, MountedKind, Origin, OriginHeader, OriginHeaderValue};
+    use edge_contract::{Before, Epoch, Mounted, MountedKind, Origin, OriginHeader, OriginHeaderValue};
 
     use super::*;
 
@@ -50,6 +60,21 @@ mod tests {
     fn check(wanted: &[&str], before: Option<&EdgeConfig>, is_through: bool, expect: &[&str]) {
         let expect: BTreeSet<String> = expect.iter().map(|key| format!("secret/shop/{key}")).collect();
         assert_eq!(new_mounts(&sites(wanted), before, is_through), expect);
+    }
+
+    #[test]
+    fn the_configuration_before_is_the_last_one_that_awaited_nothing_while_something_is_awaited() {
+        let (awaited, nothing) = (["secret/shop/b".to_owned()].into(), BTreeSet::new());
+        let last = config(&["a"], &[]);
+        let with = |before: Option<EdgeConfig>| EdgeConfig {
+            before: before.map(|config| Box::new(Before { not_with: "id".into(), config })),
+            ..config(&["a", "b"], &["b"])
+        };
+        assert_eq!(before(&awaited, Some(last.clone())), Some(last.clone()));
+        assert_eq!(before(&awaited, Some(with(Some(last.clone())))), Some(last.clone()), "an edit on top of another");
+        assert_eq!(before(&awaited, Some(with(None))), None, "it found no room");
+        assert_eq!(before(&awaited, None), None);
+        assert_eq!(before(&nothing, Some(with(Some(last)))), None, "every pod is made for the newest");
     }
 
     #[test]

@@ -77,8 +77,12 @@ async fn what_is_mounted_anew_is_awaited_by_edges_that_start_until_all_pods_have
     site.apply(&edited);
     site.run().await.expect("edits");
     assert_eq!(site.awaited(), json!(["secret/shop/token"]));
+    let before = site.configuration()["before"].clone();
+    assert_eq!(before["config"]["revision"], 1, "pods that cannot have it start with what they were made for");
     let deployment = site.api.object("deployments/shop--default").expect("exists");
     assert!(deployment.to_string().contains("secret/shop/token"), "{deployment}");
+    let args = deployment["spec"]["template"]["spec"]["containers"][0]["args"].to_string();
+    assert!(args.contains(&format!("--mounted={}", before["notWith"].as_str().expect("a name"))), "{args}");
 
     site.deployments_roll();
     site.api.calls();
@@ -88,7 +92,7 @@ async fn what_is_mounted_anew_is_awaited_by_edges_that_start_until_all_pods_have
 
     site.deployments_are_through();
     site.run().await.expect("takes it back");
-    assert_eq!(site.awaited(), Value::Null);
+    assert_eq!((site.awaited(), site.configuration()["before"].clone()), (Value::Null, Value::Null));
     assert_eq!(site.status()["configRevision"], 2, "edges that run are told nothing");
     site.api.calls();
     site.run().await.expect("looks");

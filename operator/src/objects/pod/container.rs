@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{CONFIGURATION_VOLUME, DRAIN_ACCEPT, DRAIN_LIMIT, TOKEN, TOKEN_VOLUME};
+use super::{CONFIGURATION_VOLUME, DRAIN_ACCEPT, DRAIN_LIMIT, TOKEN, TOKEN_VOLUME, mounts};
 use crate::cluster::Cluster;
 use crate::distribution::resolved::ResolvedLocation;
 use crate::objects::config_map::{AUTHORITIES, CONFIGURATION};
@@ -35,7 +35,7 @@ pub(super) fn edge(location: &ResolvedLocation, cluster: &Cluster, mounts: Optio
         name: "edge".into(),
         image: Some(cluster.edge.name.clone()),
         image_pull_policy: cluster.edge.pull_policy.clone(),
-        args: Some(arguments(location, cluster)),
+        args: Some(arguments(location, cluster).into_iter().chain(mounts.map(mounted)).collect()),
         env: Some(vec![field("POD_NAME", "metadata.name"), field("POD_UID", "metadata.uid")]),
         ports: Some(vec![port(HTTP, HTTP_PORT), port(ADMIN, ADMIN_PORT), port(EDGES, EDGES_PORT.into())]),
         startup_probe: Some(probe("/healthz", START_SECONDS)),
@@ -59,6 +59,11 @@ fn arguments(location: &ResolvedLocation, cluster: &Cluster) -> Vec<String> {
         format!("--drain-accept={DRAIN_ACCEPT}"),
         format!("--drain-limit={DRAIN_LIMIT}"),
     ]
+}
+
+/// It changes with what is mounted, and so do the pods.
+fn mounted(volume: &Volume) -> String {
+    format!("--mounted={}", mounts::id(volume))
 }
 
 fn field(name: &str, path: &str) -> EnvVar {

@@ -10,6 +10,8 @@ use k8s_openapi::api::core::v1::{
     ConfigMapProjection, KeyToPath, ProjectedVolumeSource, SecretProjection, Volume, VolumeProjection,
 };
 
+use crate::digest::digest;
+
 const NAME: &str = "mounts";
 
 /// The volume, if the sites name anything.
@@ -25,6 +27,11 @@ pub fn volume(sites: &[Site]) -> Option<Volume> {
         projected: Some(ProjectedVolumeSource { sources: Some(sources), ..ProjectedVolumeSource::default() }),
         ..Volume::default()
     })
+}
+
+/// A name for all that is mounted.
+pub fn id(volume: &Volume) -> String {
+    digest(volume)
 }
 
 fn projection(kind: MountedKind, name: &str, keys: BTreeSet<(&str, String)>) -> VolumeProjection {
