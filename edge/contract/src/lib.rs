@@ -5,7 +5,8 @@
 //! Guarantees: [`EdgeConfig::validate`] names every reason for which an edge would refuse a configuration, so the
 //! operator can ask before it sends. A line of a newer contract parses here as long as it only adds fields; one of a kind that is not
 //! known here is left aside, so what must not be is sent only to whom a `hello` says that they know it.
-//! Assumptions: both sides speak [`CONTRACT`] or the one before it; the operator compiles for the lower of the two.
+//! Assumptions: the operator compiles for its own [`CONTRACT`]. An edge serves what was compiled for its own or an older one, and refuses what
+//! was for a newer one whole: it serves on as it did until its pod is replaced by one of the operator's release, as every upgrade does.
 //! Errors: a line that does not parse is a [`serde_json::Error`]; the stream that carried it is closed.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -38,7 +39,8 @@ pub use references::{Purpose, Reference};
 pub use validate::{Invalid, OF_ONE_CONNECTION, is_edges_own, is_field_value};
 pub use walls::{METADATA_IPV4, METADATA_IPV6, Walls};
 
-/// The version of this contract. It rises when a line or field changes its meaning; added optional fields do not raise it.
+/// The version of this contract. It rises when a line or field changes its meaning, and when a field is added that an edge must not leave aside, as
+/// a wall or a signature: whoever does not know it would serve without. Other added fields do not raise it.
 pub const CONTRACT: u32 = 1;
 
 /// The path on the operator's channel port that an edge sends its request to.

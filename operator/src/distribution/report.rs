@@ -10,6 +10,7 @@ use crds::condition::{ConditionType, Reason};
 use crds::distribution::{
     Address, AddressType, Distribution, DistributionSpec, DistributionStatus, EdgesStatus, LocationStatus, Origin,
 };
+use edge_contract::CONTRACT;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::{Api, PostParams};
@@ -182,20 +183,26 @@ impl Edge<'_> {
 fn heard(edges: &[Edge], locations: &[ResolvedLocation], number: Option<Number>) -> EdgesSeen {
     let live = || edges.iter().filter(|edge| edge.live);
     let seen = || live().filter_map(|edge| edge.seen);
-    let refusal = |seen: &EdgeSeen| {
+    let refused = |seen: &EdgeSeen| {
         let refused = seen.rejected.as_ref().filter(|refused| Some((refused.epoch, refused.revision)) == number)?;
-        Some((seen.pod.clone(), refused.reason.clone()))
+        Some((seen.pod.clone(), refusal(seen.contract, &refused.reason)))
     };
     let is_empty =
         |location: &&ResolvedLocation| !edges.iter().any(|edge| edge.ready && edge.location == location.name);
     EdgesSeen {
         live: counted(live().count()),
         acknowledged: counted(edges.iter().filter(|edge| edge.serves(number)).count()),
-        refused: seen().find_map(refusal),
+        refused: seen().find_map(refused),
         reports: reports(edges),
         empty_locations: locations.iter().filter(is_empty).map(|location| location.name.clone()).collect(),
         ailing: None,
     }
+}
+
+/// An edge's words, and that of an older release its pod is to be replaced, which nobody needs to mend.
+fn refusal(contract: u32, words: &str) -> String {
+    let older = if contract < CONTRACT { "; its pod is of an older release and is being replaced" } else { "" };
+    format!("{words}{older}")
 }
 
 /// What live edges say of what only they can see.
@@ -309,5 +316,16 @@ async fn tell(context: &Context, distribution: &Distribution, before: &[Conditio
         } else {
             context.events.warn(&object, &format!("Not{}", type_.as_str()), &message).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edge_of_an_older_release_that_refuses_is_told_to_be_on_its_way_out() {
+        assert_eq!(refusal(CONTRACT, "no"), "no");
+        assert_eq!(refusal(CONTRACT - 1, "no"), "no; its pod is of an older release and is being replaced");
     }
 }
