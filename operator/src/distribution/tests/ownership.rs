@@ -16,7 +16,9 @@ async fn nothing_that_exists_is_ever_created_over() {
 
 #[tokio::test]
 async fn a_location_that_goes_takes_exactly_its_children_with_it() {
-    let (site, _edges) = Site::at_rest().await;
+    // None of its edges is ready, so it waits for no other location.
+    let site = Site::new();
+    site.run().await.expect("creates");
     let mut moved = spec();
     moved["locations"] = json!([{"name": "eu"}]);
     site.apply(&moved);
@@ -29,7 +31,8 @@ async fn a_location_that_goes_takes_exactly_its_children_with_it() {
 
 #[tokio::test]
 async fn nothing_is_removed_while_something_could_not_be_written() {
-    let (site, _edges) = Site::at_rest().await;
+    let site = Site::new();
+    site.run().await.expect("creates");
     let mut moved = spec();
     moved["locations"] = json!([{"name": "eu"}]);
     site.apply(&moved);
