@@ -126,9 +126,8 @@ impl Mounts {
 
     fn complain(&self, file: &Mounted, complaint: Option<String>) {
         let mut held = self.inner.held.lock();
-        if let Some(held) = held.get_mut(file) {
-            held.complaint = complaint;
-        }
+        let Some(known) = held.get_mut(file).filter(|known| known.complaint != complaint) else { return };
+        known.complaint = complaint;
         self.tell(&held);
     }
 

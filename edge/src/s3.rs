@@ -74,6 +74,9 @@ pub async fn in_own_words(
     let trouble = Trouble::read(status, region, &beginning);
     log(tries, &trouble);
     ask.is_refused(&origin.health.name, trouble.detail());
+    if trouble.believes_who_asks() {
+        take_back(origin, mounts);
+    }
     match credentials_of(origin).and_then(|named| at_fault(named, &trouble)) {
         Some(file) => mounts.report(file, trouble.message()),
         None if trouble.concerns() == Concerns::Owner => tries.refuses(Some(trouble.message())),
@@ -99,7 +102,7 @@ fn credentials_of(origin: &Origin) -> Option<&S3Credentials> {
     origin.s3.as_ref()?.credentials.as_ref()
 }
 
-/// Who answers has nothing against the credentials, whatever was said of them before.
+/// Who answers so has nothing against the credentials, whatever was said of them before.
 fn take_back(origin: &Origin, mounts: &Mounts) {
     let Some(S3Credentials { access_key_id, secret_access_key, session_token }) = credentials_of(origin) else {
         return;

@@ -141,12 +141,15 @@ impl Tls {
     }
 
     fn config(&self, how: OriginTls, speaks: Speaks, mounts: &Mounts) -> Result<Arc<ClientConfig>, TlsError> {
-        let of = Files::read(&how, mounts)?;
+        // Read in turn, so that nothing is said or taken back by who has read before others did.
         let mut all = self.made.lock();
+        let of = Files::read(&how, mounts)?;
         if let Some(made) = all.get(&how).filter(|made| made.of == of) {
+            take_back(&how, mounts);
             return Ok(made.speaking(speaks));
         }
         let http1 = make(&how, &of, mounts)?;
+        take_back(&how, mounts);
         let mut either = http1.clone();
         either.alpn_protocols.insert(0, HTTP2.to_vec());
         let made = Made { of, either: Arc::new(either), http1: Arc::new(http1) };
@@ -211,6 +214,17 @@ fn roots(pem: &Secret) -> Result<RootCertStore, &'static str> {
 fn chain(pem: &Secret) -> Result<Vec<CertificateDer<'static>>, &'static str> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.bytes()).collect();
     found.ok().filter(|found| !found.is_empty()).ok_or("it holds no certificate in PEM form")
+}
+
+/// All of them are of use together, whatever was said of one: another that belongs to it may have changed since.
+fn take_back(how: &OriginTls, mounts: &Mounts) {
+    if mounts.lacks_nothing() {
+        return;
+    }
+    let identity = how.identity.iter().flat_map(|one| [&one.certificate, &one.key]);
+    for file in how.authorities.iter().chain(identity) {
+        mounts.clear(file);
+    }
 }
 
 /// Says what is wrong with a file, here and for its field.

@@ -206,20 +206,23 @@ async fn without_its_key_a_bucket_is_not_asked_until_the_key_is_there() {
 #[tokio::test]
 async fn what_a_bucket_has_against_a_key_is_told_to_its_owner_until_it_is_taken() {
     let origin = Origin::start(|seen, exchange| async move {
-        if seen.number == 1 {
-            return exchange.respond("403 Forbidden", "", "<Error><Code>InvalidAccessKeyId</Code></Error>").await;
+        match seen.target.rsplit('/').next() {
+            Some("here") => exchange.respond("200 OK", "", "").await,
+            Some("gone") => exchange.respond("404 Not Found", "", "<Error><Code>NoSuchKey</Code></Error>").await,
+            _ => exchange.respond("403 Forbidden", "", "<Error><Code>InvalidAccessKeyId</Code></Error>").await,
         }
-        exchange.respond("200 OK", "", "").await
     })
     .await;
     let secrets = Secrets::new(&KEY);
     let edge = edge(&secrets, bucket(&origin)).await;
     let wrong = || edge.live().observing().now().references;
-    edge.get("/a").await;
-    let said: Vec<String> = wrong().iter().map(|state| format!("{}: {}", state.field, state.message)).collect();
-    assert_eq!(said, ["spec.origins[app].s3: S3 does not know the access key id"]);
-    edge.get("/b").await;
-    assert_eq!(wrong(), []);
+    for (n, taken) in ["here", "gone"].into_iter().enumerate() {
+        edge.get(&format!("/{n}/refused")).await;
+        let said: Vec<String> = wrong().iter().map(|state| format!("{}: {}", state.field, state.message)).collect();
+        assert_eq!(said, ["spec.origins[app].s3: S3 does not know the access key id"]);
+        edge.get(&format!("/{n}/{taken}")).await;
+        assert_eq!(wrong(), [], "{taken}");
+    }
 }
 
 #[tokio::test]

@@ -120,15 +120,18 @@ async fn whoever_answers_is_believed_where_the_owner_says_so() {
 async fn what_is_of_no_use_is_said_before_anyone_asks_and_heals() {
     let (folder, own) = (Folder::new(), Authority::new("own"));
     let (certificate, key) = own.identity("edge.test");
-    let (_, key_of_another) = own.identity("edge.test");
+    let (another, key_of_another) = own.identity("edge.test");
     let origin = Secure::showing(own.certificate("localhost", |_| ())).await;
+    let not_its_key = "key tls.key of Secret shop is of no use: it is not the key of that certificate";
     let cases = [
-        ("ca.crt", "none", "key ca.crt of Secret shop is of no use: it holds no certificate in PEM form"),
-        ("tls.crt", "none", "key tls.crt of Secret shop is of no use: it holds no certificate in PEM form"),
-        ("tls.key", "none", "key tls.key of Secret shop is of no use: it holds no private key in PEM form"),
-        ("tls.key", &key_of_another, "key tls.key of Secret shop is of no use: it is not the key of that certificate"),
+        ("ca.crt", "none", "ca.crt", "key ca.crt of Secret shop is of no use: it holds no certificate in PEM form"),
+        ("tls.crt", "none", "tls.crt", "key tls.crt of Secret shop is of no use: it holds no certificate in PEM form"),
+        ("tls.key", "none", "tls.key", "key tls.key of Secret shop is of no use: it holds no private key in PEM form"),
+        ("tls.key", &key_of_another, "tls.key", not_its_key),
+        // It is said of the key, and another file mends it.
+        ("tls.crt", &another, "tls.key", not_its_key),
     ];
-    for (name, content, expect) in cases {
+    for (name, content, blamed, expect) in cases {
         for (name, content) in [("ca.crt", &own.pem()), ("tls.crt", &certificate), ("tls.key", &key)] {
             folder.write(&file(name), content);
         }
@@ -136,7 +139,7 @@ async fn what_is_of_no_use_is_said_before_anyone_asks_and_heals() {
         let edge = edge(&folder, with(origin.at("localhost"), as_mounted())).await;
         let mut seen = edge.live().observing().changes();
         let said = seen.wait_for(|seen| !seen.references.is_empty()).await.expect("the edge lives").clone().references;
-        assert_eq!((said[0].field.as_str(), said[0].message.as_str()), (format!("spec.{name}").as_str(), expect));
+        assert_eq!((said[0].field.as_str(), said[0].message.as_str()), (format!("spec.{blamed}").as_str(), expect));
         assert_eq!(detail(&edge, "/a").await, (StatusCode::SERVICE_UNAVAILABLE, "origin-secret".into()));
         let sound = if name == "ca.crt" {
             own.pem()
@@ -148,6 +151,14 @@ async fn what_is_of_no_use_is_said_before_anyone_asks_and_heals() {
         folder.write(&file(name), &sound);
         edge.live().mounts().look();
         assert_eq!(edge.get("/a").await.status, StatusCode::OK, "{name} heals");
+        assert_eq!(seen.borrow().references, []);
+        // Astray and back: what is made of it was made before.
+        folder.write(&file(name), content);
+        edge.live().mounts().look();
+        assert_eq!(detail(&edge, "/b").await, (StatusCode::SERVICE_UNAVAILABLE, "origin-secret".into()));
+        folder.write(&file(name), &sound);
+        edge.live().mounts().look();
+        assert_eq!(edge.get("/c").await.status, StatusCode::OK, "{name} heals again");
         assert_eq!(seen.borrow().references, []);
     }
 }

@@ -116,6 +116,12 @@ impl Trouble {
         }
     }
 
+    /// Whether S3 has looked at the object: it does so for nobody whom it does not believe.
+    pub fn believes_who_asks(&self) -> bool {
+        let of_the_object = ["NoSuchKey", "NoSuchVersion", "PreconditionFailed", "InvalidRange", "InvalidObjectState"];
+        self.code.as_deref().is_some_and(|code| of_the_object.contains(&code))
+    }
+
     /// What is wrong, in a sentence.
     pub fn message(&self) -> String {
         let (_, (_, detail, message)) = self.row();
@@ -175,6 +181,22 @@ mod tests {
 
     fn trouble(status: u16, header: Option<&str>, body: &str) -> Trouble {
         Trouble::read(StatusCode::from_u16(status).expect("is one"), header, body.as_bytes())
+    }
+
+    #[test]
+    fn who_is_told_of_an_object_was_believed() {
+        let table = [
+            (404, "NoSuchKey", true),
+            (412, "PreconditionFailed", true),
+            (404, "NoSuchBucket", false),
+            (403, "AccessDenied", false),
+            (403, "InvalidAccessKeyId", false),
+            (404, "Strange", false),
+        ];
+        for (status, code, expect) in table {
+            assert_eq!(trouble(status, None, &body(code, "")).believes_who_asks(), expect, "{code}");
+        }
+        assert!(!trouble(404, None, "").believes_who_asks());
     }
 
     #[test]
