@@ -11,13 +11,11 @@
 mod probe;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use edge_cache::validation::Conditional;
 use edge_cache::{Moment, forwarding};
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::Body;
-use http_body_util::BodyExt;
 
 use crate::ask::Ask;
 use crate::clock::Now;
@@ -31,10 +29,6 @@ use crate::tier::{self, Asked};
 
 /// What `Cache-Status` says of an answer that came from the secondary.
 pub const FAILOVER: &str = "failover";
-
-/// As much of an answer that is not wanted, and for so long, is read to keep its connection.
-const REST: usize = 64 * 1024;
-const REST_WITHIN: Duration = Duration::from_secs(1);
 
 /// What an origin answered.
 pub struct Answered {
@@ -71,7 +65,7 @@ pub async fn ask(
     let second = one(edge, ask, secondary, RequestBody::Empty, offered).await;
     if has_last_word(&first, &second) {
         if let Ok(unwanted) = first {
-            let_go(unwanted.response.into_body());
+            unwanted.response.into_body().let_go();
         }
         return second;
     }
@@ -166,19 +160,4 @@ fn has_last_word(first: &Result<Answered, ForwardError>, second: &Result<Answere
         (Ok(_), Err(_)) => false,
         (Err(first), Err(second)) => second.met_someone() || !first.met_someone(),
     }
-}
-
-/// An origin in trouble is not to be connected to anew for each answer that nobody wants: what is left of a short one is read.
-fn let_go(mut body: OriginBody) {
-    if body.is_end_stream() {
-        return;
-    }
-    let rest = async move {
-        let mut read = 0;
-        while read < REST {
-            let Some(Ok(frame)) = body.frame().await else { return };
-            read += frame.data_ref().map_or(0, bytes::Bytes::len);
-        }
-    };
-    tokio::spawn(tokio::time::timeout(REST_WITHIN, rest));
 }

@@ -89,6 +89,7 @@ impl Work {
                     // For the edge that asks nothing does: it is told, and what stands in for viewers stays.
                     return self.pass(answer.parts, answer.body, &answer.by, NotKept::Refused(Reason::Status));
                 }
+                answer.body.let_go();
                 return fill.conclude(Outcome::ErrorStatus(status));
             }
             return self.keep_or_pass(answer, label).await;

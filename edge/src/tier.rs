@@ -168,9 +168,15 @@ impl<'a> Way<'a> {
             }
             Some(Word::NoAnswer(why)) => {
                 let retry_after = response.headers().get(header::RETRY_AFTER).cloned();
-                Ok(Asked::Failed(ForwardError::shielded(response.status(), why, retry_after)))
+                let error = ForwardError::shielded(response.status(), why, retry_after);
+                response.into_body().let_go();
+                Ok(Asked::Failed(error))
             }
-            Some(Word::Refused(why)) => Err(Fallback::refused(why)),
+            Some(Word::Refused(why)) => {
+                let why = Fallback::refused(why);
+                response.into_body().let_go();
+                Err(why)
+            }
             None => Err(Fallback::Failed),
         }
     }

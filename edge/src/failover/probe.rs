@@ -16,7 +16,7 @@ use http::{Request, Response, header};
 use http_body::Body;
 use tokio::sync::oneshot;
 
-use super::{let_go, may_be_asked_twice};
+use super::may_be_asked_twice;
 use crate::ask::Ask;
 use crate::config::OriginTable;
 use crate::edge::Edge;
@@ -91,7 +91,7 @@ fn begin(
         let said = edge.ask_origin(&ask, &origin, 1, request).await;
         drop(probing);
         if let Err(Ok(unwanted)) = answer.send(said) {
-            let_go(unwanted.into_body());
+            unwanted.into_body().let_go();
         }
     });
     awaited

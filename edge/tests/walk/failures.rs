@@ -3,7 +3,7 @@
 use edge_contract::{OriginTarget, Scheme};
 use http::{Method, StatusCode};
 
-use crate::edge::{Edge, config, request};
+use crate::edge::{Edge, config, request, until};
 use crate::origin::{Door, Origin, Then, nobody};
 
 #[tokio::test]
@@ -158,6 +158,8 @@ async fn an_error_answer_gives_way_to_what_is_stored_only_where_the_origin_allow
     let allowed = edge.get("/allowed").await;
     assert_eq!((allowed.status, allowed.body.as_str()), (StatusCode::OK, "good"));
     assert_eq!(allowed.cache_status(), "kubefront; hit; fwd-status=503; ttl=-1; detail=stale-if-error");
+    until("what was left of the error is read", || edge.running.edge.forwarder.pool().len() == 1).await;
     assert_eq!(edge.get("/other").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(origin.seen(4).connection, 1, "who is in trouble is not connected to anew");
     assert_eq!(edge.get("/allowed").await.body, "good", "the error has not displaced it");
 }

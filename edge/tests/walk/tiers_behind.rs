@@ -105,6 +105,8 @@ async fn an_origin_that_is_not_there_is_dialled_by_the_edge_before_it_alone() {
     let fleet = Fleet::start(1, 1, &config).await;
     let reply = fleet.far(0).get("/a").await;
     assert_eq!(reply.cache_status(), "kubefront; fwd=uri-miss; detail=origin-connect");
+    let kept = || fleet.far(0).running.edge.forwarder.pool().len();
+    until("the connection to the edge before it is kept", || kept() == 1).await;
     for n in 0..30 {
         fleet.far(0).get(&format!("/{n}")).await;
     }
@@ -130,6 +132,8 @@ async fn an_older_configuration_before_an_origin_is_passed_by() {
     fleet.far(0).live().take_config(newer).expect("is sound");
     let reply = fleet.far(0).get("/a").await;
     assert_eq!(reply.cache_status(), "kubefront; fwd=uri-miss; fwd-status=200; stored");
+    let kept = || fleet.far(0).running.edge.forwarder.pool().len();
+    until("the connections to that edge and to the origin are kept", || kept() == 2).await;
     let written = fleet.far(0).send(with_text(Method::POST, "/b", " and all of it")).await;
     assert_eq!((written.status, written.body.as_str()), (StatusCode::OK, "2 and all of it"), "it came back whole");
     let counts = fleet.far(0).counts().await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 
 use super::{BodyError, Stall, poll_incoming};
@@ -17,6 +17,10 @@ use crate::forward::expectation::Expectation;
 use crate::forward::http2::content::StreamContent;
 use crate::forward::pool::{Keeping, Pool};
 use crate::forward::sender::Sender;
+
+/// As much of a body that is not wanted, and for so long, is read to keep its connection.
+const REST: usize = 64 * 1024;
+const REST_WITHIN: Duration = Duration::from_secs(1);
 
 /// A response's body as it comes from an origin. Read to its end, it gives its connection back; dropped earlier, it lets go of what it
 /// came over: a connection of HTTP/1.1, a stream of HTTP/2.
@@ -80,6 +84,21 @@ impl OriginBody {
     pub fn own(words: Bytes) -> Self {
         let stall = Stall::new(Duration::ZERO);
         Self { content: Content::Own(Full::new(words)), stall, lease: None, expectation: None }
+    }
+
+    /// Who is in trouble is not to be connected to anew for each answer that nobody wants: what is left of a short one is read.
+    pub fn let_go(mut self) {
+        if self.is_end_stream() {
+            return;
+        }
+        let rest = async move {
+            let mut read = 0;
+            while read < REST {
+                let Some(Ok(frame)) = self.frame().await else { return };
+                read += frame.data_ref().map_or(0, Bytes::len);
+            }
+        };
+        tokio::spawn(tokio::time::timeout(REST_WITHIN, rest));
     }
 
     fn finish(&mut self) {
