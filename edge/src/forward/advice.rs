@@ -34,6 +34,9 @@ impl ForwardError {
             Self::Exchange(_) if self.is_not_http() => {
                 "is it an HTTP server? One that speaks HTTP/2 alone needs appProtocol: kubernetes.io/h2c"
             }
+            Self::Exchange(_) if self.is_too_large() => {
+                "an edge reads 100 fields and 64 KiB of a head: which of its fields, cookies say, are that many or that long?"
+            }
             Self::Exchange(_) => {
                 "it ended the connection in place of an answer: does its own log say why, and is it to be asked by https?"
             }

@@ -23,7 +23,7 @@ const POD_STARTS: HeaderValue = HeaderValue::from_static("5");
 const LOST: &str = "shield-lost";
 
 /// The words for why an origin gave none, as edges say them to one another.
-const WORDS: [&str; 21] = [
+const WORDS: [&str; 22] = [
     "origin-missing",
     "origin-invalid",
     "origin-secret",
@@ -38,6 +38,7 @@ const WORDS: [&str; 21] = [
     "origin-connect",
     "origin-timeout",
     "origin-not-http",
+    "origin-head-too-large",
     "origin-reset",
     "origin-framing",
     "origin-304-unasked",
@@ -149,6 +150,11 @@ impl ExchangeError {
         }
     }
 
+    /// Whether what came begins like a head and is more than one may be.
+    fn is_too_large(&self) -> bool {
+        matches!(self, Self::Http1(error) if error.is_parse_too_large())
+    }
+
     /// Whether the origin has ended it because of who asked: in TLS 1.3 it says so only once the request is on its way (RFC 8446 §4.4.2.4).
     pub(super) fn is_about_who_asked(&self) -> bool {
         let said = match self {
@@ -255,6 +261,7 @@ impl ForwardError {
             Self::Connect(_) => "origin-connect",
             Self::HeadTimedOut(_) => "origin-timeout",
             Self::Exchange(_) if self.is_not_http() => "origin-not-http",
+            Self::Exchange(_) if self.is_too_large() => "origin-head-too-large",
             Self::Exchange(_) => "origin-reset",
             Self::Distrust(_) => "origin-framing",
             Self::UnaskedNotModified => "origin-304-unasked",
@@ -293,17 +300,22 @@ impl ForwardError {
 
     /// Whether what came cannot be read as HTTP.
     pub(crate) fn is_not_http(&self) -> bool {
-        matches!(self, Self::Exchange(error) if error.is_unreadable())
+        matches!(self, Self::Exchange(error) if error.is_unreadable() && !error.is_too_large())
+    }
+
+    /// Whether it may well be HTTP, but for more of it than an edge reads.
+    pub(super) fn is_too_large(&self) -> bool {
+        matches!(self, Self::Exchange(error) if error.is_too_large())
     }
 
     /// Whether what was under way was ended in place of an answer.
     pub(super) fn is_reset(&self) -> bool {
-        matches!(self, Self::Exchange(_)) && !self.is_not_http()
+        matches!(self, Self::Exchange(error) if !error.is_unreadable())
     }
 
     /// Whether the origin broke the protocol.
     pub(super) fn is_distrust(&self) -> bool {
-        self.is_not_http() || matches!(self, Self::Distrust(_))
+        self.is_not_http() || self.is_too_large() || matches!(self, Self::Distrust(_))
     }
 
     /// Whether it may be another one that is asked the same, where that does no harm.

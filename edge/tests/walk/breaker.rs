@@ -261,3 +261,14 @@ async fn a_server_that_speaks_first_does_not_speak_http() {
     assert!(reply.cache_status().ends_with("detail=origin-not-http"), "{}", reply.cache_status());
     assert_eq!(trouble(&edge), [("app".to_owned(), format!("{address} does not speak HTTP"))]);
 }
+
+#[tokio::test]
+async fn a_server_whose_head_is_too_large_speaks_http_all_the_same() {
+    let origin =
+        Origin::start(|_, exchange| async move { exchange.respond("200 OK", &"x: y\r\n".repeat(101), "").await }).await;
+    let edge = Edge::start(config(origin.address)).await;
+    let reply = edge.get("/a").await;
+    assert!(reply.cache_status().ends_with("detail=origin-head-too-large"), "{}", reply.cache_status());
+    assert_eq!((reply.status, origin.reads()), (StatusCode::BAD_GATEWAY, 1));
+    assert_eq!(trouble(&edge), []);
+}

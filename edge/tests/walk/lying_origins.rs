@@ -176,10 +176,10 @@ async fn a_head_that_some_readers_would_read_otherwise_is_refused() {
 #[tokio::test]
 async fn a_head_without_measure_is_refused() {
     let large = format!("HTTP/1.1 200 OK\r\nx: {}\r\ncontent-length: 2\r\n\r\nok", "x".repeat(1024 * 1024));
-    refused(large, "origin-not-http").await;
+    refused(large, "origin-head-too-large").await;
     let mut many = String::from("HTTP/1.1 200 OK\r\n");
     (0..1_000).for_each(|n| write!(many, "x-{n}: y\r\n").expect("is written"));
-    refused(format!("{many}content-length: 2\r\n\r\nok"), "origin-not-http").await;
+    refused(format!("{many}content-length: 2\r\n\r\nok"), "origin-head-too-large").await;
 }
 
 #[tokio::test]
