@@ -117,6 +117,9 @@ fn origin_faults(origin: &Origin) -> Vec<String> {
         if !is_token(&header.name) || !is_legal {
             faults.push(format!("origin {name}: header {:?} is not a legal field", header.name));
         }
+        if names::is_edges_request(&header.name) {
+            faults.push(format!("origin {name}: header {:?} is the edge's own and is not set", header.name));
+        }
     }
     faults.extend(origin.references().filter_map(|reference| reference.mounted.fault()));
     faults
@@ -200,6 +203,10 @@ mod tests {
     #[test]
     fn a_sound_configuration_has_no_faults() {
         assert_eq!(config().validate(), []);
+        let mut config = config();
+        let names = ["authorization", "Proxy-Authorization", "x-forwarded-for", "x-token"];
+        config.sites[0].origins[0].headers = names.map(|name| OriginHeader::plain(name, "1")).into();
+        assert_eq!(config.validate(), []);
     }
 
     #[test]
@@ -225,6 +232,12 @@ mod tests {
             |c| c.sites[0].origins[0].headers = vec![OriginHeader::plain("a b", "c")],
             "default/shop: origin app: header \"a b\" is not a legal field",
         );
+        for name in ["Transfer-Encoding", "content-length", "connection", "host", "via", "range"] {
+            check(
+                |c| c.sites[0].origins[0].headers = vec![OriginHeader::plain(name, "1")],
+                &format!("default/shop: origin app: header {name:?} is the edge's own and is not set"),
+            );
+        }
         let out_of_it = OriginHeaderValue::ValueFrom(Mounted {
             kind: MountedKind::Secret,
             name: "..".into(),

@@ -31,6 +31,19 @@ const WRITTEN_BY_EDGES: [&str; 11] = [
     "x-forwarded-for",
 ];
 
+/// What of both an origin's owner may set all the same: what tells it who asks, and what means nothing in a request.
+const THE_OWNERS: [&str; 4] =
+    ["proxy-authenticate", "proxy-authentication-info", "proxy-authorization", "x-forwarded-for"];
+
+/// Whether a field, in whatever case, frames requests or is otherwise an edge's own, which no owner of an origin sets. These are the names
+/// that the schema refuses, and no more: what it lets pass must be served.
+pub(super) fn is_edges_request(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let name = name.as_str();
+    let is_ours = name == "host" || OF_ONE_CONNECTION.contains(&name) || WRITTEN_BY_EDGES.contains(&name);
+    is_ours && !THE_OWNERS.contains(&name)
+}
+
 /// Every reason for which the names in a behavior cannot be what tells responses apart, or what an origin is sent.
 pub(super) fn faults(behavior: &Behavior) -> Vec<String> {
     let pattern = &behavior.path_pattern;
