@@ -105,9 +105,13 @@ impl Site {
     }
 
     fn there_is_a_pod(&self, name: &str, ready: bool) {
+        self.there_is_a_pod_of("default", name, ready);
+    }
+
+    fn there_is_a_pod_of(&self, location: &str, name: &str, ready: bool) {
         let ready = if ready { "True" } else { "False" };
         let pod = json!({"metadata": {"namespace": "default", "name": name, "uid": format!("uid-{name}"),
-                "labels": {"cdn.kubefront.io/distribution": "shop", "cdn.kubefront.io/location": "default"}},
+                "labels": {"cdn.kubefront.io/distribution": "shop", "cdn.kubefront.io/location": location}},
             "spec": {"nodeName": "node-1", "containers": []},
             "status": {"podIP": "10.244.0.9", "conditions": [{"type": "Ready", "status": ready}]}});
         see(&self.context.stores.pods, &self.api.put("pods", pod));

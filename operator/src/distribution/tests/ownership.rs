@@ -16,26 +16,29 @@ async fn nothing_that_exists_is_ever_created_over() {
 
 #[tokio::test]
 async fn a_location_that_goes_takes_exactly_its_children_with_it() {
-    // None of its edges is ready, so it waits for no other location.
-    let site = Site::new();
-    site.run().await.expect("creates");
+    let (site, _edges) = Site::at_rest().await;
     let mut moved = spec();
     moved["locations"] = json!([{"name": "eu"}]);
     site.apply(&moved);
-    site.run().await.expect("moves");
-    let deletions: Vec<_> = site.api.writes().into_iter().filter(|call| call.starts_with("DELETE")).collect();
+    let deletions = || site.api.writes().into_iter().filter(|call| call.starts_with("DELETE")).collect::<Vec<_>>();
+    for ready in [false, true] {
+        site.run().await.expect("moves");
+        assert_eq!(deletions(), Vec::<String>::new(), "it serves, and nobody else does yet");
+        site.there_is_a_pod_of("eu", "three", ready);
+    }
+    site.run().await.expect("removes");
     let of_it = ["deployments", "poddisruptionbudgets", "services"].map(|kind| format!("DELETE {kind}/shop--default"));
-    assert_eq!(deletions, of_it);
+    assert_eq!(deletions(), of_it);
     assert!(site.api.object("deployments/shop--eu").is_some());
 }
 
 #[tokio::test]
 async fn nothing_is_removed_while_something_could_not_be_written() {
-    let site = Site::new();
-    site.run().await.expect("creates");
+    let (site, _edges) = Site::at_rest().await;
     let mut moved = spec();
     moved["locations"] = json!([{"name": "eu"}]);
     site.apply(&moved);
+    site.there_is_a_pod_of("eu", "three", true);
     site.api.fail("PATCH deployments/shop--eu", Fault::Always(500));
     site.run().await.expect_err("fails");
     assert!(!site.api.writes().iter().any(|call| call.starts_with("DELETE")));
