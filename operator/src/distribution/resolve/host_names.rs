@@ -23,8 +23,8 @@ pub fn forbidden_name(name: &str, namespace: &str, cluster: &Cluster) -> Option<
 /// Whether the cluster's DNS has a name for something of another namespace: that is for `service` to name, and for a grant to allow.
 pub(super) fn is_of_another_namespace(name: &str, namespace: &str, cluster: &Cluster) -> bool {
     let name = bare_name(name);
-    let inside = name.strip_suffix(&*cluster.domain).and_then(|rest| rest.strip_suffix('.'));
-    let of_namespace = inside.and_then(|rest| rest.strip_suffix(".svc").or_else(|| rest.strip_suffix(".pod")));
+    let inside = name.strip_suffix(&*cluster.domain).and_then(|rest| rest.strip_suffix('.')).unwrap_or(&name);
+    let of_namespace = inside.strip_suffix(".svc").or_else(|| inside.strip_suffix(".pod"));
     of_namespace.is_some_and(|rest| rest.rsplit('.').next() != Some(namespace))
 }
 
@@ -75,6 +75,8 @@ mod tests {
         }
         check("10-244-0-7.team-b.pod.cluster.local", true);
         check("web.team-b.svc.cluster.local", true);
+        check("app.team-b.svc", true);
+        check("app.web.svc", false);
         check("app.web.svc.cluster.local", false);
         check("db-0.db.web.svc.cluster.local.", false);
         check("10-244-0-7.web.pod.cluster.local", false);
