@@ -2,7 +2,8 @@
 //!
 //! Flow: [`Tries`] accompanies one request → [`Health`], which all behaviors of the origin share → [`Live::tell_origins`] and the log, when
 //! something has changed.
-//! Guarantees: one of these for each origin, a few hundred bytes, for as long as its configuration names the same target; nothing that a
+//! Guarantees: one of these for each origin, a few hundred bytes, for as long as its configuration names the same target, and how TLS is
+//! spoken with it; nothing that a
 //! viewer does makes it larger.
 
 pub mod failovers;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use edge_cache::Moment;
 use edge_cache::breaker::{Breaker, Leave, Tried, Turn};
-use edge_contract::{Origin, OriginState, OriginTarget};
+use edge_contract::{Origin, OriginState, OriginTarget, OriginTls};
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
@@ -28,6 +29,7 @@ pub struct Health {
     /// When another was asked in its place.
     pub failovers: Failovers,
     target: Option<OriginTarget>,
+    tls: OriginTls,
     state: Mutex<State>,
 }
 
@@ -47,13 +49,18 @@ struct State {
 impl Health {
     /// Nothing is known of it yet.
     pub fn of(origin: &Origin) -> Self {
-        let (name, target) = (origin.name.as_str().into(), origin.target.clone());
-        Self { name, failovers: Failovers::default(), target, state: Mutex::default() }
+        Self {
+            name: origin.name.as_str().into(),
+            failovers: Failovers::default(),
+            target: origin.target.clone(),
+            tls: origin.tls.clone(),
+            state: Mutex::default(),
+        }
     }
 
     /// Whether what is known is known of this one.
     pub fn is_of(&self, origin: &Origin) -> bool {
-        *self.name == *origin.name && self.target == origin.target
+        *self.name == *origin.name && self.target == origin.target && self.tls == origin.tls
     }
 
     /// Whether requests are refused, but for those that find out whether somebody is there again.
@@ -215,10 +222,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_is_known_of_one_target_whatever_else_is_edited() {
+    fn what_is_known_is_known_of_one_target_and_its_tls_whatever_else_is_edited() {
         let health = Health::of(&origin(80));
         assert!(health.is_of(&Origin { attempts: 1, base_path: "/v2".into(), ..origin(80) }));
         assert!(!health.is_of(&origin(81)));
         assert!(!health.is_of(&Origin { name: "other".into(), ..origin(80) }));
+        let tls = OriginTls { server_name: Some("app.test".into()), ..OriginTls::default() };
+        assert!(!health.is_of(&Origin { tls, ..origin(80) }), "its faults may have been mended");
     }
 }

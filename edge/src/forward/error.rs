@@ -293,6 +293,8 @@ impl ForwardError {
             Self::Connect(ConnectError::Nowhere | ConnectError::Crowded { .. })
             | Self::Resolve(ResolveError::NoName(_)) => None,
             Self::Connect(_) | Self::Resolve(_) | Self::HeadTimedOut(_) => Some(Tried::Failed),
+            // TLS 1.3 has the client hear of it only after its own handshake.
+            Self::Exchange(error) if error.is_about_who_asked() => Some(Tried::Failed),
             Self::Exchange(_) | Self::Distrust(_) => Some(Tried::Met),
             _ => None,
         }

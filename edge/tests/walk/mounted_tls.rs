@@ -99,6 +99,11 @@ async fn an_edge_proves_itself_to_an_origin_that_asks_who_it_is() {
     assert_eq!(known.get("/a").await.status, StatusCode::OK);
     let unknown = edge(&folder, with(origin.at("localhost"), by_mounted())).await;
     assert_eq!(detail(&unknown, "/a").await, (StatusCode::BAD_GATEWAY, "origin-client-certificate".into()));
+    let mut is_left_alone = false;
+    for number in 0..30 {
+        is_left_alone |= detail(&unknown, &format!("/{number}")).await.1 == "origin-breaker-open";
+    }
+    assert!(is_left_alone, "a handshake that fails is no connection, whenever TLS tells of it");
     let (certificate, key) = Authority::new("strangers").identity("edge.test");
     folder.write(&file("tls.crt"), &certificate);
     folder.write(&file("tls.key"), &key);
