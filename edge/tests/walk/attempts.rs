@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use edge::clock::Clock;
-use edge_contract::{OriginTarget, Scheme};
+use edge_contract::{EdgeConfig, OriginTarget, Scheme};
 use http::{Method, StatusCode};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
@@ -117,19 +117,22 @@ async fn endpoints_are_used_in_turn_and_one_that_is_gone_fails_nobody() {
     assert!(one.reads() >= 4 && other.reads() >= 4, "{} {}", one.reads(), other.reads());
 }
 
-#[tokio::test]
-async fn the_services_name_is_used_without_endpoints_and_when_all_of_them_fail() {
-    let origin = Origin::numbered("").await;
+/// An origin as a Service whose name every resolver knows without asking anyone (RFC 6761 §6.3).
+fn by_its_name(origin: &Origin) -> EdgeConfig {
     let mut config = config(nobody());
-    // Every resolver knows this name without asking anyone (RFC 6761 §6.3).
-    let target = OriginTarget::Service {
+    config.sites[0].origins[0].target = Some(OriginTarget::Service {
         dns_name: "localhost".into(),
         port: origin.address.port(),
         scheme: Scheme::Http,
         granted: false,
-    };
-    config.sites[0].origins[0].target = Some(target);
-    let edge = Edge::start(config).await;
+    });
+    config
+}
+
+#[tokio::test]
+async fn the_services_name_is_used_without_endpoints_and_when_all_of_them_fail() {
+    let origin = Origin::numbered("").await;
+    let edge = Edge::start(by_its_name(&origin)).await;
     assert_eq!(edge.get("/none").await.body, "read 1");
     edge.endpoints(&[nobody(), nobody(), nobody(), nobody()]);
     assert_eq!(edge.get("/failing").await.body, "read 2");
@@ -152,14 +155,7 @@ async fn an_origin_is_asked_as_often_as_its_attempts_say() {
 #[tokio::test]
 async fn the_last_of_several_attempts_is_the_services_name_and_a_single_one_is_not() {
     let origin = Origin::numbered("").await;
-    let mut config = config(nobody());
-    let target = OriginTarget::Service {
-        dns_name: "localhost".into(),
-        port: origin.address.port(),
-        scheme: Scheme::Http,
-        granted: false,
-    };
-    config.sites[0].origins[0].target = Some(target);
+    let mut config = by_its_name(&origin);
     for (attempts, status) in [(1, StatusCode::BAD_GATEWAY), (2, StatusCode::OK), (3, StatusCode::OK)] {
         config.sites[0].origins[0].attempts = attempts;
         let edge = Edge::start(config.clone()).await;
