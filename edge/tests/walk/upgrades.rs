@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use edge_contract::{OriginTarget, Scheme, Ttl};
 use http::StatusCode;
+use parking_lot::Mutex;
 
 use crate::edge::{Edge, PATIENCE, Raw, config, until};
 use crate::failover::pair;
@@ -130,11 +131,17 @@ async fn whether_an_origin_is_back_is_found_out_without_the_wish_of_a_viewer_who
 
 #[tokio::test]
 async fn an_origin_that_has_said_all_is_still_told_the_rest() {
-    let origin = Origin::start(|_, mut exchange| async move {
-        exchange.write(format!("{SWITCH}all")).await;
-        exchange.finish().await;
-        assert_eq!(exchange.rest().await, b"the rest");
-        Then::Close
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tells = Arc::clone(&told);
+    let origin = Origin::start(move |_, mut exchange| {
+        let tells = Arc::clone(&tells);
+        async move {
+            exchange.write(format!("{SWITCH}all")).await;
+            exchange.finish().await;
+            let rest = exchange.rest().await;
+            *tells.lock() = rest;
+            Then::Close
+        }
     })
     .await;
     let edge = Edge::start(config(origin.address)).await;
@@ -144,6 +151,7 @@ async fn an_origin_that_has_said_all_is_still_told_the_rest() {
     assert_eq!(viewer.rest().await, "all");
     viewer.say("the rest").await;
     viewer.finish().await;
+    until("the origin is told the rest", || *told.lock() == b"the rest").await;
 }
 
 #[tokio::test]
